@@ -74,8 +74,9 @@ fn nothing_that_removes_things_is_blank() {
 #[test]
 fn the_hints_are_two_lines_that_fit_a_terminal() {
     every_blank(|_, blank| {
-        let is_good = |line: &&str| !line.is_empty() && line.chars().count() <= HINT && !line.contains('\n');
-        let all = blank.hint.iter().all(|line| is_good(line)) && blank.minutes > 0;
+        let is_good =
+            |line: &&'static str| !line.is_empty() && line.chars().count() <= HINT && !line.contains('\n');
+        let all = blank.hint.iter().all(is_good) && blank.minutes > 0;
         (!all).then(|| format!("a hint has two lines of at most {HINT} characters, and minutes are not 0"))
     });
 }

@@ -32,12 +32,12 @@ pub fn build(place: &Place, step: &Step) -> Result<PathBuf> {
         bail!("{} does not compile: the errors of the compiler stand above", step.name);
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let programs = text.lines().filter_map(|line| {
+    let mut programs = text.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_it = message["target"]["name"] == "tasks" && message["profile"]["test"] == true;
         Some(PathBuf::from(message["executable"].as_str().filter(|_| is_it)?))
     });
-    programs.last().context("cargo has built no tasks")
+    programs.next_back().context("cargo has built no tasks")
 }
 
 /// Runs the program with these arguments and environment and reads the outcomes.
