@@ -143,8 +143,9 @@ pub fn pivot(root: &Path) -> Result<()> {
     nix::unistd::pivot_root(".", ".").map_err(|errno| {
         let error = anyhow::Error::new(errno);
         let error = match errno {
-            Errno::EINVAL => error
-                .context("hint: the present root is an initramfs, and pivot_root cannot leave an initramfs"),
+            Errno::EINVAL => error.context(
+                "hint: the present root is an initramfs, which pivot_root cannot leave, or it is shared",
+            ),
             _ => error,
         };
         error.context("pivot_root(., .)")
