@@ -38,11 +38,11 @@ pub enum Verb {
     Enter {
         /// The pid, outside, of a process in the namespaces to enter
         pid: i32,
-        // From the first word that is no option, everything belongs to the program, so `ls -l` needs no quotes.
+        // Everything from the first word that is not an option belongs to the program, so `ls -l` needs no quotes.
         #[arg(default_value = "/bin/sh", trailing_var_arg = true)]
         command: Vec<String>,
     },
-    /// What `run` starts on the inside; not for typing
+    /// The process inside, which `run` starts; not for typing by hand
     // The verb exists for the re-exec. Typed by hand it would do the container's setup to the host, so it is hidden.
     #[command(hide = true)]
     Child {
