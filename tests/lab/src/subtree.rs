@@ -101,6 +101,12 @@ fn prepare(parent: &Path, directory: &Path, is_v2: bool) {
     if is_v2 {
         pass_on(parent);
     }
+    // A cgroup gets as much CPU time as one process beside it, and this one holds a whole test program.
+    for (file, weight) in [("cpu.shares", "8192"), ("cpu.weight", "800")] {
+        if directory.join(file).exists() {
+            let _ = fs::write(directory.join(file), weight);
+        }
+    }
     // v1: a cgroup whose processors or memory nodes are not set takes no process (cpusets.rst).
     for file in ["cpuset.cpus", "cpuset.mems"] {
         if let Ok(all) = fs::read(parent.join(file)) {
