@@ -6,7 +6,10 @@ use hull_test_support::{Registry, Scenario, Terminal, fixtures};
 #[test]
 fn the_readmes_first_command_works_for_an_unprivileged_user() {
     let Some(t) = Scenario::rootless() else { return };
-    let mut terminal = Terminal::start(&t.command(&["run", "--rm", "-it", "host", "sh"]));
+    let mut terminal =
+        Terminal::start(&t.command(&["run", "--rm", "-it", "--hostname", "web", "host", "sh"]));
+    // Root in the container is the user, and so is the owner of its root directory.
+    terminal.expect("root@web:/# ");
     terminal.send("echo pid-$$ uid-$(id -u)\n");
     terminal.expect("pid-1 uid-0");
     terminal.send("exit 3\n");
