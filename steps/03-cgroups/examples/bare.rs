@@ -18,13 +18,13 @@ fn main() -> anyhow::Result<()> {
         false => (Path::new("/sys/fs/cgroup"), "memory.max"),
     };
     if tree != v1 {
-        // On v2 a cgroup has memory.max only if the cgroup above passes the memory controller on.
+        // On v2 the cgroup above has to pass the memory controller on.
         fs::write(tree.join("cgroup.subtree_control"), "+memory")?;
     }
     let cgroup = tree.join("bare");
     fs::create_dir(&cgroup)?;
     fs::write(cgroup.join(limit), "67108864")?;
-    // 0 means "the process that writes": this process joins, and its children are born in the cgroup.
+    // 0 means "the process that writes". Its children will be in the cgroup as well.
     fs::write(cgroup.join("cgroup.procs"), "0")?;
     Err(Command::new("/bin/sh").exec().into())
 }
