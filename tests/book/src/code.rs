@@ -63,13 +63,15 @@ fn extract(text: &str, name: &str) -> Option<String> {
     Some(shown.map(|line| format!("{line}\n")).collect())
 }
 
-/// The first and the last line of an item at this indentation. rustfmt puts the closing brace at the same indentation.
+/// The first and the last line of an item at this indentation. rustfmt puts the closing brace at the same indentation. A
+/// line such as `) -> Result<()> {` is there too, if the arguments take several lines, and does not end the item.
 fn find(lines: &[&str], name: &str, indent: &str) -> Option<(usize, usize)> {
     let first = lines.iter().position(|line| {
         let line = line.strip_prefix(indent).unwrap_or_default();
         !line.starts_with(' ') && declares(line, name)
     })?;
     let ends = |line: &&str| match line.strip_prefix(indent) {
+        Some(rest) if rest.ends_with('{') => false,
         Some(rest) => rest.starts_with(['}', ')', ']']) || (!rest.starts_with(' ') && rest.ends_with(';')),
         None => false,
     };
@@ -128,6 +130,12 @@ pub fn make(a: u8) -> u8 {
     a
 }
 
+fn long(
+    a: u8,
+) -> u8 {
+    a
+}
+
 pub struct Gate;
 
 impl Gate {
@@ -150,6 +158,7 @@ impl Drop for Gate {
         assert!(shown("make").starts_with("/// It does.\n#[must_use]\npub fn make"));
         assert!(shown("make").ends_with("    a\n}\n"));
         assert!(shown("make.body").starts_with("pub fn make"));
+        assert_eq!(shown("long"), "fn long(\n    a: u8,\n) -> u8 {\n    a\n}\n");
         assert_eq!(shown("Gate.open"), "/// Opens.\npub fn open(&self) {\n    make(1);\n}\n");
         assert_eq!(shown("Gate.drop"), "fn drop(&mut self) {}\n");
         assert_eq!(shown("Gate"), "pub struct Gate;\n");
