@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! out:        10.105.0.2 ──▶ postrouting: masquerade ──▶ the server sees the host's address
-//! in:         a client ──▶ prerouting: dnat to 10.105.0.2:80 ──▶ the bridge
-//! localhost:  127.0.0.1 ──▶ output: dnat to 10.105.0.2:80 ──▶ postrouting: masquerade ──▶ the bridge
+//! in:         a client ──▶ prerouting: dnat to 10.105.0.2:8000 ──▶ the bridge
+//! localhost:  127.0.0.1 ──▶ output: dnat to 10.105.0.2:8000 ──▶ postrouting: masquerade ──▶ the bridge
 //! ```
 //!
 //! `nft list ruleset` prints the table like this:
@@ -12,9 +12,9 @@
 //! chain raw         { type filter hook prerouting priority raw; policy accept;
 //!                     iifname "boxes" ip daddr 127.0.0.0/8 drop }
 //! chain prerouting  { type nat hook prerouting priority dstnat; policy accept;
-//!                     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:80 }
+//!                     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000 }
 //! chain output      { type nat hook output priority -100; policy accept;
-//!                     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:80 }
+//!                     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000 }
 //! chain postrouting { type nat hook postrouting priority srcnat; policy accept;
 //!                     ip saddr 10.105.0.2 oifname != "boxes" masquerade
 //!                     ip daddr 10.105.0.2 ct status dnat ip saddr 127.0.0.0/8 masquerade
@@ -114,7 +114,7 @@ pub fn reserve(port: u16) -> Result<TcpListener> {
 
 /// The rule for incoming connections to a published port:
 ///
-///     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:80
+///     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000
 ///
 /// Two chains have it: `prerouting` for packets that come in by a link, and `output` for packets of
 /// the host's own programs. Without `fib daddr type local` the rule would redirect the container's

@@ -1,6 +1,6 @@
 /// The rule for incoming connections to a published port:
 ///
-///     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:80
+///     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000
 ///
 /// Two chains have it: `prerouting` for packets that come in by a link, and `output` for packets of
 /// the host's own programs. Without `fib daddr type local` the rule would redirect the container's
