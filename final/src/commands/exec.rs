@@ -35,7 +35,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         attach_stdin: args.interactive,
         attach_stdout: !args.detach,
         attach_stderr: !args.detach,
-        // The detach keys are recognised by this client, not by the engine.
+        // The detach keys are recognized by this client, not by the engine.
         detach_keys: String::new(),
         env: environment(&args.env_file, &args.env)?,
         working_dir: args.workdir.clone().unwrap_or_default(),

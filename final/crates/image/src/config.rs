@@ -97,7 +97,7 @@ impl Descriptor {
         [CONFIG, DOCKER_CONFIG].contains(&self.media_type.as_str())
     }
 
-    /// Whether it is a layer, with any compression. Which one is recognised by its first bytes.
+    /// Whether it is a layer, with any compression. Which one is recognized by its first bytes.
     pub fn is_layer(&self) -> bool {
         let plain = self.media_type.trim_end_matches("+gzip").trim_end_matches(".gzip");
         let plain = plain.trim_end_matches("+zstd").trim_end_matches(".zstd");

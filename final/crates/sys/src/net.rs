@@ -51,7 +51,7 @@ pub fn connect(path: &Path, kind: SocketType) -> rustix::io::Result<OwnedFd> {
 }
 
 /// sendmsg(2) of some bytes and a descriptor (`SCM_RIGHTS`, unix(7)), with `key` as the arguments that this call does
-/// not have: a seccomp filter sees all six (seccomp(2)) and can recognise the call by them. Makes no other call.
+/// not have: a seccomp filter sees all six (seccomp(2)) and can recognize the call by them. Makes no other call.
 pub fn send_fd_with_key(
     socket: BorrowedFd<'_>,
     bytes: &[u8],

@@ -129,7 +129,7 @@ pub fn fork_sibling(_: SingleThreaded) -> nix::Result<Fork> {
     Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }).map(forked)
 }
 
-/// The first argument of clone(2) in [`fork_sibling`], by which a filter can recognise it.
+/// The first argument of clone(2) in [`fork_sibling`], by which a filter can recognize it.
 pub const FORK_SIBLING_FLAGS: u64 = (libc::CLONE_PARENT | libc::SIGCHLD) as u64;
 
 /// True for a child of this process that has not been reaped.

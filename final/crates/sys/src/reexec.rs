@@ -40,7 +40,7 @@ pub(crate) const fn mask(verb: &str) -> u64 {
 mod tests {
     #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
     #[test]
-    fn a_word_is_recognised_only_as_a_whole() {
+    fn a_word_is_recognized_only_as_a_whole() {
         let first_bytes = |word: &[u8]| {
             let mut bytes = [b'x'; 8];
             bytes[..word.len()].copy_from_slice(word);

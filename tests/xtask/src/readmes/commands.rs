@@ -1,5 +1,5 @@
 //! The lines of a README that are typed. A fenced block is one of three things: commands, one per line; a transcript, in
-//! which commands follow a prompt; or output, which is recognised by its first words.
+//! which commands follow a prompt; or output, which is recognized by its first words.
 
 use anyhow::{Result, bail};
 

@@ -25,7 +25,7 @@ pub(crate) struct Listener {
     state: Vec<u8>,
 }
 
-/// Lets the filter recognise one call of the runtime: random numbers as the arguments that sendmsg(2) does not have and
+/// Lets the filter recognize one call of the runtime: random numbers as the arguments that sendmsg(2) does not have and
 /// the kernel ignores. A program in the container cannot guess them.
 struct Key([u64; 3]);
 
