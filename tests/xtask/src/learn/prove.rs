@@ -1,10 +1,12 @@
 //! The proof that lesson, solution and tasks belong together, and a reader's whole journey.
 //!
 //! For each step, in one workspace: as the reader gets it, every task fails; with blanks 1 to k filled, tasks 1 to k pass
-//! and task k + 1 fails; with the body of blank k empty, task k fails; with all filled, all pass, and the regression test of
+//! and task k + 1 fails; with the body of blank k empty, task k fails, for an unprivileged user too; with all filled, all pass, and the regression test of
 //! the step passes there too; and `--next`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use lesson_tasks::table::{STEPS, Step};
@@ -17,6 +19,8 @@ use crate::workspace::{cargo, run};
 /// For one step, or for all that have tasks.
 pub fn prove(only: Option<&'static Step>) -> Result<()> {
     let directory = tempfile::tempdir()?;
+    // An unprivileged user runs the programs too.
+    fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755))?;
     let place = Place::find(Some(&directory.path().join("learn")))?;
     if let Some(step) = only {
         begin(&place, step)?;
@@ -113,12 +117,37 @@ fn prove_step(place: &Place, step: &'static Step) -> Result<()> {
             ));
         }
     }
+    wrong.extend(as_unprivileged(&program, &directory, count)?);
     if !wrong.is_empty() {
         wrong.dedup();
         bail!("{}", wrong.join("\n  "));
     }
     eprintln!("-- {}: proved for {count} tasks", step.name);
     Ok(())
+}
+
+/// What an unprivileged reader would be told too well: a task that passes while its function is empty, because the half
+/// of its check that sees it needs root. Such a task must be NOT CHECKED.
+fn as_unprivileged(program: &Path, directory: &Path, count: usize) -> Result<Vec<String>> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(Vec::new());
+    }
+    let mut wrong = Vec::new();
+    for empty in 1..=count {
+        let environment = [(ENVIRONMENT, &*format!("{} {empty}", empty - 1))];
+        let found = tasks::run_unprivileged(program, directory, &[&empty.to_string()], &environment)?;
+        if found.iter().any(|task| task.state == "ok") {
+            wrong.push(format!("for an unprivileged user task {empty} passes while its function is empty"));
+        }
+    }
+    let found = tasks::run_unprivileged(program, directory, &["--all"], &[])?;
+    for task in found.iter().filter(|task| !matches!(&*task.state, "ok" | "not checked")) {
+        wrong.push(format!(
+            "for an unprivileged user task {} is not solved by the solution: {}",
+            task.number, task.seen
+        ));
+    }
+    Ok(wrong)
 }
 
 fn not_checked(found: &[tasks::Task]) -> Vec<String> {

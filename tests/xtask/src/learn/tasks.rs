@@ -1,9 +1,11 @@
 //! Runs the tasks of a step in the reader's workspace.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use lesson_tasks::process::UNPRIVILEGED;
 use lesson_tasks::table::Step;
 use serde_json::Value;
 
@@ -40,21 +42,45 @@ pub fn build(place: &Place, step: &Step) -> Result<PathBuf> {
     programs.next_back().context("cargo has built no tasks")
 }
 
+/// Variables of the environment, and their values.
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
 /// Runs the program with these arguments and environment and reads the outcomes.
 pub fn run(
     program: &Path,
     directory: &Path,
     args: &[&str],
-    environment: &[(&str, &str)],
+    environment: Environment<'_>,
+) -> Result<Vec<Task>> {
+    outcomes(Command::new(program), directory, args, environment)
+}
+
+/// The same as an unprivileged user, which only root can do.
+pub fn run_unprivileged(
+    program: &Path,
+    directory: &Path,
+    args: &[&str],
+    environment: Environment<'_>,
 ) -> Result<Vec<Task>> {
     let mut command = Command::new(program);
+    command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
+    outcomes(command, directory, args, environment)
+}
+
+fn outcomes(
+    mut command: Command,
+    directory: &Path,
+    args: &[&str],
+    environment: Environment<'_>,
+) -> Result<Vec<Task>> {
     command.arg("--json").args(args).current_dir(directory).env("CARGO_MANIFEST_DIR", directory);
     command.envs(environment.iter().copied()).stderr(Stdio::inherit());
-    let output = command.output().with_context(|| format!("starting {}", program.display()))?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("starting {program}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let tasks: Vec<Task> = text.lines().filter_map(parse).collect();
     if tasks.is_empty() {
-        bail!("{} printed no outcome of a task: {text}", program.display());
+        bail!("{program} printed no outcome of a task: {text}");
     }
     Ok(tasks)
 }
