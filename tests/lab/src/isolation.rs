@@ -18,7 +18,7 @@
 //! belongs to that user.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -28,6 +28,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, Uid, fork};
 
+use crate::PREFIX;
 use crate::subtree::Subtree;
 
 /// A directory of root's in which root may write, also in the lab. Everything else in /usr is read-only there, so a
@@ -81,7 +82,8 @@ fn fail(error: &std::io::Error) -> ! {
 
 /// The process outside stays here until the lab has ended. The other one returns, in the lab.
 fn enter() -> std::io::Result<()> {
-    let directory = std::env::temp_dir().join(format!("lab-{}", std::process::id()));
+    remove_those_of_the_dead(&std::env::temp_dir());
+    let directory = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
     fs::create_dir(&directory)?;
     fs::set_permissions(&directory, PermissionsExt::from_mode(0o1777))?;
     let subtree = Subtree::create()?;
@@ -94,6 +96,16 @@ fn enter() -> std::io::Result<()> {
             // Directories that a test has not removed itself are evidence, and stay.
             let _ = fs::remove_dir(&directory);
             std::process::exit(code);
+        }
+    }
+}
+
+/// Removes the directories of test programs that were killed. Only root's own ones: others may plant links in them.
+fn remove_those_of_the_dead(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_roots = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == 0);
+        if is_roots && crate::is_of_the_dead(&entry.file_name()) {
+            crate::remove_tree(&entry.path());
         }
     }
 }

@@ -45,6 +45,15 @@ const UNPRIVILEGED: u32 = 54321;
 /// The limit for every program in a test, in seconds, after which it gets SIGALRM.
 const MOST_SECONDS: u32 = 60;
 
+/// The beginning of the names of a lab's cgroups and directory. The rest is the process id of the test program outside.
+const PREFIX: &str = "lesson-lab-";
+
+/// Whether a lab has this name and its test program has ended.
+fn is_of_the_dead(name: &std::ffi::OsStr) -> bool {
+    let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
+    pid.is_some_and(|pid| !is_alive(pid))
+}
+
 /// One user's directory and namespaces.
 pub struct Lab {
     pub user: Uid,

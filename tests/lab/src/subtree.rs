@@ -15,8 +15,7 @@ use std::io::Result;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The beginning of the name; the rest is the process id of the test program outside.
-const PREFIX: &str = "lesson-lab-";
+use crate::PREFIX;
 
 /// What the lessons limit.
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
@@ -125,9 +124,7 @@ fn pass_on(directory: &Path) {
 /// The cgroups of test programs that were killed before they could remove them.
 fn remove_those_of_the_dead(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<i32>().ok());
-        if pid.is_some_and(|pid| !crate::is_alive(pid)) {
+        if crate::is_of_the_dead(&entry.file_name()) {
             remove(&entry.path());
         }
     }

@@ -101,3 +101,26 @@ fn exit_codes_leave_the_lab_and_processes_left_running_do_not() {
     let Some(killed) = in_a_lab("kill -TERM $$", "") else { return };
     assert_eq!(killed.status.code(), Some(143), "{killed:?}");
 }
+
+#[test]
+fn what_a_killed_test_program_has_left_is_removed_by_the_next_one() {
+    if !nix::unistd::geteuid().is_root() {
+        return lesson_lab::skip("what only root can do to a machine");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lesson-lab"));
+    command.args(["sh", "-c", "echo $TMPDIR; touch $TMPDIR/left; exec sleep 100"]).stdout(Stdio::piped());
+    let mut lab = command.spawn().expect("it runs");
+    let mut line = String::new();
+    let output = lab.stdout.take().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("text");
+    let directory = Path::new(line.trim_end()).to_owned();
+    lesson_lab::wait_for("the file in the lab", || directory.join("left").exists());
+    lab.kill().and_then(|()| lab.wait()).expect("it is our child");
+    assert!(directory.exists(), "the control: a killed program cannot remove its directory");
+    drop(in_a_lab("exit 0", ""));
+    assert!(!directory.exists(), "{} is left", directory.display());
+    let v1 = Path::new("/sys/fs/cgroup/memory");
+    let tree = if v1.is_dir() { v1 } else { Path::new("/sys/fs/cgroup") };
+    let own = format!("lesson-lab-{}", lab.id());
+    lesson_lab::wait_for("its cgroup to be gone", || named(tree, &own, 5).is_empty());
+}
