@@ -261,7 +261,7 @@ pub fn make_veth(kernel: &mut Socket, link: &str, pid: Pid) -> Result<()> {
 ///     ip link set box2-4711 type bridge_slave hairpin on
 ///
 /// A container that connects to its own published port needs this where the kernel filters packets
-/// within a bridge too (br_netfilter, which docker loads).
+/// within a bridge too (br_netfilter, which docker loaded at every start until version 27).
 fn allow_hairpin(kernel: &mut Socket, link: &str) -> Result<()> {
     let hairpin = Message::new(libc::RTM_NEWLINK, libc::NLM_F_ACK, &ifinfo(index(link)?, 0)).nest(
         libc::IFLA_LINKINFO,

@@ -7,7 +7,8 @@
 //! execve of a user other than root.
 //!
 //! A capability that is not in the bounding set is lost for good, for the process and for every
-//! process that it starts.
+//! process that it starts. (A process in a new user namespace has all capabilities again, but only
+//! over what belongs to that namespace.)
 
 // For a closure that runs between fork and execve.
 #![allow(unsafe_code)]

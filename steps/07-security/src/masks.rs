@@ -1,12 +1,12 @@
 //! Masked paths: hides the files in /proc and /sys that are about the machine, or makes them
 //! read-only.
 //!
-//! Most files in /proc and /sys show each namespace its own content. Memory, hardware and many
-//! sysctls belong to no namespace, so these files are the same for all. The kernel protects them by
+//! Some files in /proc and /sys show each namespace its own content. Memory, hardware and most
+//! sysctls belong to no namespace, so their files are the same for all. The kernel protects them by
 //! asking for root, and root in a container is root.
 //!
 //! The file /dev/null is mounted over a file, and an empty tmpfs over a directory. A process needs
-//! CAP_SYS_ADMIN to remove these mounts or to mount another /proc. Every runtime has the same lists.
+//! CAP_SYS_ADMIN to remove these mounts or to mount another /proc. The engines have nearly the same lists.
 
 // For a system call that nix does not wrap.
 #![allow(unsafe_code)]

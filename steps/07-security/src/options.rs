@@ -15,7 +15,7 @@ use serde_json::Value;
 /// Lesson 7: fewer capabilities, and a filter for system calls.
 ///
 /// Root's privileges are divided into 41 capabilities, and this step drops most of them. All containers share the
-/// kernel and its 450 system calls, and a filter refuses some of them. Files in /proc and /sys that are about the machine
+/// kernel and its 360 system calls, and a filter refuses some of them. Files in /proc and /sys that are about the machine
 /// are hidden or read-only. So a program cannot open the host's disk any more, as it can in step 6.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]

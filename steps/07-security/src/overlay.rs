@@ -141,7 +141,7 @@ fn secret() -> Result<String> {
 }
 
 /// Whether a directory is on an overlay, by the number of its file system. Such a directory cannot
-/// be upper (EINVAL), because both overlays would use the same marks.
+/// be upper: the kernel refuses it with EINVAL.
 fn is_overlay(dir: &Path) -> Result<bool> {
     let kind = statfs(dir).with_context(|| format!("statfs({})", dir.display()))?.filesystem_type();
     Ok(kind == OVERLAYFS_SUPER_MAGIC)

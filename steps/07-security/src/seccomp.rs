@@ -5,7 +5,7 @@
 //! follow a pointer. So a filter can refuse every `mount`, and cannot refuse the mount of one path.
 //! A filter cannot be removed, and every process that the program starts has the filter too.
 //!
-//! All containers share the host's kernel and its bugs. The kernel has about 450 system calls, and
+//! All containers share the host's kernel and its bugs. The kernel has about 360 system calls, and
 //! most programs need few of them. The filter runs before the kernel's own code, so a refused call
 //! cannot reach a bug in that code. Capabilities cannot do that: the kernel checks them later.
 //!
@@ -73,7 +73,8 @@ const REFUSED: [i64; 45] = [
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_userfaultfd,
-    // Keys, clocks, swap, quotas, accounting, the kernel's log: no namespace separates these.
+    // Inherited keys, the time of day, swap, quotas, accounting, the kernel's log: no namespace
+    // separates these.
     libc::SYS_add_key,
     libc::SYS_request_key,
     libc::SYS_keyctl,

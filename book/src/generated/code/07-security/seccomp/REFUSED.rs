@@ -32,7 +32,8 @@ const REFUSED: [i64; 45] = [
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_userfaultfd,
-    // Keys, clocks, swap, quotas, accounting, the kernel's log: no namespace separates these.
+    // Inherited keys, the time of day, swap, quotas, accounting, the kernel's log: no namespace
+    // separates these.
     libc::SYS_add_key,
     libc::SYS_request_key,
     libc::SYS_keyctl,
