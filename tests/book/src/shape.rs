@@ -1,4 +1,4 @@
-//! What every chapter of the seven steps has, and where the glossary is linked from.
+//! What every chapter of the seven steps, of Inside hull and of the laboratory has, and where the glossary is linked from.
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +20,15 @@ const PARTS: [(&str, Where); 10] = [
     ("## Where it lives", Where::Every),
     ("## What you have, and what still leaks", Where::Every),
     ("## Check yourself", Where::Every),
+];
+
+/// Of a page of Inside hull or of the laboratory: the parts, in this order, and the directories in which every page has them.
+const PARTS_OF_OTHERS: [(&str, &[&str]); 5] = [
+    ("## What you will be able to do", &["inside", "lab"]),
+    ("## The problem", &["inside", "lab"]),
+    ("## Exercises", &["inside"]),
+    ("## Where it lives", &["inside"]),
+    ("## Check yourself", &["inside", "lab"]),
 ];
 
 /// What a chapter includes or runs, somewhere.
@@ -53,6 +62,13 @@ pub fn complaints() -> Result<Vec<String>> {
         let wrong = of_chapter(&page.path, &page.text);
         complaints.extend(wrong.into_iter().map(|what| format!("{}: {what}", page.path.display())));
     }
+    for page in &pages {
+        let directory = page.path.iter().next().and_then(|name| name.to_str()).unwrap_or_default();
+        if ["inside", "lab"].contains(&directory) {
+            let wrong = of_other(directory, &page.text);
+            complaints.extend(wrong.into_iter().map(|what| format!("{}: {what}", page.path.display())));
+        }
+    }
     complaints.extend(pages.iter().flat_map(open_predictions));
     complaints.extend(gone(&pages)?);
     complaints.extend(without_difference(&pages));
@@ -61,38 +77,61 @@ pub fn complaints() -> Result<Vec<String>> {
 }
 
 fn of_chapter(path: &Path, text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
     let is_first = path.file_stem().is_some_and(|name| FIRST.iter().any(|first| name == *first));
     let is_list = path == Path::new(LIST);
-    let mut end_of_last = 0;
-    for (heading, place) in PARTS {
-        let is_needed = (place == Where::Every || is_first) && !(is_list && heading == "## Your turn");
-        match text.find(&format!("\n{heading}\n")) {
-            Some(at) if at < end_of_last => wrong.push(format!("{heading:?} is not in its place")),
-            Some(at) => end_of_last = at,
-            None if is_needed => wrong.push(format!("{heading:?} is missing")),
-            None => {}
-        }
-    }
+    let parts = PARTS.map(|(heading, place)| {
+        (heading, (place == Where::Every || is_first) && !(is_list && heading == "## Your turn"))
+    });
+    let mut wrong = wrong_parts(text, &parts);
     for (what, signs) in CONTENT.iter().filter(|_| !is_list) {
         if !signs.iter().any(|sign| text.contains(sign)) {
             wrong.push(format!("it has not {what}"));
         }
     }
+    wrong.extend(wrong_questions(text));
+    let lives = part(text, "## Where it lives");
+    if !lives.contains("hull") || !ENGINES.iter().any(|engine| lives.contains(engine)) {
+        wrong.push("\"## Where it lives\" names hull and another engine".to_owned());
+    }
+    wrong
+}
+
+fn of_other(directory: &str, text: &str) -> Vec<String> {
+    let parts = PARTS_OF_OTHERS.map(|(heading, directories)| (heading, directories.contains(&directory)));
+    let mut wrong = wrong_parts(text, &parts);
+    wrong.extend(wrong_questions(text));
+    wrong
+}
+
+/// The parts that are missing although they are needed, or that are not in this order.
+fn wrong_parts(text: &str, parts: &[(&str, bool)]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut end_of_last = 0;
+    for (heading, is_needed) in parts {
+        match text.find(&format!("\n{heading}\n")) {
+            Some(at) if at < end_of_last => wrong.push(format!("{heading:?} is not in its place")),
+            Some(at) => end_of_last = at,
+            None if *is_needed => wrong.push(format!("{heading:?} is missing")),
+            None => {}
+        }
+    }
+    wrong
+}
+
+/// Questions without an answer. There are three at the end of a page. A page without exercises has none to answer.
+fn wrong_questions(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
     for heading in ["## Exercises", "## Check yourself"] {
+        let is_there = text.contains(&format!("\n{heading}\n"));
         let part = part(text, heading);
         let questions = part.lines().filter(|line| is_numbered(line)).count();
         let answers = part.matches(ANSWER).count();
-        if answers == 0 || answers != questions {
+        if is_there && (answers == 0 || answers != questions) {
             wrong.push(format!("{heading:?} has {questions} questions and {answers} answers"));
         }
     }
     if part(text, "## Check yourself").matches(ANSWER).count() != 3 {
         wrong.push("\"## Check yourself\" has three questions".to_owned());
-    }
-    let lives = part(text, "## Where it lives");
-    if !lives.contains("hull") || !ENGINES.iter().any(|engine| lives.contains(engine)) {
-        wrong.push("\"## Where it lives\" names hull and another engine".to_owned());
     }
     wrong
 }

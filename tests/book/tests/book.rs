@@ -55,7 +55,7 @@ fn every_flag_is_explained() {
 }
 
 #[test]
-fn every_chapter_of_the_steps_has_its_parts() {
+fn every_chapter_has_its_parts() {
     let wrong = shape::complaints().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
