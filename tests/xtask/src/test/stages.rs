@@ -41,7 +41,7 @@ const STAGES: [Stage; 13] = [
     stage("lints", Size::Usual, 20, What::Task(lints)),
     stage("tests", Size::Usual, 170, What::Programs(Size::Usual)),
     stage("slow tests", Size::Long, 410, What::Programs(Size::Long)),
-    stage("a reader's way through the steps", Size::Long, 120, What::Task(|| learn::prove(None))),
+    stage("a reader's way through the steps", Size::Long, 90, What::Task(|| learn::prove(None))),
     stage("mutants of the lessons", Size::Long, 400, What::Ignored("mutations")),
     stage("commands of the READMEs", Size::Long, 660, What::Task(|| readmes::type_all(None))),
     stage("virtual machines", Size::Long, 1200, What::Task(virtual_machines)),
