@@ -57,7 +57,8 @@ impl Registry {
             Some(_) => ("docker.io", repository.to_owned()),
             None => ("docker.io", format!("library/{repository}")),
         };
-        // Plain HTTP is safe on the loopback interface, because only root of this machine can listen.
+        // Plain HTTP is safe on the loopback interface, because only root of this machine can read or
+        // change packets there.
         let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
         let is_here = bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         let scheme = if is_here { "http" } else { "https" };
