@@ -60,7 +60,7 @@ pub const STEP: Step = Step {
                 "The period (PERIOD) comes before the quota, because the quota is a share of the period.",
             ],
             minutes: 10,
-            chapter: "v1.md#the-same-limit-in-two-words",
+            chapter: "v1.md#the-same-limits-in-both-versions",
             empty: "Vec::new()",
         },
         Blank {
