@@ -125,10 +125,10 @@ fn the_address_of_the_interactive_page_is_its_state() {
     assert!(!is_checked("ipc") && !is_checked("root") && is_checked("user"));
     assert_eq!(text(&browser, ".look-question"), "");
     // A heading of the page is no state, and stays in the address.
-    browser.run("location.hash = 'the-same-as-tables'").unwrap();
+    browser.run("location.hash = 'the-states-as-tables'").unwrap();
     browser.run("window.dispatchEvent(new HashChangeEvent('hashchange'))").unwrap();
     assert!(is_checked("user"));
-    assert_eq!(address(&browser), "#the-same-as-tables");
+    assert_eq!(address(&browser), "#the-states-as-tables");
     browser.press("g6").unwrap();
     assert_eq!(address(&browser), "#user,net");
     assert_eq!(browser.complaints().unwrap(), [""; 0]);
