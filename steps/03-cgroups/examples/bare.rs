@@ -1,5 +1,5 @@
 // The whole idea: make a directory, write a limit, write yourself, exec. Try it as root:
-// `cargo build -p step-03-cgroups --example bare-03`, then `sudo target/*/debug/examples/bare-03`.
+// `cargo build -p step-03-cgroups --example step-03-bare`, then `sudo target/*/debug/examples/step-03-bare`.
 //
 // The shell that it starts has 64 MiB of memory, and so has everything that the shell starts. Two
 // things are missing. Memory that does not fit may go to swap. And nobody removes the directory:
