@@ -43,11 +43,7 @@ pub fn failure(step: &Step, task: &Task, tasks: usize, why: &Failure) {
         blank.hint.iter().for_each(|line| paragraph("", line));
         paragraph("chapter", &step.chapter(blank));
     }
-    let number = task.number;
-    paragraph(
-        "help",
-        &format!("cargo xtask learn --hint {number}, cargo xtask learn --show {number} (one solution)"),
-    );
+    paragraph("solution", &format!("cargo xtask learn --show {}", task.number));
     println!();
 }
 

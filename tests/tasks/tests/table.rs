@@ -98,6 +98,28 @@ fn every_chapter_and_heading_exists() {
     });
 }
 
+#[test]
+fn no_chapter_shows_a_solution_before_the_reader_has_tried() {
+    every_blank(|step, blank| {
+        let (page, heading) = blank.chapter.split_once('#')?;
+        if heading == "the-code" {
+            return Some(format!("a failed task must not send the reader to its solution, {page}#the-code"));
+        }
+        let chapters =
+            fs::read_dir(workspace().join("book/src/steps").join(step.name)).expect("the chapters");
+        let item = blank.item.replace("::", ".");
+        let solution =
+            format!("generated/code/{}/{}/{item}.rs", step.name, blank.file.trim_end_matches(".rs"));
+        chapters.flatten().find_map(|chapter| {
+            let text = fs::read_to_string(chapter.path()).expect("a chapter is text");
+            let before = text.split("## Your turn").next().unwrap_or_default();
+            before
+                .contains(&solution)
+                .then(|| format!("{} shows it before Your turn", chapter.path().display()))
+        })
+    });
+}
+
 /// The anchor that mdBook makes of a heading.
 fn anchor(heading: &str) -> String {
     let of = |letter: char| match letter {

@@ -33,7 +33,8 @@ pub struct Blank {
     pub hint: [&'static str; 2],
     /// How long it usually takes to write.
     pub minutes: u32,
-    /// The chapter's file and heading, relative to the step's directory in the book: `uts.md#the-code`.
+    /// The chapter's file and the heading of the explanation, relative to the step's directory in the book:
+    /// `uts.md#what-a-namespace-is`. It must not be `#the-code`, where the solution stands.
     pub chapter: &'static str,
     /// A body that compiles and does nothing, such as `Ok(())`. The proof in CI shows that the task fails with it.
     pub empty: &'static str,

@@ -12,7 +12,7 @@ pub const STEP: Step = Step {
                 "An EINVAL means that the name is longer than 64 bytes. Add a context that begins with `hint:`.",
             ],
             minutes: 5,
-            chapter: "uts.md#the-code",
+            chapter: "uts.md#the-idea-in-25-lines",
             empty: "Ok(())",
         },
         Blank {
@@ -24,7 +24,7 @@ pub const STEP: Step = Step {
                 "At last execute /proc/self/exe with the arguments `child` and the configuration (nix::unistd::execv).",
             ],
             minutes: 15,
-            chapter: "uts.md#the-code",
+            chapter: "uts.md#two-processes-and-a-pipe",
             empty: "bail!(\"nothing is done\")",
         },
         Blank {
@@ -36,7 +36,7 @@ pub const STEP: Step = Step {
                 "The closure runs in the child: it drops the write end and calls wait_and_exec. Return the Child with the write end.",
             ],
             minutes: 20,
-            chapter: "uts.md#the-code",
+            chapter: "uts.md#two-processes-and-a-pipe",
             empty: "bail!(\"nothing is done\")",
         },
         Blank {
@@ -48,7 +48,7 @@ pub const STEP: Step = Step {
                 "Everybody but root also needs CLONE_NEWUSER: idmap::is_needed() tells who that is.",
             ],
             minutes: 3,
-            chapter: "uts.md#the-code",
+            chapter: "uts.md#what-a-namespace-is",
             empty: "CloneFlags::empty()",
         },
         Blank {
@@ -60,7 +60,7 @@ pub const STEP: Step = Step {
                 "The order matters: the kernel accepts the gid_map of an unprivileged user only after setgroups is denied.",
             ],
             minutes: 8,
-            chapter: "user.md#the-code",
+            chapter: "user.md#who-writes-the-map",
             empty: "Ok(())",
         },
         Blank {
@@ -72,7 +72,7 @@ pub const STEP: Step = Step {
                 "Join all namespaces that differ in one call: nix::sched::setns(&pidfd, flags). No difference is an error.",
             ],
             minutes: 20,
-            chapter: "enter.md#the-code",
+            chapter: "enter.md#what-the-kernel-offers",
             empty: "Ok(())",
         },
     ],

@@ -12,7 +12,7 @@ pub const STEP: Step = Step {
                 "Everybody but root also needs CLONE_NEWUSER: idmap::is_needed() tells who that is.",
             ],
             minutes: 3,
-            chapter: "pid.md#the-code",
+            chapter: "pid.md#what-a-pid-namespace-is",
             empty: "CloneFlags::empty()",
         },
         Blank {
@@ -24,7 +24,7 @@ pub const STEP: Step = Step {
                 "MS_REC matters: each mount below \"/\" has a propagation type of its own.",
             ],
             minutes: 5,
-            chapter: "mounts.md#the-code",
+            chapter: "mounts.md#what-a-mount-namespace-is",
             empty: "Ok(())",
         },
         Blank {
@@ -36,7 +36,7 @@ pub const STEP: Step = Step {
                 "AT_RECURSIVE is for the mounts below. Errno::result turns the answer into an error.",
             ],
             minutes: 15,
-            chapter: "mounts.md#the-code",
+            chapter: "mounts.md#a-new-root-step-by-step",
             empty: "Ok(())",
         },
         Blank {
@@ -48,7 +48,7 @@ pub const STEP: Step = Step {
                 "Then make it read-only. The mount points are there already: skeleton has created them.",
             ],
             minutes: 5,
-            chapter: "mounts.md#the-code",
+            chapter: "mounts.md#a-new-root-step-by-step",
             empty: "Ok(())",
         },
         Blank {
@@ -60,7 +60,7 @@ pub const STEP: Step = Step {
                 "Then call bind_devices and mount_terminals. A tmpfs on which devices are bound may not have MS_NODEV.",
             ],
             minutes: 8,
-            chapter: "mounts.md#the-code",
+            chapter: "mounts.md#a-new-root-step-by-step",
             empty: "Ok(())",
         },
         Blank {
@@ -72,7 +72,7 @@ pub const STEP: Step = Step {
                 "umount2 of \".\" with MNT_DETACH takes it away. At last chdir to \"/\".",
             ],
             minutes: 10,
-            chapter: "mounts.md#the-code",
+            chapter: "mounts.md#a-new-root-step-by-step",
             empty: "Ok(())",
         },
         Blank {
@@ -84,7 +84,7 @@ pub const STEP: Step = Step {
                 "Return the exit code of `child`, or 128 + n after a death by signal n. Of others forget how they ended.",
             ],
             minutes: 10,
-            chapter: "init.md#the-code",
+            chapter: "init.md#the-duties-of-process-1",
             empty: "Ok(None)",
         },
         Blank {
@@ -96,7 +96,7 @@ pub const STEP: Step = Step {
                 "Send other signals on to `child`, but not those of the kernel (ssi_code > 0): the program has them already.",
             ],
             minutes: 15,
-            chapter: "init.md#the-code",
+            chapter: "init.md#the-duties-of-process-1",
             empty: "Ok(ExitCode::SUCCESS)",
         },
         Blank {
@@ -108,7 +108,7 @@ pub const STEP: Step = Step {
                 "Errno::result turns the answer into an error. 0, 1 and 2 are stdin, stdout and stderr.",
             ],
             minutes: 5,
-            chapter: "init.md#the-code",
+            chapter: "mounts.md#an-open-directory-leads-out",
             empty: "Ok(())",
         },
     ],

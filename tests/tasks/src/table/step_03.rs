@@ -48,7 +48,7 @@ pub const STEP: Step = Step {
                 "Settings: first what pass_on returns, then limit_files. With a memory limit, memory.swap.max is 0, and optional.",
             ],
             minutes: 15,
-            chapter: "limits.md#the-code",
+            chapter: "oom.md#delegation",
             empty: "Err(anyhow::Error::msg(\"nothing is planned\"))",
         },
         Blank {
@@ -72,7 +72,7 @@ pub const STEP: Step = Step {
                 "0 means the process that writes. The first error ends the function: use `?` or try_for_each.",
             ],
             minutes: 3,
-            chapter: "limits.md#the-code",
+            chapter: "limits.md#a-cgroup-is-a-directory",
             empty: "Ok(())",
         },
         Blank {

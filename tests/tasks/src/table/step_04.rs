@@ -24,7 +24,7 @@ pub const STEP: Step = Step {
                 "The order matters: the backslashes first, or those that you have added are doubled.",
             ],
             minutes: 10,
-            chapter: "overlay.md#the-code",
+            chapter: "overlay.md#what-an-overlay-does",
             empty: "path.to_owned()",
         },
         Blank {
@@ -48,7 +48,7 @@ pub const STEP: Step = Step {
                 "Give an error to `explain`, add the call as a context, and trace the call when it has succeeded.",
             ],
             minutes: 10,
-            chapter: "overlay.md#the-code",
+            chapter: "overlay.md#what-an-overlay-does",
             empty: "Ok(dir.join(\"merged\"))",
         },
         Blank {
@@ -84,7 +84,7 @@ pub const STEP: Step = Step {
                 "Look for the whiteout first: its path is in a lower directory as well.",
             ],
             minutes: 5,
-            chapter: "deletion.md#the-code",
+            chapter: "overlay.md#the-list-of-changes",
             empty: "'?'",
         },
         Blank {
@@ -96,7 +96,7 @@ pub const STEP: Step = Step {
                 "Use symlink_metadata, which does not follow links. Then do the same for a directory; an error there is only traced.",
             ],
             minutes: 15,
-            chapter: "deletion.md#the-code",
+            chapter: "overlay.md#the-list-of-changes",
             empty: "Ok(())",
         },
     ],

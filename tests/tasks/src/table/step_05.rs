@@ -72,7 +72,7 @@ pub const STEP: Step = Step {
                 "An error has a context that names the port. For ErrorKind::AddrInUse add one that begins with `hint:`.",
             ],
             minutes: 10,
-            chapter: "in.md#the-code",
+            chapter: "in.md#what-goes-wrong",
             empty: "Err(Error::msg(\"nothing is reserved\"))",
         },
         Blank {

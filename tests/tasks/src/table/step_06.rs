@@ -48,7 +48,7 @@ pub const STEP: Step = Step {
                 "The rule that stops the attack is RESOLVE_BENEATH. The empty path means the layer itself: open \".\" for it.",
             ],
             minutes: 10,
-            chapter: "hostile.md#the-code",
+            chapter: "hostile.md#why-a-check-of-the-names-is-not-enough",
             // The way that a program opens a directory usually: the attack succeeds.
             empty: "let path = if directory.as_os_str().is_empty() { Path::new(\".\") } else { directory };\n        \
                     nix::fcntl::openat(self.root.as_fd(), path, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())",
@@ -98,7 +98,7 @@ pub const STEP: Step = Step {
                 "Status 200 is the answer's body: into_body().into_reader(). Every other status is an error with a hint.",
             ],
             minutes: 15,
-            chapter: "registry.md#the-code",
+            chapter: "registry.md#see-it-with-the-shell",
             empty: "bail!(\"nothing was asked for {path}\")",
         },
     ],

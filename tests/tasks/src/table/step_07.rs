@@ -24,7 +24,7 @@ pub const STEP: Step = Step {
                 "The effective set comes first, because it must stay a subset of the permitted set.",
             ],
             minutes: 10,
-            chapter: "capabilities.md#the-code",
+            chapter: "capabilities.md#five-sets",
             empty: "let _ = keep;\n    Ok(())",
         },
         Blank {
@@ -85,7 +85,7 @@ pub const STEP: Step = Step {
                 "After `is_refused` come ret(denied) and, for other values of the argument, ret(SECCOMP_RET_ALLOW).",
             ],
             minutes: 20,
-            chapter: "seccomp.md#the-code",
+            chapter: "seccomp.md#a-filter-of-four-instructions",
             empty: "let _ = (call, argument, is_refused);\n    [ret(denied); 5]",
         },
         Blank {
@@ -97,7 +97,7 @@ pub const STEP: Step = Step {
                 "config[\"denied\"] is \"kill\" (SECCOMP_RET_KILL_PROCESS), \"log\" (SECCOMP_RET_LOG), or else error(EPERM).",
             ],
             minutes: 10,
-            chapter: "seccomp.md#the-code",
+            chapter: "seccomp.md#what-a-filter-sees",
             empty: "let _ = (program, config);\n    Ok(())",
         },
     ],

@@ -60,16 +60,22 @@ pub fn table(place: &Place, step: &Step) -> Result<()> {
     let program = tasks::build(place, step)?;
     let found = tasks::run(&program, &directory, &["--all"], &[])?;
     println!("Step {}\n", step.name);
-    println!("  task  minutes  state        function                     what it has to do");
+    let functions_of = |task: usize| {
+        let functions = step.blanks_of(task).map(|blank| format!("{} ({})", blank.item, blank.file));
+        functions.collect::<Vec<_>>().join(", ")
+    };
+    let width = found.iter().map(|task| functions_of(task.number).len()).max().unwrap_or(0);
+    println!("  task  minutes  state        {:<width$}  what it has to do", "function");
     for task in &found {
         let blanks = blanks_of(step, task.number).context("the table and the tasks differ")?;
         let minutes: u32 = blanks.iter().map(|blank| blank.minutes).sum();
-        let functions: Vec<_> =
-            blanks.iter().map(|blank| format!("{} ({})", blank.item, blank.file)).collect();
         let state = if task.state == "not checked" { "NOT CHECKED" } else { &task.state };
         let escape = if task.escape { " (escape)" } else { "" };
-        let functions = functions.join(", ");
-        println!("  {:>4}  {minutes:>7}  {state:<11}  {functions:<27}  {}{escape}", task.number, task.title);
+        let functions = functions_of(task.number);
+        println!(
+            "  {:>4}  {minutes:>7}  {state:<11}  {functions:<width$}  {}{escape}",
+            task.number, task.title
+        );
     }
     let unchecked = found.iter().filter(|task| task.state == "not checked");
     for task in unchecked {

@@ -135,7 +135,8 @@ You write these functions. Each one is a task, and `cargo test` checks the tasks
 
 1. Run `cargo test` in this directory. It stops at the first task that is not done, and prints what it expected, what it
    saw, why, which function to write, and which chapter of the book explains it.
-2. Read the chapter, in {book} or in the built book (`cargo xtask book`).
+2. Read the chapter, in {book} or in the built book (`cargo xtask book`). Read it up to the heading *Your turn*:
+   the section *The code* after it shows a solution of each task.
 3. Write the function, in the place of its `todo!()`. Run `cargo test` again.
 4. When all tasks pass, run `cargo test --test lesson`: it tests the whole step. Then run `cargo xtask learn --next`.
 
