@@ -128,6 +128,12 @@ fn gate() -> Outcome {
             why,
         ));
     };
+    ensure(
+        report["argv_0"] != true,
+        "`child` is the first argument after the name of the program",
+        "the program runs with `child` as its own name",
+        "the first element of argv is the name of the program, and main() looks for its arguments after it",
+    )?;
     let why = "the configuration is the second argument: an execve passes on nothing else but the environment and open files";
     let config = &report["config"];
     ensure(

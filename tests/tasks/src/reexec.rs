@@ -32,7 +32,8 @@ impl Reexec {
         Self(path)
     }
 
-    /// What it wrote: `config`, `pid`, `parent_death_signal`, `hostname`; none if no copy was executed yet.
+    /// What it wrote: `config`, `pid`, `parent_death_signal`, `hostname`, and whether `child` is its `argv_0`; none if
+    /// no copy was executed yet.
     pub fn report(&self) -> Option<Value> {
         serde_json::from_str(&fs::read_to_string(&self.0).ok()?).ok()
     }
@@ -40,7 +41,12 @@ impl Reexec {
 
 /// Reports and ends, if this process is such a copy.
 pub(crate) fn report_and_exit() {
-    let words: Vec<OsString> = std::env::args_os().skip(1).filter(|word| word != "-v").collect();
+    let mut words: Vec<OsString> = std::env::args_os().filter(|word| word != "-v").collect();
+    // The usual mistake: the name of the program, the first element of argv, was left out.
+    let is_argv_0 = words.first().is_some_and(|word| word == "child");
+    if !is_argv_0 && !words.is_empty() {
+        words.remove(0);
+    }
     let (Some(path), true) = (std::env::var_os(VARIABLE), words.first().is_some_and(|word| word == "child"))
     else {
         return;
@@ -49,6 +55,7 @@ pub(crate) fn report_and_exit() {
     let signal = nix::sys::prctl::get_pdeathsig().ok().flatten();
     let report = json!({
         "config": serde_json::from_str::<Value>(&config).unwrap_or(Value::String(config)),
+        "argv_0": is_argv_0,
         "pid": std::process::id(),
         "parent_death_signal": signal.map(|signal| signal.as_str()),
         "hostname": nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned()),

@@ -20,8 +20,8 @@ pub const STEP: Step = Step {
             file: "namespaces.rs",
             item: "wait_and_exec",
             hint: [
-                "Set the parent-death signal first. Then read one byte from the pipe: 0 bytes mean that the parent gave up.",
-                "At last execute /proc/self/exe with the arguments `child` and the configuration (nix::unistd::execv).",
+                "Call nix::sys::prctl::set_pdeathsig first. Then read a byte from the pipe: 0 bytes mean that the parent gave up.",
+                "Then execute /proc/self/exe (nix::unistd::execv) with three words: a program name, `child`, the configuration.",
             ],
             minutes: 15,
             chapter: "uts.md#two-processes-and-a-pipe",
