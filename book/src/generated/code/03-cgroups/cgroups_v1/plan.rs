@@ -8,8 +8,8 @@ pub fn plan(mounts: &str, limits: &Limits, name: &str) -> Result<Plan> {
         optional: Vec::new(),
         procs_files: Vec::new(),
         oom_counter: None,
-        // A user with write access to a v1 cgroup can escape the limits above it, so distributions
-        // do not delegate it.
+        // A user with write access to a v1 cgroup can move processes into it from any other one, and so
+        // out of the limits there. So distributions do not delegate v1.
         hint: "hint: cgroup v1 cannot be delegated to unprivileged users safely: run this as root, or boot with v2\n      \
                (systemd.unified_cgroup_hierarchy=1)",
     };
