@@ -211,6 +211,14 @@ fn renames_the_machine() -> Outcome {
             shown(&ran),
             why,
         )?;
+        let why =
+            "nobody writes id maps for root, and without a map the child is nobody: ask idmap::is_needed()";
+        ensure(
+            !lab.is_root() || !is_new("user"),
+            "the child of root stays in root's user namespace",
+            "it has a new user namespace",
+            why,
+        )?;
     }
     Ok(())
 }

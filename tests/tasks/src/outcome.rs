@@ -67,12 +67,13 @@ impl<T, E: Display> Expect<T> for Result<T, E> {
     }
 }
 
-/// What a program printed and how it ended, in one line for [`Failure::seen`].
+/// What a program printed and how it ended, for [`Failure::seen`]. Several lines of output stay several lines.
 pub fn shown(ended: &Ended) -> String {
     let code = ended.code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
-    let of = |name: &str, text: &str| match text {
+    let of = |name: &str, text: &str| match text.trim_end() {
         "" => String::new(),
-        text => format!(", {name} {text:?}"),
+        lines if lines.contains('\n') => format!("\n{name}:\n{lines}"),
+        line => format!(", {name} {line:?}"),
     };
     format!("{code}{}{}", of("stdout", &ended.stdout), of("stderr", &ended.stderr))
 }

@@ -69,10 +69,19 @@ pub fn end(failed: &[&Task], unchecked: &[&Task], count: usize, all: usize) {
     }
 }
 
-/// A label, and a text beside it that is wrapped.
+/// A label, and a text beside it. Each of its lines is wrapped.
 fn paragraph(label: &str, text: &str) {
+    let lines: Vec<String> = text.lines().flat_map(wrapped).collect();
+    for (at, line) in lines.iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        println!("  {label:<width$}{line}", width = INDENT - 2);
+    }
+}
+
+/// The line, cut between words so that no part is wider than the column.
+fn wrapped(line: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in line.split_whitespace() {
         let last = lines.last_mut().expect("there is one");
         if !last.is_empty() && last.chars().count() + word.chars().count() + 1 > WIDTH - INDENT {
             lines.push(word.to_owned());
@@ -83,10 +92,7 @@ fn paragraph(label: &str, text: &str) {
             last.push_str(word);
         }
     }
-    for (at, line) in lines.iter().enumerate() {
-        let label = if at == 0 { label } else { "" };
-        println!("  {label:<width$}{line}", width = INDENT - 2);
-    }
+    lines
 }
 
 fn paint(text: &str, colour: &str) -> String {
