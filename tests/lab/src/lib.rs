@@ -40,7 +40,7 @@ pub use isolation::{WRITABLE, is_isolated, isolate};
 pub use running::{Running, TIMEOUT, is_alive, wait_for};
 
 /// A uid that is in no user database, so it owns nothing on the machine.
-const UNPRIVILEGED: u32 = 54321;
+pub const UNPRIVILEGED: u32 = 54321;
 
 /// The limit for every program in a test, in seconds, after which it gets SIGALRM.
 const MOST_SECONDS: u32 = 60;

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use lesson_lab::UNPRIVILEGED;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
@@ -15,9 +16,6 @@ use nix::unistd::{ForkResult, Gid, Pid, Uid, fork};
 use serde_json::{Value, json};
 
 use crate::outcome::{Failure, Outcome, failure};
-
-/// A uid that is in no user database, so it owns nothing on the machine. The lab's programs use it too.
-pub const UNPRIVILEGED: u32 = 54321;
 
 /// Whether this process is root, here or in a user namespace.
 pub fn is_root() -> bool {

@@ -167,7 +167,10 @@ fn string(text: &str) -> usize {
 fn character(text: &str) -> usize {
     let mut characters = text.chars().skip(1);
     match (characters.next(), characters.next()) {
-        (Some('\\'), _) => text[3..].find('\'').map_or(text.len(), |length| length + 4),
+        (Some('\\'), Some(escaped)) => {
+            let from = 2 + escaped.len_utf8();
+            text[from..].find('\'').map_or(text.len(), |length| from + length + 1)
+        }
         (Some(first), Some('\'')) => first.len_utf8() + 2,
         _ => 1,
     }

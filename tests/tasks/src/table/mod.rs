@@ -41,15 +41,14 @@ pub struct Blank {
 }
 
 /// All lessons, in order.
-pub const STEPS: [Step; 7] =
+pub static STEPS: [Step; 7] =
     [step_01::STEP, step_02::STEP, step_03::STEP, step_04::STEP, step_05::STEP, step_06::STEP, step_07::STEP];
 
 impl Step {
     /// The lesson with this directory, or with this number (`3`, `03`).
     pub fn find(name: &str) -> Option<&'static Step> {
-        static TABLE: [Step; 7] = STEPS;
-        let number = |step: &Step| step.name[..2].parse().ok() == name.parse::<usize>().ok();
-        TABLE.iter().find(|step| step.name == name || (name.parse::<usize>().is_ok() && number(step)))
+        let number: Option<usize> = name.parse().ok();
+        STEPS.iter().find(|step| step.name == name || number == Some(step.number()))
     }
 
     /// Its position, counted from 1.

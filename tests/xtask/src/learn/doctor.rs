@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
+use lesson_tasks::lesson_lab::UNPRIVILEGED;
 
 /// One thing that is looked at.
 struct Finding {
@@ -100,7 +101,7 @@ fn user_namespaces() -> Finding {
     command.args(["--user", "--map-root-user", "true"]).stdin(Stdio::null()).current_dir("/");
     if is_root() {
         // What an unprivileged user may do.
-        command.uid(54321).gid(54321);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     let state = match outcome(&mut command) {
         Ok(()) => Ok("an unprivileged user may create them".to_owned()),

@@ -119,7 +119,7 @@ fn find(name: &str) -> Result<&'static Step> {
             strsim::jaro_winkler(one.name, name).total_cmp(&strsim::jaro_winkler(other.name, name))
         });
         let nearest = nearest.filter(|step| strsim::jaro_winkler(step.name, name) > 0.75);
-        let names = STEPS.map(|step| step.name).join(", ");
+        let names = STEPS.each_ref().map(|step| step.name).join(", ");
         let advice = nearest
             .map_or_else(|| format!("the steps are {names}"), |step| format!("did you mean {}?", step.name));
         bail!("there is no step {name}: {advice}");

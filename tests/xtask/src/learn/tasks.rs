@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use lesson_tasks::process::UNPRIVILEGED;
+use lesson_tasks::lesson_lab::UNPRIVILEGED;
 use lesson_tasks::table::Step;
 use serde_json::Value;
 
