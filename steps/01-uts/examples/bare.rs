@@ -1,8 +1,8 @@
 //! The whole idea in three calls: unshare, sethostname, exec. Try: `cargo run -p step-01-uts --example step-01-bare`
 //!
-//! It works without root: the new user namespace gives this process the capabilities it needs. Two things are
-//! missing. `id` inside says nobody, because no id map has been written, and nobody is left to clean up when the
-//! shell ends. Both take a second process, outside: src/main.rs.
+//! It works without root: the new user namespace gives this process the capabilities it needs. Two things are missing.
+//! `id` inside says nobody, because no id map has been written, and nobody is left to clean up when the shell ends.
+//! Both need a second process, which stays outside: see src/main.rs.
 
 use std::os::unix::process::CommandExt;
 

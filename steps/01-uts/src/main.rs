@@ -72,8 +72,8 @@ fn flags() -> CloneFlags {
     flags
 }
 
-/// The same program after the re-exec, now in the new namespaces: does the setup that is possible
-/// only there, then executes the command.
+/// The same program after the re-exec, now in the new namespaces. It does the setup that is
+/// possible only there, and then executes the command.
 fn inside(config: &Value) -> Result<ExitCode> {
     report::inside();
     namespaces::set_hostname(config["hostname"].as_str().context("the config has no hostname")?)?;

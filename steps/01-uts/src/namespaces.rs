@@ -1,14 +1,13 @@
 //! Namespaces: created with clone(2), seen in /proc/PID/ns, entered with setns(2).
 //!
-//! A namespace is one separate copy of something that processes share, for instance of the
-//! hostname. Each process is in one namespace of each kind, and its children are in the same ones.
-//! The kernel removes a namespace with the last process in it, so only the process has to be
-//! cleaned up.
+//! A namespace is one separate copy of something that processes share, such as the hostname. Each
+//! process is in one namespace of each kind, and its children are in the same ones. The kernel
+//! removes a namespace with the last process in it, so only the process has to be cleaned up.
 //!
 //! Two calls create namespaces. unshare(2) moves the caller itself, as examples/bare.rs does;
-//! clone(2) creates a child in them. This program uses clone because a process has to stay outside:
-//! it does what takes privileges that the child lacks, waits for the child, reports how it ended,
-//! and cleans up.
+//! clone(2) creates a child in them. This program uses clone because a process has to stay outside.
+//! That process does the work that needs privileges which the child lacks, waits for the child,
+//! reports how it ended, and cleans up.
 
 // For system calls that nix does not wrap. Each call says why it is sound.
 #![allow(unsafe_code)]
@@ -63,18 +62,18 @@ pub struct Child {
     sync_pipe: Option<File>,
 }
 
-/// Clones a child into new namespaces. Once released it executes this program again, as `child
-/// config`. Why a sync pipe? The child exists from the clone on, but a part of its setup, such as
-/// the id maps, can be done only from outside. The child must not continue before that is done. A
-/// pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until every
-/// write end is closed.
+/// Clones a child into new namespaces. Once released, the child executes this program again, as
+/// `child config`. Why a sync pipe? The child exists from the clone on, but a part of its setup,
+/// such as the id maps, can be done only from outside. The child must not continue before that is
+/// done. A pipe is the simplest thing to wait for: read(2) sleeps until there is a byte, or until
+/// every write end is closed.
 pub fn spawn(flags: CloneFlags, config: &Value) -> Result<Child> {
     // CLOEXEC closes both ends in an execve. If another program kept a write end open, the reader
     // would never see the end of the file.
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).context("pipe2")?;
     let (mut reader, writer) = (File::from(reader), File::from(writer));
     let mut sync_pipe = Some(writer);
-    // clone(2) takes the address of the child's stack, even if, as here, the child gets a copy of
+    // clone(2) takes the address of a stack for the child, even though this child gets a copy of
     // all memory.
     let mut stack = vec![0; 256 * 1024];
     let body = Box::new(|| {
@@ -165,26 +164,26 @@ pub fn set_hostname(name: &str) -> Result<()> {
 pub fn enter(pid: i32) -> Result<()> {
     // SAFETY: no pointers, and the answer is checked.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    // A descriptor, because the number could belong to another process when setns is called.
+    // Use a descriptor, because the pid could belong to another process when setns is called.
     let pidfd = Errno::result(pidfd).with_context(|| format!("pidfd_open({pid})"))?;
     // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as i32) };
-    // A pidfd always means this process, never a later one with the same number. It can also be
-    // used to wait for it or to signal it.
+    // A pidfd always refers to this process, never to a later one with the same pid. It can also be
+    // used to wait for the process or to signal it.
     let mut flags = CloneFlags::empty();
     // Two processes share a namespace if their links have the same text.
     for (kind, flag) in KINDS {
         let theirs = link(&pid.to_string(), kind)
             .context("hint: only the user of a process, and root, may look at its namespaces")
             .with_context(|| format!("readlink(/proc/{pid}/ns/{kind})"))?;
-        // setns(2) into the user namespace that the caller is in already fails with EINVAL.
+        // setns(2) fails with EINVAL if the caller is already in that user namespace.
         if Some(theirs) != link("self", kind).ok() {
             flags |= CloneFlags::from_bits_retain(flag);
         }
     }
     if flags.is_empty() {
         return Err(anyhow::anyhow!("process {pid} is in the same namespaces as this one"))
-            .context("hint: the number of the process inside is what clone returned: see run -v");
+            .context("hint: the pid of the process inside is what clone returned: see run -v");
     }
     // In one call: the kernel joins the user namespace first, and its capabilities then count for
     // the others (setns(2)).
@@ -193,8 +192,8 @@ pub fn enter(pid: i32) -> Result<()> {
     Ok(())
 }
 
-/// Traces which namespaces of `pid` differ from ours. Where /proc does not let us look, the line is
-/// left out.
+/// Traces which namespaces of `pid` differ from ours. A line is left out if /proc does not let us
+/// read the link.
 pub fn report_changes(pid: Pid) {
     for (kind, _) in KINDS {
         if let (Ok(ours), Ok(theirs)) = (link("self", kind), link(&pid.to_string(), kind)) {

@@ -7,10 +7,9 @@ use serde_json::Value;
 
 /// Lesson 1: a process with its own hostname.
 ///
-/// A UTS namespace holds two names, the hostname and the NIS domain name. A process in a new one starts with a copy
-/// of them and can change the copy; nothing changes outside. For root this takes one flag of clone(2). For everybody
-/// else it takes a user namespace too, in which they are root and outside of which they have no more privileges than
-/// before.
+/// A UTS namespace holds two names, the hostname and the NIS domain name. A process in a new one starts with a copy of
+/// them and can change the copy; nothing changes outside. For root this takes one flag of clone(2). Everybody else
+/// needs a user namespace too. In it they are root, and outside of it they have no more privileges than before.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Options {
@@ -27,7 +26,7 @@ Try:
   step-01-uts run hostname                      its own hostname
   step-01-uts -v run --hostname web -- id -u    the same, call by call
   step-01-uts run sh                            then, in it: hostname other; exit; hostname
-  step-01-uts enter PID hostname                what a running one is called (-v shows its pid)";
+  step-01-uts enter PID hostname                the hostname of a running one (-v shows its pid)";
 
 #[derive(Subcommand)]
 pub enum Verb {

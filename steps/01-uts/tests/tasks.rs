@@ -104,7 +104,8 @@ fn at_the_gate(tells: bool) -> Result<Gate, Failure> {
 fn gate() -> Outcome {
     let Gate { child, pipe, reexec } = at_the_gate(false)?;
     drop(pipe);
-    let why = "read(2) returns 0 at the end of file: then nobody waits for this child any more";
+    let why =
+        "read(2) returns 0 at the end of the file, and then the parent does not wait for this child any more";
     let expected = "the child gives up when its parent closes the pipe without writing a byte";
     let ended = child.wait();
     ensure(reexec.report().is_none(), expected, "the child executed the program", why)?;
@@ -182,7 +183,7 @@ fn clone() -> Outcome {
     let why = "the closure of the child calls wait_and_exec with the configuration";
     ensure(got == Some(config), "the released child executes the program", format_args!("{ended:?}"), why)?;
 
-    let why = "a child with a copy of the write end waits for ever, because it holds the pipe open itself";
+    let why = "a child with a copy of the write end waits forever, because it holds the pipe open itself";
     in_time("a child that is dropped before its release ends", why, || {
         let child = namespaces::spawn(wanted(), &json!({})).expect_that("spawn returns a child", why)?;
         let pid = child.pid();
@@ -239,7 +240,7 @@ fn maps() -> Outcome {
         let why = "a line is: first id inside, first id outside, how many. Without a map everybody inside is nobody (65534)";
         equal("/proc/PID/uid_map", format!("0 {uid} 1"), words("uid_map"), why)?;
         equal("/proc/PID/gid_map", format!("0 {gid} 1"), words("gid_map"), why)?;
-        let why = "a group that a file's mode denies could be dropped otherwise; user_namespaces(7)";
+        let why = "otherwise a process could drop a group that a file's mode denies; user_namespaces(7)";
         equal("/proc/PID/setgroups", "deny".to_owned(), words("setgroups"), why)
     })?;
     for lab in lesson_lab::everyone(PROGRAM) {

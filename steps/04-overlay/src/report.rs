@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use anyhow::Error;
 use nix::errno::Errno;
 
-// Global, so that not every module has to be handed them. Both are set once, before anything is
+// Global, so that they need not be passed to every module. Both are set once, before anything is
 // printed.
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicBool = AtomicBool::new(false);

@@ -45,7 +45,7 @@ pub const STEP: Step = Step {
             item: "flags",
             hint: [
                 "A new UTS namespace is CLONE_NEWUTS. Without it, root inside renames the machine.",
-                "Everybody but root also needs CLONE_NEWUSER: idmap::is_needed() tells who that is.",
+                "Everybody but root also needs CLONE_NEWUSER: idmap::is_needed() says whether the caller does.",
             ],
             minutes: 3,
             chapter: "uts.md#what-a-namespace-is",

@@ -133,11 +133,11 @@ You write these functions. Each one is a task, and `cargo test` checks the tasks
 
 ## What to do
 
-1. Run `cargo test` in this directory. It stops at the first task that is not done, and prints what it expected, what it
-   saw, why, which function to write, and which chapter of the book explains it.
+1. Run `cargo test` in this directory. It stops at the first task that is not done, and prints what it expected,
+   what it saw and why. It also names the function to write and the chapter of the book that explains it.
 2. Read the chapter, in {book} or in the built book (`cargo xtask book`). Read it up to the heading *Your turn*:
    the section *The code* after it shows a solution of each task.
-3. Write the function, in the place of its `todo!()`. Run `cargo test` again.
+3. Write the function: replace its `todo!()` with your code. Run `cargo test` again.
 4. When all tasks pass, run `cargo test --test lesson`: it tests the whole step. Then run `cargo xtask learn --next`.
 
 | command | what it does |
@@ -147,14 +147,14 @@ You write these functions. Each one is a task, and `cargo test` checks the tasks
 | `cargo xtask learn --show 3` | one solution of task 3 |
 | `cargo xtask learn --check` | run all tasks, and print a table |
 | `cargo xtask learn --doctor` | what this machine lacks |
-| `cargo xtask learn --next` | begin the next step; your functions come along |
+| `cargo xtask learn --next` | begin the next step, with the functions that you have written |
 | `cargo xtask learn 04-overlay` | begin another step, with the solutions of the steps before it |
 | `cargo run -- run hostname` | run your program |
 
 You can stop at any time and come back. No command overwrites what you have written.
 
-A few tasks need root. Without root they print NOT CHECKED and the command to run them with `sudo -E`. Run that command,
-and not `sudo cargo`, because cargo would leave files of root in the target directory.
+A few tasks need root. Without root they print NOT CHECKED and the command to run them with `sudo -E`. Do not use
+`sudo cargo`, because it leaves files that belong to root in the target directory.
 ",
         book = book.display()
     )
