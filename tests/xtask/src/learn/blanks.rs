@@ -1,6 +1,7 @@
 //! A step's files with the bodies of its blanks replaced.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -70,7 +71,10 @@ fn collect(directory: &Path, below: &Path, files: &mut Files) -> Result<()> {
             continue;
         }
         let bytes = fs::read(entry.path()).with_context(|| path.display().to_string())?;
-        files.insert(path, File { bytes, permissions: entry.metadata()?.permissions() });
+        // The reader writes these files, also if those of the repository are read-only.
+        let mut permissions = entry.metadata()?.permissions();
+        permissions.set_mode(permissions.mode() | 0o600);
+        files.insert(path, File { bytes, permissions });
     }
     Ok(())
 }

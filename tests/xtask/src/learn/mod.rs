@@ -94,11 +94,13 @@ pub fn learn(options: &Options) -> Result<()> {
 
 /// Makes the step's directory, or goes back to it.
 fn begin(place: &Place, step: &'static Step) -> Result<()> {
+    let lock = place.lock()?;
     let is_new = !place.has(step);
     if is_new {
         place.add(step, &blanks::step_files(step, blanks::body_to_write)?)?;
     }
     place.make_current(step)?;
+    drop(lock);
     let shown = place.shown();
     let count = step.tasks();
     if is_new {

@@ -49,6 +49,9 @@ impl Place {
             Some(named) => std::path::absolute(named).context("the name of the directory")?,
             None => around().unwrap_or_else(|| root().join("learn")),
         };
+        let shown = directory.display().to_string();
+        let directory =
+            resolved(&directory).with_context(|| format!("{shown} cannot be used as a directory"))?;
         let place = Self { directory };
         if !place.exists() {
             place.check_is_free()?;
@@ -82,7 +85,8 @@ impl Place {
     /// A directory that is not ours is used only if it is empty.
     fn check_is_free(&self) -> Result<()> {
         let shown = self.directory.display();
-        if self.directory.starts_with(root()) && !self.directory.starts_with(root().join("learn")) {
+        let repository = resolved(root())?;
+        if self.directory.starts_with(&repository) && !self.directory.starts_with(repository.join("learn")) {
             bail!("{shown} is part of the repository: choose learn/ or a directory outside of it");
         }
         match fs::read_dir(&self.directory) {
@@ -119,13 +123,24 @@ impl Place {
         Ok(step)
     }
 
-    /// Makes the directory of a step. It is written under another name and renamed, so that an interruption leaves
-    /// nothing half done.
-    pub fn add(&self, step: &Step, files: &Files) -> Result<()> {
+    /// Makes the directory if it is missing, and keeps every other `learn` out of it until the file is closed: two at
+    /// once would remove each other's half-written step.
+    pub fn lock(&self) -> Result<fs::File> {
         fs::create_dir_all(&self.directory).with_context(|| self.directory.display().to_string())?;
-        // The mark comes first: whatever happens after it, the directory is known to be ours.
+        let directory =
+            fs::File::open(&self.directory).with_context(|| self.directory.display().to_string())?;
+        // Some network file systems have no locks on directories. There the reader has to wait for the other command.
+        let _ = directory.lock();
+        Ok(directory)
+    }
+
+    /// Makes the directory of a step, with the lock held. It is written under another name and renamed, so that an
+    /// interruption leaves nothing half done.
+    pub fn add(&self, step: &Step, files: &Files) -> Result<()> {
+        // The mark comes first: whatever happens after it, the directory is known to be ours. An empty mark is enough.
         if !self.exists() {
-            self.write_mark(&BTreeMap::new())?;
+            let mark = self.directory.join(MARK);
+            fs::write(&mark, "").with_context(|| format!("writing {}", mark.display()))?;
         }
         let temporary = self.directory.join(format!(".new-{}", step.name));
         let _ = fs::remove_dir_all(&temporary);
@@ -148,21 +163,26 @@ impl Place {
         let mut written = BTreeMap::new();
         for (name, text) in support::files(self, step)? {
             let path = self.directory.join(&name);
-            let present = fs::read_to_string(&path).ok();
-            let is_ours = |present: &String| known.get(&name) == Some(present);
-            if present.as_ref().is_none_or(is_ours) {
+            // What is there and cannot be read as text is the reader's, as a file in another encoding or a link.
+            let is_present = path.symlink_metadata().is_ok();
+            let present = fs::read_to_string(&path).unwrap_or_default();
+            // After an interruption the file can be newer than the mark.
+            let is_ours = known.get(&name) == Some(&present) || present == text;
+            if !is_present || is_ours {
                 if let Some(directory) = path.parent() {
                     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
                 }
-                fs::write(&path, &text).with_context(|| format!("writing {}", path.display()))?;
+                write_whole(&path, &text)?;
                 written.insert(name, text);
             } else if name == "Cargo.toml" {
-                self.name_current(&path, &present.unwrap_or_default(), step)?;
+                self.name_current(&path, &present, step)?;
             }
         }
         let lock = self.directory.join("Cargo.lock");
         if !lock.exists() {
-            fs::copy(root().join("Cargo.lock"), &lock).context("copying Cargo.lock")?;
+            let text =
+                fs::read_to_string(root().join("Cargo.lock")).context("the repository's Cargo.lock")?;
+            write_whole(&lock, &text)?;
         }
         self.write_mark(&written)
     }
@@ -177,9 +197,12 @@ impl Place {
                 support::CURRENT
             );
         }
-        let lines = text.lines().map(|old| if old.starts_with(support::CURRENT) { &line } else { old });
-        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+        let lines = text.split_inclusive('\n').map(|old| match old.starts_with(support::CURRENT) {
+            // The line's own end stays, which can be CR LF.
+            true => format!("{line}{}", &old[old.trim_end_matches(['\r', '\n']).len()..]),
+            false => old.to_owned(),
+        });
+        write_whole(path, &lines.collect::<String>())
     }
 
     /// What we wrote into our files, to see whether they have been changed since.
@@ -194,13 +217,46 @@ impl Place {
         let path = self.directory.join(MARK);
         let about = "Made by cargo xtask learn. It holds what the generated files were, so that edited ones are kept.";
         let text = json!({ "about": about, "version": 1, "files": files });
-        fs::write(&path, format!("{text:#}\n")).with_context(|| format!("writing {}", path.display()))
+        write_whole(&path, &format!("{text:#}\n"))
     }
 
     /// The steps that have a directory here.
     pub fn steps(&self) -> Vec<&'static Step> {
         STEPS.iter().filter(|step| self.has(step)).collect()
     }
+}
+
+/// The path without links and `..`. The end of it may not exist yet.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        found => return Ok(found?),
+    }
+    // A link that leads nowhere exists, and cannot be a directory. A path that ends in `..` has no name.
+    let (Some(parent), Some(name), true) =
+        (path.parent(), path.file_name(), path.symlink_metadata().is_err())
+    else {
+        bail!("{} leads nowhere", path.display());
+    };
+    Ok(resolved(parent)?.join(name))
+}
+
+/// Replaces a file at once, so that after an interruption or on a full disk it is the old one or the new one.
+fn write_whole(path: &Path, text: &str) -> Result<()> {
+    // A link stays a link.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let temporary =
+        path.with_file_name(format!(".new-{}", path.file_name().unwrap_or_default().to_string_lossy()));
+    let written = fs::write(&temporary, text)
+        .and_then(|()| match fs::metadata(&path) {
+            Ok(old) => fs::set_permissions(&temporary, old.permissions()),
+            Err(_) => Ok(()),
+        })
+        .and_then(|()| fs::rename(&temporary, &path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
 }
 
 #[cfg(test)]
@@ -210,6 +266,7 @@ mod tests {
 
     fn begin(directory: &Path, name: &str) -> Result<Place> {
         let (place, step) = (Place::find(Some(directory))?, Step::find(name).unwrap());
+        let _lock = place.lock()?;
         if !place.has(step) {
             place.add(step, &step_files(step, body_to_write)?)?;
         }
@@ -243,6 +300,58 @@ mod tests {
             assert_eq!(fs::read_to_string(at(name)).unwrap(), "mine", "{name}");
         }
         assert!(fs::read_to_string(at("Cargo.toml")).unwrap().ends_with("# mine\n"));
+    }
+
+    #[test]
+    fn what_is_no_text_stays_and_so_do_the_ends_of_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        begin(directory.path(), "01-uts").unwrap();
+        fs::write(at("README.md"), b"caf\xe9").unwrap();
+        fs::remove_file(at(".gitignore")).unwrap();
+        std::os::unix::fs::symlink(at("nowhere"), at(".gitignore")).unwrap();
+        let manifest = fs::read_to_string(at("Cargo.toml")).unwrap().replace('\n', "\r\n");
+        fs::write(at("Cargo.toml"), &manifest).unwrap();
+        let place = begin(directory.path(), "02-pid-mount").unwrap();
+        assert_eq!(fs::read(at("README.md")).unwrap(), b"caf\xe9");
+        assert!(!at("nowhere").exists());
+        assert_eq!(place.current().unwrap().name, "02-pid-mount");
+        assert_eq!(
+            fs::read_to_string(at("Cargo.toml")).unwrap(),
+            manifest.replace("[\"01-uts\"]", "[\"02-pid-mount\"]")
+        );
+        // As it is after an interruption: the mark is older than the files, or empty.
+        fs::write(at("Cargo.toml"), "").unwrap();
+        fs::write(at(MARK), "").unwrap();
+        assert!(begin(directory.path(), "01-uts").unwrap_err().to_string().contains("has no line"));
+        fs::remove_file(at("Cargo.toml")).unwrap();
+        begin(directory.path(), "01-uts").unwrap();
+        assert!(
+            fs::read_dir(directory.path())
+                .unwrap()
+                .flatten()
+                .all(|entry| { !entry.file_name().to_string_lossy().starts_with(".new-") })
+        );
+    }
+
+    #[test]
+    fn two_at_once_make_one_whole_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let step = Step::find("01-uts").unwrap();
+        let begun: Vec<_> = (0..8)
+            .map(|_| {
+                let path = directory.path().to_owned();
+                std::thread::spawn(move || {
+                    begin(&path, "01-uts").map(drop).map_err(|error| format!("{error:#}"))
+                })
+            })
+            .collect();
+        for thread in begun {
+            thread.join().unwrap().unwrap();
+        }
+        for path in step_files(step, body_to_write).unwrap().keys() {
+            assert!(directory.path().join("01-uts").join(path).is_file(), "{}", path.display());
+        }
     }
 
     #[test]
@@ -292,8 +401,19 @@ mod tests {
         let refused = Place::find(Some(directory.path())).unwrap_err().to_string();
         assert!(refused.contains("has other files in it"), "{refused}");
         assert!(Place::find(Some(&directory.path().join("thesis.txt"))).is_err());
-        let refused = Place::find(Some(&root().join("steps"))).unwrap_err().to_string();
-        assert!(refused.contains("part of the repository"), "{refused}");
+        // By links and `..` too, and where nothing is yet.
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(root(), &link).unwrap();
+        for name in [root().join("steps"), root().join("learn/../steps/new"), link.join("new/learn")] {
+            let refused = Place::find(Some(&name)).unwrap_err().to_string();
+            assert!(
+                refused.contains("part of the repository") || refused.contains("cannot be used"),
+                "{refused}"
+            );
+        }
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(Place::find(Some(&link)).is_err());
         let free = Place::find(Some(&directory.path().join("new"))).unwrap();
         assert!(free.current().unwrap_err().to_string().contains("begin with"));
     }
