@@ -1,9 +1,9 @@
 //! Process 1 of a PID namespace, and what the kernel expects of it.
 //!
-//! Process 1 is special (pid_namespaces(7)). A process whose parent has ended becomes its child, and
-//! it has to wait for such children, or they stay as zombies. A signal without a handler is not
-//! delivered to it, so it has to take signals and forward them. When it ends, the kernel kills every
-//! other process of the namespace, so nothing of the container is left running.
+//! Process 1 is special (pid_namespaces(7)). A process whose parent has ended becomes its child,
+//! and it has to wait for such children, or they stay as zombies. A signal without a handler is not
+//! delivered to it, so it has to read signals and forward them. When it ends, the kernel kills
+//! every other process of the namespace, so nothing of the container is left running.
 //!
 //! The parent outside forwards signals and waits for its child, too. It uses the same loop.
 
@@ -38,7 +38,7 @@ pub fn block_signals() -> Result<SignalFd> {
 /// orphan, until it ends.
 pub fn run(command: &[String]) -> Result<ExitCode> {
     close_inherited()?;
-    // Before the fork, so that the SIGCHLD of a child that ends at once is not lost.
+    // Block them before the fork, so that the SIGCHLD of a child that ends at once is not lost.
     let signals = block_signals()?;
     // SAFETY: this process has one thread, so no lock is held in the child.
     match unsafe { fork() }.context("fork")? {
@@ -96,8 +96,8 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
             }
-            // ^Z has stopped the program. Stop too, and the shell gets the terminal back. (Process 1
-            // does not get this signal from its own namespace.)
+            // ^Z has stopped the program. Stop too, so that the shell gets the terminal back.
+            // (Process 1 does not get this signal from its own namespace.)
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 /// Lesson 2: process 1 of its own PID namespace, on a root file system of its own.
 ///
-/// In a new PID namespace pids start at 1, and processes outside cannot be seen or signalled. In a new mount
-/// namespace mounts concern no one else, so the process can build a tree, make it "/" and detach the host's. Without
+/// In a new PID namespace pids start at 1, and processes outside cannot be seen or signaled. In a new mount namespace
+/// nobody outside sees the mounts, so the process can build a tree, make it "/" and detach the host's. Without
 /// --rootfs the tree is made of this machine's own /usr, read-only, and of a new /etc, /tmp, /proc and /dev.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
@@ -25,10 +25,10 @@ pub struct Options {
 
 const EXAMPLES: &str = "\
 Try:
-  step-02-pid-mount run -- ls /proc             numbers, and few of them
+  step-02-pid-mount run -- ls /proc             only its own processes
   step-02-pid-mount -v run -- ls /              the same, mount by mount
   step-02-pid-mount run --rootfs DIR sh         on a root of yours (cd DIR; mkdir bin proc dev; cp …/busybox bin/sh)
-  step-02-pid-mount enter PID ps                among the processes of a running one (-v shows its pid)";
+  step-02-pid-mount enter PID ps                the processes of a running one (-v shows its pid)";
 
 #[derive(Subcommand)]
 pub enum Verb {

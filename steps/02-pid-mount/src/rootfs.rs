@@ -115,7 +115,7 @@ pub fn stage() -> Result<PathBuf> {
     Ok(STAGE.into())
 }
 
-/// Binds the directory of --rootfs onto itself: pivot_root takes a mount point only.
+/// Binds the directory of --rootfs onto itself, because pivot_root accepts only a mount point.
 pub fn adopt(dir: &Path) -> Result<PathBuf> {
     for place in ["proc", "dev"].map(|name| dir.join(name)) {
         // Creating them would leave directories behind in the user's tree.
@@ -129,12 +129,13 @@ pub fn adopt(dir: &Path) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-/// Creates the directories that a root needs in addition to programs, and the mount points for those.
+/// Creates the directories that a root needs in addition to programs, and the mount points for the
+/// programs.
 pub fn skeleton(root: &Path) -> Result<()> {
     for (name, mode) in DIRECTORIES {
         let path = root.join(name);
         fs::create_dir_all(&path).with_context(|| format!("mkdir({})", path.display()))?;
-        // By chmod, because the umask takes bits from the mode given to mkdir.
+        // With chmod, because the umask clears bits of the mode that mkdir gets.
         let mode = fs::Permissions::from_mode(mode);
         fs::set_permissions(&path, mode).with_context(|| format!("chmod({})", path.display()))?;
     }
@@ -177,7 +178,8 @@ pub fn bind_usr(root: &Path) -> Result<()> {
 }
 
 /// The names that this machine has and that are not links. Distributions keep different things
-/// outside /usr: NixOS and Guix their programs, Debian the links between alternatives.
+/// outside /usr: NixOS and Guix keep their programs there, and Debian keeps the links between
+/// alternatives there.
 fn bound() -> impl Iterator<Item = &'static str> {
     let top = TOP.into_iter().filter(|name| !Path::new("/").join(name).is_symlink());
     ["usr"].into_iter().chain(top).chain(BOUND).filter(|name| Path::new("/").join(name).exists())
@@ -193,7 +195,7 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes a mount and all mounts below it read-only, by mount_setattr(2), Linux 5.12. The older
+/// Makes a mount and all mounts below it read-only, with mount_setattr(2) (Linux 5.12). The older
 /// mount(2) changes one mount only, and the caller has to repeat all its other flags.
 pub fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
@@ -256,7 +258,7 @@ fn mount_terminals(dev: &Path) -> Result<()> {
 
 /// Returns a mount point, created if it is missing. A symbolic link is refused: mount(2) follows
 /// links, so `dev -> /etc` in an untrusted tree would lead to a mount over the host's /etc. (The
-/// lesson on images uses openat2(2), by which the kernel refuses such a path itself.)
+/// lesson on images uses openat2(2), with which the kernel itself refuses such a path.)
 fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     let path = root.join(name);
     if path.is_symlink() {
@@ -266,7 +268,7 @@ fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Mounts a new file system that is on no disk.
+/// Mounts a new file system that is not on a disk.
 fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     let comma = if data.is_empty() { "" } else { ", " };
     let call = format!("mount({kind} -> {}{comma}{data})", at.display());
@@ -306,8 +308,8 @@ pub fn pivot(root: &Path) -> Result<()> {
         error.context("pivot_root(., .)")
     })?;
     report::trace(format!("pivot_root({}, .)   the old root is on top", root.display()));
-    // "." is the upper one of the two, the old root. It is busy, so MNT_DETACH: the kernel removes
-    // the whole tree at once and frees each mount when nothing uses it any more.
+    // "." is the upper one of the two, the old root. It is busy, so use MNT_DETACH: the kernel
+    // removes the whole tree at once, and frees each mount when nothing uses it any more.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory is still in the old root.

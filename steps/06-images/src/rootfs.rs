@@ -101,7 +101,7 @@ fn mount_terminals(dev: &Path) -> Result<()> {
 
 /// Returns a mount point, created if it is missing. A symbolic link is refused: mount(2) follows
 /// links, so `dev -> /etc` in an untrusted tree would lead to a mount over the host's /etc. (The
-/// lesson on images uses openat2(2), by which the kernel refuses such a path itself.)
+/// lesson on images uses openat2(2), with which the kernel itself refuses such a path.)
 fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     let path = root.join(name);
     if path.is_symlink() {
@@ -111,7 +111,7 @@ fn mount_point(root: &Path, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Mounts a new file system that is on no disk.
+/// Mounts a new file system that is not on a disk.
 fn mount_new(kind: &str, at: &Path, flags: MsFlags, data: &str) -> Result<()> {
     let comma = if data.is_empty() { "" } else { ", " };
     let call = format!("mount({kind} -> {}{comma}{data})", at.display());
@@ -151,8 +151,8 @@ pub fn pivot(root: &Path) -> Result<()> {
         error.context("pivot_root(., .)")
     })?;
     report::trace(format!("pivot_root({}, .)   the old root is on top", root.display()));
-    // "." is the upper one of the two, the old root. It is busy, so MNT_DETACH: the kernel removes
-    // the whole tree at once and frees each mount when nothing uses it any more.
+    // "." is the upper one of the two, the old root. It is busy, so use MNT_DETACH: the kernel
+    // removes the whole tree at once, and frees each mount when nothing uses it any more.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory is still in the old root.

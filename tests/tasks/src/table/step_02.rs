@@ -9,7 +9,7 @@ pub const STEP: Step = Step {
             item: "flags",
             hint: [
                 "Step 1 has CLONE_NEWUTS. Processes need CLONE_NEWPID, mounts CLONE_NEWNS, messages CLONE_NEWIPC.",
-                "Everybody but root also needs CLONE_NEWUSER: idmap::is_needed() tells who that is.",
+                "Everybody but root also needs CLONE_NEWUSER: idmap::is_needed() says whether the caller does.",
             ],
             minutes: 3,
             chapter: "pid.md#what-a-pid-namespace-is",
@@ -32,7 +32,7 @@ pub const STEP: Step = Step {
             file: "rootfs.rs",
             item: "make_read_only",
             hint: [
-                "Fill a libc::mount_attr with attr_set MOUNT_ATTR_RDONLY. Call SYS_mount_setattr by libc::syscall.",
+                "Fill a libc::mount_attr with attr_set MOUNT_ATTR_RDONLY. Call SYS_mount_setattr with libc::syscall.",
                 "AT_RECURSIVE is for the mounts below. Errno::result turns the answer into an error.",
             ],
             minutes: 15,
@@ -69,7 +69,7 @@ pub const STEP: Step = Step {
             item: "pivot",
             hint: [
                 "chdir into `root`, then nix::unistd::pivot_root(\".\", \".\"). The old root is then on top of the new one.",
-                "umount2 of \".\" with MNT_DETACH takes it away. At last chdir to \"/\".",
+                "umount2 of \".\" with MNT_DETACH removes it. Finally, chdir to \"/\".",
             ],
             minutes: 10,
             chapter: "mounts.md#a-new-root-step-by-step",
@@ -81,7 +81,7 @@ pub const STEP: Step = Step {
             item: "reap",
             hint: [
                 "Call waitpid for any child with WNOHANG, in a loop, until no child has ended (StillAlive or ECHILD).",
-                "Return the exit code of `child`, or 128 + n after a death by signal n. Of others forget how they ended.",
+                "Return the exit code of `child`, or 128 + n after a death by signal n. Ignore how other children ended.",
             ],
             minutes: 10,
             chapter: "init.md#the-duties-of-process-1",

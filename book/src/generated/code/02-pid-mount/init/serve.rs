@@ -15,8 +15,8 @@ pub fn serve(signals: &SignalFd, child: Pid) -> Result<ExitCode> {
                     return Ok(ExitCode::from(code));
                 }
             }
-            // ^Z has stopped the program. Stop too, and the shell gets the terminal back. (Process 1
-            // does not get this signal from its own namespace.)
+            // ^Z has stopped the program. Stop too, so that the shell gets the terminal back.
+            // (Process 1 does not get this signal from its own namespace.)
             Signal::SIGTSTP if is_from_kernel => raise(Signal::SIGSTOP).context("raise(SIGSTOP)")?,
             _ if is_from_kernel => {}
             signal => {

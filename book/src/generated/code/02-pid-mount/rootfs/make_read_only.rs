@@ -1,4 +1,4 @@
-/// Makes a mount and all mounts below it read-only, by mount_setattr(2), Linux 5.12. The older
+/// Makes a mount and all mounts below it read-only, with mount_setattr(2) (Linux 5.12). The older
 /// mount(2) changes one mount only, and the caller has to repeat all its other flags.
 pub fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());

@@ -17,8 +17,8 @@ pub fn pivot(root: &Path) -> Result<()> {
         error.context("pivot_root(., .)")
     })?;
     report::trace(format!("pivot_root({}, .)   the old root is on top", root.display()));
-    // "." is the upper one of the two, the old root. It is busy, so MNT_DETACH: the kernel removes
-    // the whole tree at once and frees each mount when nothing uses it any more.
+    // "." is the upper one of the two, the old root. It is busy, so use MNT_DETACH: the kernel
+    // removes the whole tree at once, and frees each mount when nothing uses it any more.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
     // The working directory is still in the old root.
