@@ -160,6 +160,7 @@ fn wanted() -> CloneFlags {
 fn clone() -> Outcome {
     let config = json!({ "say": "cloned" });
     let reexec = Reexec::expect(&scratch());
+    let before = lesson_tasks::reexec::pipes();
     let why = "clone(2) with CLONE_NEWUTS creates a child with a hostname of its own";
     let child = namespaces::spawn(wanted(), &config).expect_that("spawn returns a child", why)?;
     let pid = child.pid();
@@ -182,6 +183,12 @@ fn clone() -> Outcome {
     let got = reexec.report().map(|report| report["config"].clone());
     let why = "the closure of the child calls wait_and_exec with the configuration";
     ensure(got == Some(config), "the released child executes the program", format_args!("{ended:?}"), why)?;
+    let report = reexec.report().unwrap_or_default();
+    let pipes = report["pipes"].as_array().into_iter().flatten().filter_map(|pipe| pipe.as_str());
+    let left: Vec<&str> = pipes.filter(|pipe| !before.iter().any(|other| other == pipe)).collect();
+    let why =
+        "O_CLOEXEC closes both ends in the execve; without it every program in the container inherits them";
+    equal("the list of the ends of the pipe that the program has", Vec::<&str>::new(), left, why)?;
 
     let why = "a child with a copy of the write end waits forever, because it holds the pipe open itself";
     in_time("a child that is dropped before its release ends", why, || {

@@ -11,7 +11,7 @@ mod report;
 mod rootfs;
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -117,7 +117,15 @@ fn read_only() -> Outcome {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let line = mounts.lines().find(|line| line.contains(&*place.to_string_lossy())).unwrap_or_default();
         let why = "only the flags in attr_set change; a mount that loses nosuid gives set-user-ID programs their power back";
-        ensure(line.contains("nosuid"), "the mount keeps its flag nosuid", line, why)
+        ensure(line.contains("nosuid"), "the mount keeps its flag nosuid", line, why)?;
+        let why = "if this error is dropped, the container runs with a tree that root inside can write";
+        let absent = rootfs::make_read_only(&place.join("absent"));
+        ensure(
+            absent.is_err(),
+            "a directory that does not exist is an error",
+            "make_read_only returned Ok",
+            why,
+        )
     })
 }
 
@@ -168,6 +176,11 @@ fn kernel_file_systems() -> Outcome {
             let why = "the kernel fills these file systems, and each shows the namespaces of the process that mounts it";
             rootfs::mount_kernel(&root).expect_that("mount_kernel succeeds", why)?;
             let own = fs::read_link(root.join("proc/self")).map(|link| link.display().to_string());
+            has_flags(&root.join("proc"), &["nosuid", "nodev", "noexec"])?;
+            has_flags(&root.join("dev"), &["nosuid", "noexec"])?;
+            let mode = fs::metadata(root.join("dev")).map_or(0, |found| found.mode() & 0o7777);
+            let why = "a new tmpfs has the mode 1777, and then everybody can create files in /dev";
+            equal("the mode of dev", "755".to_owned(), format!("{mode:o}"), why)?;
             let why =
                 "/proc shows the PID namespace in which it was mounted, and there the caller is process 1";
             equal("the link /proc/self in the new root", "1".to_owned(), own.unwrap_or_default(), why)?;
@@ -197,6 +210,17 @@ fn kernel_file_systems() -> Outcome {
     })
 }
 
+fn has_flags(mount: &Path, flags: &[&str]) -> Outcome {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let place = format!(" {} ", mount.display());
+    let line = mounts.lines().find(|line| line.contains(&place)).unwrap_or_default();
+    let has = |flag: &&str| line.split([' ', ',']).any(|word| word == *flag);
+    let name = mount.file_name().unwrap_or_default().display();
+    let expected = format!("the mount {name} has the flags {}", flags.join(", "));
+    let why = "each of these flags takes the power from files on the mount: set-user-ID programs, devices, programs";
+    ensure(flags.iter().all(has), expected, line, why)
+}
+
 fn no_way_back() -> Outcome {
     isolated(|| {
         let root = on_a_tmpfs("root")?;
@@ -210,7 +234,7 @@ fn no_way_back() -> Outcome {
         rootfs::pivot(&root).expect_that("pivot succeeds", why)?;
         equal("the list of names in \"/\"", vec!["in".to_owned(), "proc".to_owned()], names_in("/"), why)?;
         let here = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
-        let why = "the working directory stays in the old root until chdir, and `..` leads on from there";
+        let why = "a working directory in the old root would lead back to it by `..`";
         equal("the working directory", "/".to_owned(), here, why)?;
         let roots = mount_points().iter().filter(|point| *point == "/").count();
         let why =
@@ -276,7 +300,10 @@ fn reaps() -> Outcome {
         wait_for_zombie(other.pid());
         let code = init::reap(other.pid()).expect_that("reap succeeds", why)?;
         let why = "the exit code of the program is the exit code of the container";
-        equal("what reap returns after the program has ended with 42", Some(42), code, why)
+        equal("what reap returns after the program has ended with 42", Some(42), code, why)?;
+        let why = "waitpid fails with ECHILD if there is no child, and then no child has ended";
+        let code = init::reap(Pid::this()).expect_that("reap succeeds without a child", why)?;
+        equal("what reap returns without a child", None, code, why)
     })
 }
 
@@ -309,21 +336,48 @@ fn serves() -> Outcome {
             shown_code(ExitCode::from(143)),
             shown_code(code),
             why,
+        )?;
+        let child = Child::start(|| {
+            let _ = SigSet::empty().thread_set_mask();
+            // Longer than the timer below.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let _ = kill(own, Signal::SIGUSR1);
+            sleeps()
+        });
+        // SAFETY: sets a timer of this process. The kernel sends its SIGALRM, so the si_code is SI_KERNEL.
+        #[allow(unsafe_code)]
+        unsafe {
+            let timer = libc::itimerval {
+                it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 },
+                it_value: libc::timeval { tv_sec: 0, tv_usec: 1000 },
+            };
+            libc::syscall(libc::SYS_setitimer, 0, &raw const timer, std::ptr::null_mut::<libc::itimerval>());
+        }
+        let code = init::serve(&signals, child.pid()).expect_that("serve returns", why)?;
+        let why = "the same signal is sent on (SIGUSR1 is 10), except for those of the kernel (ssi_code > 0), which the \
+                   program has got itself";
+        equal(
+            "what serve returns after a SIGALRM of the kernel and then a SIGUSR1 of a process",
+            shown_code(ExitCode::from(138)),
+            shown_code(code),
+            why,
         )
     })
 }
 
 fn inherited_directory() -> Outcome {
     for lab in lesson_lab::everyone(PROGRAM) {
-        // As a careless program has it: descriptor 9 is the host's root directory.
-        let listed = lab.shell("exec 9</; exec $P run -- ls /proc/self/fd/9/");
-        let why = "an open directory leads out of any root, and descriptors stay open in an execve unless they are closed";
-        ensure(
-            listed.code == Some(2) && listed.stdout.is_empty(),
-            "inside, `ls /proc/self/fd/9/` finds nothing",
-            shown(&listed),
-            why,
-        )?;
+        // As a careless program has it: descriptor 9 is the host's root directory. 3 is the first that may be left open.
+        for number in [9, 3] {
+            let listed = lab.shell(&format!("exec {number}</; exec $P run -- ls /proc/self/fd/{number}/"));
+            let why = "an open directory leads out of any root, and descriptors stay open in an execve unless they are closed";
+            ensure(
+                listed.code == Some(2) && listed.stdout.is_empty(),
+                format_args!("inside, `ls /proc/self/fd/{number}/` finds nothing"),
+                shown(&listed),
+                why,
+            )?;
+        }
         let control = lab.run(&["run", "--", "sh", "-c", "exit 3"]);
         ensure(
             control.code == Some(3),

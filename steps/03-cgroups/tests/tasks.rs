@@ -87,6 +87,18 @@ fn tree_of_v2() -> Outcome {
     let v1 = "30 22 0:26 / /sys/fs/cgroup/memory rw shared:4 - cgroup cgroup rw,memory\n";
     let why = "its file system is called cgroup, and not cgroup2";
     equal("find_v2 of a machine with v1", None, cgroups::find_v2(v1), why)?;
+    let other = tree("memory\n", "");
+    let both = format!(
+        "29 22 0:25 / {} rw shared:3 - cgroup cgroup rw,name=systemd\n{}",
+        other.display(),
+        mounts(&real)
+    );
+    equal(
+        "find_v2 of a machine with a tree of v1 before that of v2",
+        Some(real),
+        cgroups::find_v2(&both),
+        why,
+    )?;
     let hybrid = tree("\n", "");
     let why = "on a hybrid machine the controllers belong to v1, and cgroup.controllers of the v2 tree does not name them";
     equal("find_v2 of a hybrid machine", None, cgroups::find_v2(&mounts(&hybrid)), why)
@@ -129,6 +141,17 @@ fn passes_on() -> Outcome {
     let why = "the leaf alone passes nothing on";
     equal("what is written below the root", wanted, setting.map(|(_, text)| words(&text)), why)?;
 
+    for (passed_on, limits, missing) in
+        [("memory\n", &limits, "pids is"), ("cpuset\n", &Limits { cpus: Some(0.5), ..NONE }, "cpu is")]
+    {
+        fs::write(below.join("cgroup.subtree_control"), passed_on).expect("own directory");
+        let (leaf, setting) = cgroups::pass_on(&below, limits);
+        let why =
+            format!("{missing} not among the words of cgroup.subtree_control, so its files would be missing");
+        let expected = format!("where {passed_on:?} is passed on, pass_on returns a leaf and a setting");
+        let seen = format!("it returns {leaf:?} and {setting:?}");
+        ensure(leaf.is_some() && setting.is_some(), expected, seen, &why)?;
+    }
     fs::write(below.join("cgroup.subtree_control"), "cpu memory pids\n").expect("own directory");
     let why = "all of them are passed on already, and a process need not move for nothing";
     equal("pass_on where nothing is missing", (None, None), cgroups::pass_on(&below, &limits), why)
@@ -158,6 +181,11 @@ fn plan_of_v2() -> Outcome {
         equal("the files to join by", vec![directory.join("cgroup.procs")], plan.procs_files, why)?;
         let why = "memory.events has the line `oom_kill N`";
         equal("the counter of kills", Some(directory.join("memory.events")), plan.oom_counter, why)?;
+        let why = "only the root of the tree may pass controllers on and hold processes, so here this process has to move";
+        fs::write(tree.join("cgroup.type"), "domain\n").expect("own directory");
+        let below =
+            cgroups::plan(&tree, &ALL, "web").expect_that("plan returns a plan", "nothing can fail")?;
+        equal("the leaf below the root of the tree", Some(tree.join("outside")), below.leaf, why)?;
 
         let pids = Limits { pids: Some(20), ..NONE };
         let plan =
@@ -278,9 +306,9 @@ fn leaves_its_cgroup() -> Outcome {
 }
 
 fn tells_oom() -> Outcome {
-    let v2 = "low 0\nhigh 0\nmax 4711\noom 3\noom_kill 2\noom_group_kill 1\n";
+    let v2 = "low 0\nhigh 0\nmax 4711\noom 3\noom_kill 12\noom_group_kill 1\n";
     let why = "the other lines of memory.events count how often a limit was reached, and not processes that were killed";
-    equal("oom_kills of memory.events", 2, cgroups::oom_kills(v2), why)?;
+    equal("oom_kills of memory.events", 12, cgroups::oom_kills(v2), why)?;
     let v1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n";
     let why = "v1 has the same line in memory.oom_control";
     equal("oom_kills of memory.oom_control", 1, cgroups::oom_kills(v1), why)?;

@@ -163,6 +163,7 @@ fn mounts() -> Outcome {
         for name in ["upper", "work", "merged"] {
             directory(dir.join(name));
         }
+        directory(place.join("lower/replaced"));
         let why = "mount(2) with the type overlay shows upper and the lower directories as one, at merged";
         let merged =
             overlay::mount_at(&dir, &[text(&place.join("lower"))]).expect_that("mount_at succeeds", why)?;
@@ -173,6 +174,11 @@ fn mounts() -> Outcome {
         fs::write(merged.join("page"), "changed\n").expect_that("a program can write to merged/page", why)?;
         equal("upper/page", "changed\n".to_owned(), read(&dir.join("upper/page")), why)?;
         equal("lower/page", "from below\n".to_owned(), read(&lower), why)?;
+        let why = "a new directory hides the deleted one below it by a mark, and in a user namespace the kernel cannot set \
+                   the mark without the option userxattr (EIO)";
+        let replaced = merged.join("replaced");
+        fs::remove_dir(&replaced).expect_that("a program can remove merged/replaced", why)?;
+        fs::create_dir(&replaced).expect_that("a program can make merged/replaced again", why)?;
         let error = overlay::mount_at(&dir, &[text(&place.join("no-such-directory"))]).err();
         let why = "a container whose root directory was not mounted must not start";
         ensure(
@@ -208,6 +214,10 @@ fn marks() -> Outcome {
         equal("opaque_mark of a new directory", None, overlay::opaque_mark(&plain), why)?;
         let opaque = directory(place.join("opaque"));
         mark(&opaque, "user.overlay.opaque", "y")?;
+        let link = place.join("link");
+        std::os::unix::fs::symlink(&opaque, &link).expect("own directory");
+        let why = "a link has no mark, also if the directory that it leads to has one: lgetxattr does not follow it";
+        equal("opaque_mark of a link to an opaque directory", None, overlay::opaque_mark(&link), why)?;
         let why = "an overlay with the option userxattr marks an opaque directory by this attribute with the value y";
         equal("opaque_mark", Some("user.overlay.opaque"), overlay::opaque_mark(&opaque), why)?;
         let other = directory(place.join("other"));

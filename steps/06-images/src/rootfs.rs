@@ -155,6 +155,6 @@ pub fn pivot(root: &Path) -> Result<()> {
     // removes the whole tree at once, and frees each mount when nothing uses it any more.
     umount2(".", MntFlags::MNT_DETACH).context("umount2(., MNT_DETACH)")?;
     report::trace("umount2(., MNT_DETACH)   the old root is gone");
-    // The working directory is still in the old root.
+    // The working directory was the new root already. This line does not depend on that.
     nix::unistd::chdir("/").context("chdir(/)")
 }

@@ -32,11 +32,19 @@ impl Reexec {
         Self(path)
     }
 
-    /// What it wrote: `config`, `pid`, `parent_death_signal`, `hostname`, and whether `child` is its `argv_0`; none if
-    /// no copy was executed yet.
+    /// What it wrote: `config`, `pid`, `parent_death_signal`, `hostname`, whether `child` is its `argv_0`, and in
+    /// `pipes` its open pipes; none if no copy was executed yet.
     pub fn report(&self) -> Option<Value> {
         serde_json::from_str(&fs::read_to_string(&self.0).ok()?).ok()
     }
+}
+
+/// The pipes that this process has open, except for stdin, stdout and stderr.
+pub fn pipes() -> Vec<String> {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let others = entries.filter(|entry| !matches!(entry.file_name().to_str(), Some("0" | "1" | "2")));
+    let links = others.filter_map(|entry| fs::read_link(entry.path()).ok());
+    links.map(|link| link.display().to_string()).filter(|link| link.starts_with("pipe:")).collect()
 }
 
 /// Reports and ends, if this process is such a copy.
@@ -58,6 +66,7 @@ pub(crate) fn report_and_exit() {
         "argv_0": is_argv_0,
         "pid": std::process::id(),
         "parent_death_signal": signal.map(|signal| signal.as_str()),
+        "pipes": pipes(),
         "hostname": nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned()),
     });
     let _ = fs::write(path, report.to_string());
