@@ -88,6 +88,9 @@ fn of_chapter(path: &Path, text: &str) -> Vec<String> {
             wrong.push(format!("it has not {what}"));
         }
     }
+    if !text.contains("look.md#") {
+        wrong.push("it has no link to a state of the interactive page".to_owned());
+    }
     wrong.extend(wrong_questions(text));
     let lives = part(text, "## Where it lives");
     if !lives.contains("hull") || !ENGINES.iter().any(|engine| lives.contains(engine)) {
