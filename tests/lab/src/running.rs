@@ -25,7 +25,8 @@ impl Running {
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut trace = String::new();
         let inside = loop {
-            assert_ne!(stderr.read_line(&mut trace).expect("text"), 0, "it ended before it cloned: {trace}");
+            let read = stderr.read_line(&mut trace).expect("text");
+            assert_ne!(read, 0, "it ended, and -v has printed no line with `clone(` (see `spawn`): {trace}");
             let line = trace.lines().last().unwrap_or_default();
             if line.contains("clone(") {
                 break line.rsplit("= ").next().and_then(|pid| pid.trim().parse().ok()).expect("a pid");

@@ -80,13 +80,72 @@ fn collect(directory: &Path, below: &Path, files: &mut Files) -> Result<()> {
 }
 
 /// The body that the reader finds.
-pub fn body_to_write(step: &Step, blank: &Blank, _solution: &str) -> String {
+pub fn body_to_write(step: &Step, blank: &Blank, solution: &str) -> String {
     let Blank { task, minutes, hint: [first, second], .. } = blank;
     let chapter = step.chapter(blank);
+    let printed: String = printed(solution).iter().map(|text| format!("//   {text}\n")).collect();
+    let printed = match printed.as_str() {
+        "" => printed,
+        _ => {
+            format!("// The test `lesson` looks for what -v and the errors of this function say:\n{printed}")
+        }
+    };
     format!(
-        "// Task {task}, about {minutes} minutes. Read {chapter}\n// {first}\n// {second}\n{}",
+        "// Task {task}, about {minutes} minutes. Read {chapter}\n// {first}\n// {second}\n{printed}{}",
         to_do(blank)
     )
+}
+
+/// The calls of the module `report` in a body, and the texts of its errors. No reader can guess them, and the
+/// regression test of the step reads some of them.
+fn printed(solution: &str) -> Vec<String> {
+    let markers = ["report::", "context(", "bail!(", "anyhow!(", "let call = "];
+    let mut at: Vec<_> = markers.iter().flat_map(|marker| solution.match_indices(marker)).collect();
+    at.sort_unstable();
+    let mut found: Vec<String> = Vec::new();
+    for (at, marker) in at {
+        let call = first_call(&solution[at..]);
+        let text = match marker {
+            "report::" if call == "report::is_verbose()" => {
+                "`-v` is passed on if report::is_verbose()".to_owned()
+            }
+            "report::" => on_one_line(call),
+            _ => match first_literal(if marker == "let call = " { &solution[at..] } else { call }) {
+                Some(text) => format!("error: {}", on_one_line(&text.replace("\\\n", "\n"))),
+                None => continue,
+            },
+        };
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    }
+    found
+}
+
+fn on_one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// From the beginning of `text` to the bracket that closes its first bracket.
+fn first_call(text: &str) -> &str {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_text,
+            '"' => is_text = !is_text,
+            '(' if !is_text => depth += 1,
+            ')' if !is_text && depth == 1 => return &text[..=at],
+            ')' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// What stands between the first two quotes.
+fn first_literal(text: &str) -> Option<&str> {
+    text.split('"').nth(1)
 }
 
 fn to_do(blank: &Blank) -> String {
@@ -123,4 +182,46 @@ pub fn dedented(body: &str) -> String {
     let indent = body.len() - body.trim_start_matches(' ').len();
     let lines = body.lines().map(|line| line.get(indent..).unwrap_or(line.trim_start()));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_learns_what_the_regression_test_looks_for() {
+        let body = r#"
+    report::inside();
+    let call = || format!("mount({})", path);
+    mount(path).with_context(call)?;
+    read().context("read(sync pipe)").context(LEAVES)?;
+    if none { bail!("nobody (here)") }
+    report::trace(format!("a ) in a text = {pid}", names(flags)));
+    report::trace(call());
+"#;
+        let expected = [
+            "report::inside()",
+            "error: mount({})",
+            "error: read(sync pipe)",
+            "error: nobody (here)",
+            "report::trace(format!(\"a ) in a text = {pid}\", names(flags)))",
+            "report::trace(call())",
+        ];
+        assert_eq!(printed(body), expected);
+    }
+
+    #[test]
+    fn a_call_of_report_is_never_a_secret() {
+        for step in &lesson_tasks::table::STEPS {
+            for blank in step.blanks {
+                let text = solution(step, blank.file).unwrap();
+                let function = source::find(&text, blank.item).unwrap();
+                let body = &text[function.body];
+                let shown = body_to_write(step, blank, body);
+                for call in ["report::trace(", "report::inside(", "report::is_verbose("] {
+                    assert_eq!(body.contains(call), shown.contains(call), "{}: {shown}", blank.item);
+                }
+            }
+        }
+    }
 }

@@ -138,7 +138,8 @@ You write these functions. Each one is a task, and `cargo test` checks the tasks
 2. Read the chapter, in {book} or in the built book (`cargo xtask book`). Read it up to the heading *Your turn*:
    the section *The code* after it shows a solution of each task.
 3. Write the function: replace its `todo!()` with your code. Run `cargo test` again.
-4. When all tasks pass, run `cargo test --test lesson`: it tests the whole step. Then run `cargo xtask learn --next`.
+4. When all tasks pass, run `cargo test --test lesson`: it tests the whole step, and also what `-v` and the errors say.
+   The comment in each function lists these texts. Then run `cargo xtask learn --next`.
 
 | command | what it does |
 |---|---|
