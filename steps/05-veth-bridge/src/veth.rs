@@ -10,13 +10,13 @@
 //! ```
 //!
 //! The kernel holds all state. A link called `box2-4711` says that process 4711 uses the address
-//! 10.105.0.2. The bridge is not needed when there is no such link. The alias of the bridge says
-//! whether these programs switched ip_forward on. A process that reads this state and then changes
-//! it holds a lock on the network namespace meanwhile.
+//! 10.105.0.2. When there is no such link, the bridge is not needed any more. The alias of the
+//! bridge says whether these programs switched ip_forward on. A process that reads this state in
+//! order to change it holds a lock on the network namespace until the change is done.
 //!
-//! There are alternatives: to move a physical link into the namespace, or to share one (macvlan,
-//! ipvlan). A veth pair and a bridge are the usual choice, because they need nothing from the host's
-//! network: other machines see only the host's own address.
+//! There are alternatives: a physical link can be moved into the namespace, or can be shared
+//! (macvlan, ipvlan). A veth pair and a bridge are the usual choice, because they need nothing from
+//! the host's network: other machines see only the host's own address.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -40,13 +40,14 @@ pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 105, 0, 1);
 const PREFIX: u8 = 24;
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
-/// The bridge's alias. An alias is a text of any content that the kernel stores with a link.
+/// The bridge's alias. An alias is any text that the kernel stores with a link.
 const SWITCHED_ON: &str = "ip_forward was 0";
-/// The directory with an entry for each link. The supervisor knows a link by its path there.
+/// The directory with an entry for each link. The supervisor identifies a link by its path in this
+/// directory.
 const LINKS: &str = "/sys/class/net";
 
-// From linux/veth.h and linux/if_link.h. The properties that only one kind of link has are nested
-// below IFLA_LINKINFO. Each kind numbers its properties from 1.
+// From linux/veth.h and linux/if_link.h. The properties of a single kind of link are nested below
+// IFLA_LINKINFO. Each kind numbers its properties from 1.
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
@@ -54,9 +55,9 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_MODE: u16 = 4;
 const VETH_INFO_PEER: u16 = 1;
 
-/// A container's connection to the bridge. Dropping it removes the veth pair, and with the last veth
-/// pair the bridge. Bridge and address are reserved before the container exists. The veth pair is
-/// created when there is a namespace for its other end.
+/// A container's connection to the bridge. A drop of this value removes the veth pair, and also the
+/// bridge if this was the last veth pair. The bridge is made and the address is reserved before the
+/// container exists. The veth pair is created when there is a namespace for its other end.
 pub struct Network {
     /// The container's address.
     pub address: Ipv4Addr,
@@ -68,9 +69,9 @@ pub struct Network {
     _supervisor: Supervisor,
 }
 
-/// Creates the bridge if there is none, and finds a free address. Returns nothing if this process may
-/// not create links. It asks the kernel which addresses are free, because a file could be wrong
-/// after a crash. The lock prevents two containers from choosing the same address.
+/// Creates the bridge if there is none, and finds a free address. Returns None if this process may
+/// not create links. The kernel says which addresses are free, because a file could be wrong after
+/// a crash. The lock prevents two containers from choosing the same address.
 pub fn prepare(wanted: bool) -> Result<Option<Network>> {
     let lock = lock()?;
     let number = (2..=254)
@@ -118,16 +119,16 @@ fn veths() -> Vec<String> {
     names.filter(is_veth).map(String::from).collect()
 }
 
-/// Creates the bridge with the gateway's address, and lets the host forward packets. Another
-/// container may have done any of this already.
+/// Creates the bridge with the gateway's address, and lets the host forward packets. The process of
+/// another container may have done any of this already.
 fn ensure_bridge() -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
     match make_bridge(&mut kernel) {
         Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
         made => {
             made?;
-            // Before the address, because the address adds a route. After an error the supervisor
-            // removes the bridge.
+            // This check comes before the address, because the address adds a route. After an error
+            // the supervisor removes the bridge.
             check_routes(&mut kernel)?;
         }
     }
@@ -142,25 +143,26 @@ fn ensure_bridge() -> Result<()> {
 ///
 ///     ip link add boxes address 02:00:0a:69:00:01 up type bridge
 ///
-/// A bridge with an address is also a link of the host itself, and so the containers' gateway.
+/// A bridge with an address is also a link of the host itself, so it can be the gateway of the
+/// containers.
 pub fn make_bridge(kernel: &mut Socket) -> Result<()> {
     let bridge = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, libc::IFF_UP))
         .text(libc::IFLA_IFNAME, BRIDGE)
-        // Without a MAC address of its own a bridge takes the lowest of its members', and changes
-        // it when members come and go.
+        // Without its own MAC address, a bridge uses the lowest address of its members, and this
+        // address changes when members come and go.
         .attr(libc::IFLA_ADDRESS, [2, 0, 10, 105, 0, 1])
         .nest(libc::IFLA_LINKINFO, &[], |info| info.text(IFLA_INFO_KIND, "bridge"));
     kernel.call(&format!("RTM_NEWLINK({BRIDGE}, bridge, up)"), vec![bridge]).map(drop)
 }
 
-/// Switches ip_forward on. Without it the kernel drops a packet that comes in by one link and has to
-/// leave by another.
+/// Switches ip_forward on. Without it, the kernel drops a packet that comes in through one link and
+/// has to leave through another.
 fn enable_forwarding(kernel: &mut Socket) -> Result<()> {
     if fs::read_to_string(FORWARDING).with_context(|| format!("read {FORWARDING}"))?.trim() != "0" {
         return Ok(());
     }
-    // Recorded first, so that the last container can switch it off again, even if this process is
-    // killed.
+    // This note comes first, so that the process of the last container can switch forwarding off
+    // again, even if this process is killed.
     let alias = Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &ifinfo(index(BRIDGE)?, 0));
     let alias = alias.attr(libc::IFLA_IFALIAS, SWITCHED_ON);
     kernel.call(&format!("RTM_SETLINK({BRIDGE}, alias {SWITCHED_ON:?})"), vec![alias])?;
@@ -202,9 +204,10 @@ fn check_routes(kernel: &mut Socket) -> Result<()> {
     Ok(())
 }
 
-/// Lets packets from 127.0.0.1 leave by the bridge, and their replies come in by it. 127.0.0.0/8 is
-/// the machine itself (RFC 1122). So the kernel normally drops a packet with such an address if it
-/// leaves or comes in by a link other than lo, and calls it "martian".
+/// Lets packets from 127.0.0.1 leave through the bridge, and lets their replies come in through it.
+/// The addresses 127.0.0.0/8 mean the machine itself (RFC 1122). So the kernel normally drops a
+/// packet with such an address if it leaves or comes in by a link other than lo, and calls it
+/// "martian".
 pub fn route_localnet() -> Result<()> {
     switch(&format!("/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet"), "1")
 }
@@ -226,14 +229,14 @@ impl Network {
         let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
         make_veth(&mut kernel, &self.link, pid)?;
         allow_hairpin(&mut kernel, &self.link)?;
-        // The link exists, so others see that the address is taken.
+        // The link exists, so the processes of other containers see that the address is taken.
         self.lock = None;
         Ok(())
     }
 }
 
-/// Creates the veth pair by one message, with one end on the bridge and the other in the network
-/// namespace of `pid`:
+/// Creates the veth pair with one message. One end is on the bridge, and the other end is in the
+/// network namespace of `pid`:
 ///
 ///     ip link add box2-4711 up master boxes type veth peer name eth0 netns 4713
 ///
@@ -244,8 +247,8 @@ pub fn make_veth(kernel: &mut Socket, link: &str, pid: Pid) -> Result<()> {
         .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
         .nest(libc::IFLA_LINKINFO, &[], |info| {
             info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, &[], |data| {
-                // The other end is a link with attributes of its own. The pid is the child's, which
-                // waits on the sync pipe.
+                // The other end is a link with its own attributes. The pid is that of the child,
+                // which waits on the sync pipe.
                 data.nest(VETH_INFO_PEER, &ifinfo(0, 0), |peer| {
                     peer.text(libc::IFLA_IFNAME, "eth0")
                         .attr(libc::IFLA_NET_NS_PID, pid.as_raw().to_ne_bytes())
@@ -256,7 +259,7 @@ pub fn make_veth(kernel: &mut Socket, link: &str, pid: Pid) -> Result<()> {
     kernel.call(&call, vec![veth]).map(drop)
 }
 
-/// Lets the bridge send a packet back by the link that the packet came in by:
+/// Lets the bridge send a packet back through the link through which the packet came in:
 ///
 ///     ip link set box2-4711 type bridge_slave hairpin on
 ///
@@ -285,11 +288,12 @@ fn allow_hairpin(kernel: &mut Socket, link: &str) -> Result<()> {
 /// namespace belongs to the container's user namespace.
 pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
-    // Each network namespace has a lo of its own, which is down at first. While it is down, the
+    // Each network namespace has its own lo, which is down at first. While it is down, the
     // container's programs cannot reach each other at 127.0.0.1.
     kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
     let Some(address) = address else { return Ok(()) };
-    // In this order: the kernel accepts a route by a gateway only if it can reach the gateway.
+    // The order matters: the kernel accepts a route through a gateway only if it can reach the
+    // gateway.
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
     let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
@@ -304,12 +308,12 @@ pub fn name_servers(root: &Path) -> Result<()> {
     let files = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"];
     let text = files.into_iter().find_map(|file| fs::read_to_string(file).ok()).unwrap_or_default();
     let path = root.join("etc/resolv.conf");
-    // A copy, because root inside the container may write to it.
+    // The container gets a copy, because root inside the container may write to the file.
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// Acknowledge, create, and fail if the object exists. Without NLM_F_EXCL the kernel would change
-/// the existing object.
+/// The flags mean: acknowledge, create, and fail if the object exists. Without NLM_F_EXCL the
+/// kernel would change the existing object.
 const CREATE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 
 /// The fixed part of a message about links: family, type, index, flags, and the mask of the flags
@@ -339,8 +343,8 @@ fn up(link: &str) -> Result<Message> {
 ///
 ///     ip address add 10.105.0.1/24 dev boxes
 ///
-/// The kernel also adds a route: with /24 it reaches the addresses 10.105.0.0 to 10.105.0.255 by
-/// this link, without a gateway.
+/// The kernel also adds a route: with /24, packets to the addresses 10.105.0.0 to 10.105.0.255
+/// leave through this link, without a gateway.
 pub fn add_address(kernel: &mut Socket, link: &str, address: Ipv4Addr) -> Result<()> {
     // ifaddrmsg: family, length of the prefix, flags, scope, index.
     let mut fixed = vec![libc::AF_INET as u8, PREFIX, 0, 0];
@@ -381,8 +385,8 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Switches ip_forward off if one of these programs switched it on and it is still on. A machine that
-/// keeps it on is a router. If it was on before, other programs may need it, so it stays on.
+/// Switches ip_forward off if one of these programs switched it on and it is still on. While it is
+/// on, the machine is a router. If it was on before, other programs may need it, so it stays on.
 fn restore_forwarding(kernel: &mut Socket, bridge: u32) -> Result<()> {
     let message = Message::new(libc::RTM_GETLINK, libc::NLM_F_ACK, &ifinfo(bridge, 0));
     let answers = kernel.call(&format!("RTM_GETLINK({BRIDGE})"), vec![message])?;

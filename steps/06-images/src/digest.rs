@@ -1,4 +1,4 @@
-//! Digests: a digest names bytes by their hash.
+//! Digests: a digest identifies bytes by their hash.
 //!
 //! ```text
 //! bytes ──▶ SHA-256 ──▶ "sha256:" and 64 hexadecimal digits
@@ -23,8 +23,8 @@ fn name(hash: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-/// Fails if the digests differ, and names both. The cause may be a broken download or an attack; the
-/// digests do not tell which.
+/// Fails if the digests differ, and names both. The cause may be a broken download or an attack.
+/// The digests do not show which of the two it is.
 pub fn compare(expected: &str, found: &str) -> Result<()> {
     if expected != found {
         bail!("digest mismatch: expected {expected}, found {found}");

@@ -11,9 +11,9 @@
 //! `index.json`, and each blob in `blobs/sha256/` under its digest) or from a registry
 //! (registry.rs).
 //!
-//! Who trusts the first digest trusts the image: a registry, a mirror or the network can withhold
-//! the image, and cannot change it. The OCI image specification defines the formats; docker's older
-//! formats differ only in their media types.
+//! If you trust the first digest, you can trust the whole image: a registry, a mirror or the
+//! network can withhold the image, but cannot change it. The OCI image specification defines the
+//! formats. docker's older formats differ only in their media types.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -40,7 +40,7 @@ pub const MANIFESTS: [&str; 4] = [
 ];
 
 /// An unpacked image. Its directories are removed when the value is dropped. An engine would keep
-/// them for the next run; this step keeps nothing, to stay short.
+/// them for the next run. This step keeps nothing, to stay short.
 pub struct Image {
     /// One directory for each layer. The uppermost layer is the first, as overlay expects.
     pub lowers: Vec<PathBuf>,
@@ -55,7 +55,7 @@ pub struct Blob {
     pub kind: String,
     /// The digest.
     pub digest: String,
-    /// The size in bytes. A longer blob is refused.
+    /// The size in bytes. The step refuses a longer blob.
     pub size: u64,
 }
 
@@ -86,7 +86,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Opens a blob: a layout has a file for each blob, a registry a URL.
+    /// Opens a blob: a layout has a file for each blob, and a registry has a URL for each blob.
     fn open(&mut self, blob: &Blob) -> Result<Box<dyn Read>> {
         match self {
             Self::Layout(directory) => {
@@ -119,8 +119,8 @@ impl Source {
 }
 
 /// Finds an image and unpacks it into a temporary directory. This runs as the calling user, before
-/// any namespace exists. An unprivileged user owns all the files, and this user's id is mapped to
-/// root inside.
+/// any namespace exists. If the user is unprivileged, this user owns all the files, and the user's
+/// id is mapped to root inside.
 pub fn fetch(reference: &str, name: &str) -> Result<Image> {
     let scratch = overlay::scratch(name)?;
     // A download can take long. So signals are unblocked during the download: ^C ends the program,
@@ -140,15 +140,15 @@ pub fn fetch(reference: &str, name: &str) -> Result<Image> {
 }
 
 /// Follows the digests from the index to the layers. After any error the caller removes the
-/// directory, so no half of an image stays. The config is read before the layers, because it names
-/// the platform and the layers' diff IDs.
+/// directory, so no incomplete image is left. The config is read before the layers, because it
+/// names the platform and the layers' diff IDs.
 fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
     let (mut source, top) = find(reference)?;
     // From here on each document is found by the digest in the document before.
     let manifest = choose(&mut source, top)?;
     let config = source.json(&Blob::new(&manifest["config"])?).context("config")?;
     let (os, architecture) = platform();
-    // An index may leave the platform out, and a config may not. Without this check a program for
+    // An index may leave out the platform, but a config may not. Without this check a program for
     // another machine would fail only at execve, with "Exec format error".
     let theirs = (&config["os"], &config["architecture"]);
     ensure!(
@@ -158,18 +158,19 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
         theirs.1
     );
     let layers = manifest["layers"].as_array().context("the manifest has no layers")?;
-    // The digest in the manifest is of the compressed bytes, which depend on the compressor. The
-    // diff ID in the config is of the tar.
+    // The digest in the manifest is the hash of the compressed bytes, which depend on the
+    // compressor. The diff ID in the config is the hash of the tar.
     let diff_ids = config["rootfs"]["diff_ids"].as_array().context("the config has no diff IDs")?;
     ensure!(layers.len() == diff_ids.len(), "{} layers, but {} diff IDs", layers.len(), diff_ids.len());
     let mut lowers = Vec::new();
     let mut lost = Lost::default();
-    // The first layer is the lowest. Each layer gets a directory; overlay puts them together.
+    // The first layer is the lowest. Each layer gets its own directory, and overlay combines the
+    // directories.
     for (number, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
         let blob = Blob::new(descriptor)?;
         let lower = directory.join((number + 1).to_string());
         fs::create_dir(&lower).with_context(|| format!("mkdir({})", lower.display()))?;
-        // One layer after another. Engines fetch several at once.
+        // The step fetches one layer after another. Engines fetch several at once.
         let bytes = source.open(&blob)?;
         layer::unpack(bytes, &blob, diff_id.as_str().unwrap_or_default(), &lower, &mut lost)
             .with_context(|| format!("layer {}", number + 1))?;
@@ -189,8 +190,8 @@ fn unpack(reference: &str, directory: &Path) -> Result<(Vec<PathBuf>, Value)> {
 }
 
 /// Makes one more layer, the uppermost, with the name servers of this machine. It is a separate
-/// layer because a write into the image's own files could follow a link of the image. It is also the
-/// one layer that overlay needs if the image has none.
+/// layer because a write into the image's own files could follow a link of the image. Overlay needs
+/// at least one layer, so this layer is also necessary if the image has none.
 fn own_layer(directory: &Path) -> Result<PathBuf> {
     let own = directory.join("own");
     fs::create_dir_all(own.join("etc")).context("mkdir(own/etc)")?;
@@ -198,8 +199,8 @@ fn own_layer(directory: &Path) -> Result<PathBuf> {
     Ok(own)
 }
 
-/// Says what is different from the image, because it has effects: `ls -l` shows root as the owner of
-/// www-data's files, and a server cannot change to the user www-data.
+/// Says what differs from the image, because the difference has effects: `ls -l` shows root as the
+/// owner of www-data's files, and a server cannot change to the user www-data.
 fn report_lost(lost: &Lost) {
     if lost.owners > 0 {
         report::say(format_args!(
@@ -248,8 +249,8 @@ fn find(reference: &str) -> Result<(Source, Value)> {
         },
     };
     let mut registry = Registry::new(repository)?;
-    // A tag cannot be checked: the registry decides which image the tag names today. A digest names
-    // the same image for ever.
+    // A tag cannot be checked: the registry decides which image the tag names today. A digest
+    // always names the same image.
     let bytes = registry.manifest(reference)?;
     // With a digest instead of a tag this first answer can be checked too.
     if reference.contains(':') {
@@ -276,7 +277,7 @@ pub fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
         let Some(manifests) = top["manifests"].as_array() else { return Ok(top) };
         let fits = |found: &&Value| {
             let platform = &found["platform"];
-            // An index of one manifest may leave the platform out.
+            // An index with a single manifest may leave out the platform.
             platform.is_null() || (platform["os"] == os && platform["architecture"] == architecture)
         };
         let Some(found) = manifests.iter().find(fits) else {
@@ -328,7 +329,7 @@ impl Image {
 }
 
 /// Applies the image's environment, working directory and user. This runs in the child after the
-/// pivot, because /etc/passwd is the host's before.
+/// pivot, because before the pivot /etc/passwd is the host's file.
 pub fn apply_config(program: &mut Command, settings: &Value) -> Result<()> {
     let user = settings["User"].as_str().unwrap_or_default();
     let (uid, gid, home) = look_up(user).with_context(|| format!("the image's user {user:?}"))?;
@@ -375,7 +376,8 @@ fn look_up(user: &str) -> Result<(u32, u32, Option<String>)> {
     };
     let found = line("/etc/passwd", user);
     let uid = number(&found, 2, user)?;
-    // Without a group the user's own group is used, or group 0 if the user has no entry, as in docker.
+    // If no group is named, the user gets the group of their own entry, or group 0 without an
+    // entry, as in docker.
     let gid = match group {
         Some(group) => number(&line("/etc/group", group), 2, group)?,
         None => number(&found, 3, "0")?,

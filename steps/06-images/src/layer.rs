@@ -5,16 +5,16 @@
 //! bytes ──▶ sha256, the digest ──▶ gunzip ──▶ sha256, the diff ID ──▶ tar ──▶ files
 //! ```
 //!
-//! Both hashes are computed while the layer is read: the manifest names the digest, the config
-//! names the diff ID. A layer is used only if both match.
+//! Both hashes are computed while the layer is read: the manifest contains the digest, and the
+//! config contains the diff ID. A layer is used only if both match.
 //!
 //! A deletion is an entry too: the entry `.wh.NAME` deletes NAME, and `.wh..wh..opq` hides
 //! everything that the lower layers have in that directory. Both become overlay's own marks
 //! (overlay.rs).
 //!
 //! Unpacking is an attack surface, because a stranger chose the names in the tar. Each name is
-//! looked up beneath the layer's directory: the kernel refuses a path that leaves the directory by
-//! `..` or by a symbolic link (openat2(2), RESOLVE_BENEATH).
+//! looked up beneath the layer's directory: the kernel refuses a path that leaves the directory
+//! through `..` or through a symbolic link (openat2(2), RESOLVE_BENEATH).
 
 // For extended attributes, which nix does not wrap.
 #![allow(unsafe_code)]
@@ -44,8 +44,8 @@ use crate::{idmap, overlay, report};
 /// The error for a path that leaves the layer's directory.
 const LEAVES: &str = "its path leaves the layer's directory";
 
-/// Counts what could not be unpacked as it is in the image: a container with a single id gives all
-/// files the same owner, and cannot create devices.
+/// Counts the entries that could not be unpacked as they are in the image: a container with a
+/// single id gives all files the same owner, and cannot create devices.
 #[derive(Default)]
 pub struct Lost {
     /// Files of users who have no id in this container.
@@ -54,16 +54,16 @@ pub struct Lost {
     pub devices: usize,
 }
 
-/// Unpacks a layer into `directory`, which exists and is empty. The layer is read once and is not
-/// stored first: it may be larger than the memory, and writing it to disk and reading it back would
-/// take longer.
+/// Unpacks a layer into `directory`, which exists and is empty. The layer is read only once, and is
+/// not stored first: it may be larger than the memory, and it would take longer to write it to disk
+/// and to read it again.
 pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lost: &mut Lost) -> Result<()> {
     // A chain of readers, each of which reads from the one before. The limit is one byte above the
     // announced size, so that a longer blob has another hash.
     let mut compressed = Hashed::new(bytes.take(blob.size + 1));
     let mut plain = Hashed::new(match blob.kind.rsplit(['.', '+']).next() {
-        // A gzip file may consist of several members (bgzip, estargz); a plain decoder would stop
-        // after the first.
+        // A gzip file may consist of several members (bgzip, estargz). A plain decoder would stop
+        // after the first member.
         Some("gzip") => Box::new(MultiGzDecoder::new(&mut compressed)) as Box<dyn Read>,
         Some("tar") => Box::new(&mut compressed),
         Some("zstd") => {
@@ -76,8 +76,8 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
         _ => bail!("it is of type {:?}, and this step reads only gzip and plain tar", blob.kind),
     });
     let applied = apply(&mut plain, directory, lost);
-    // The hashes cover all bytes, so the rest is read too: two zero blocks end a tar, and most
-    // writers pad a tar to 10 KiB.
+    // The hashes cover all bytes, so the rest is read too: two blocks of zeros end a tar, and most
+    // programs pad a tar to 10 KiB.
     let rest = io::copy(&mut plain, &mut io::sink()).context("read the layer");
     let found = plain.digest();
     // A wrong hash is reported before any other error, because wrong bytes are the likely cause.
@@ -88,13 +88,13 @@ pub fn unpack(bytes: impl Read, blob: &Blob, diff_id: &str, directory: &Path, lo
     compare(diff_id, &found).context("the layer's tar")
 }
 
-/// A layer's directory while it is being filled. Each layer has a directory of its own; overlay puts
-/// them together.
+/// A layer's directory while it is being filled. Each layer has its own directory, and overlay
+/// combines the directories.
 struct Layer<'a> {
     /// The directory, held open. All names are looked up beneath it.
     root: OwnedFd,
-    /// Path, mode and time of each directory. They are set at the end: a read-only directory cannot
-    /// be filled, and filling a directory changes its time.
+    /// Path, mode and time of each directory. They are set at the end, because no file can be
+    /// created in a read-only directory, and each new file changes the time of its directory.
     directories: Vec<(PathBuf, u32, u64)>,
     lost: &'a mut Lost,
 }
@@ -138,8 +138,9 @@ impl Layer<'_> {
             return Ok(());
         }
         if is_directory {
-            // The layer deletes the lower directory and has a new one: a whiteout and a directory
-            // cannot have the same name, so the new directory hides the content of the lower one.
+            // The layer deletes the lower directory and contains a new one. A whiteout and a
+            // directory cannot have the same name, so the new directory hides the content of the
+            // lower one.
             if was_whiteout {
                 set_attribute(&at, opaque(), b"y")?;
             }
@@ -153,7 +154,8 @@ impl Layer<'_> {
     fn create(&mut self, entry: &mut Entry<'_, &mut dyn Read>, at: &Path) -> Result<bool> {
         match entry.header().entry_type() {
             EntryType::Directory => make_directory(at).context("mkdir")?,
-            // The target may be anything: only the container follows this link, from its own root.
+            // The link may have any target: only the container follows it, from the container's own
+            // root.
             EntryType::Symlink => symlink(link_target(entry)?, at).context("symlink")?,
             EntryType::Link => {
                 // A hard link names an existing file by its path, and a stranger chose that path too.
@@ -186,7 +188,8 @@ impl Layer<'_> {
             _ => SFlag::S_IFIFO,
         };
         match mknod(at, file, Mode::S_IRUSR, makedev(major.into(), minor.into())) {
-            // A device gives access to hardware, so root of a user namespace cannot create one.
+            // A device file gives access to hardware, so root of a user namespace cannot create
+            // one.
             Err(Errno::EPERM) => {
                 self.lost.devices += 1;
                 Ok(false)
@@ -198,7 +201,8 @@ impl Layer<'_> {
     /// Sets owner, attributes, mode and time. The owner comes first, because a change of the owner
     /// clears the set-user-ID bit. None of the calls follows a link in the last part of the path.
     fn finish(&mut self, entry: &mut Entry<'_, &mut dyn Read>, at: &Path) -> Result<()> {
-        // The ids as numbers, because the user names in a tar are those of the machine that made it.
+        // The ids are numbers, because the user names in a tar are those of the machine that made
+        // the tar.
         let (uid, gid) = (entry.header().uid()? as u32, entry.header().gid()? as u32);
         if !has_one_id() {
             lchown(at, Some(uid), Some(gid)).context("lchown")?;
@@ -225,7 +229,7 @@ impl Layer<'_> {
         set_time(at, header.mtime()?)
     }
 
-    /// Looks up the parent directory of an entry, and creates it where it is missing. Returns the
+    /// Looks up the parent directory of an entry, and creates it if it is missing. Returns the
     /// parent, held open, and the entry's path in it.
     fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
         let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
@@ -251,8 +255,9 @@ impl Layer<'_> {
     fn open_beneath(&self, directory: &Path) -> nix::Result<OwnedFd> {
         // The empty path is the layer's directory itself.
         let path = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        // BENEATH: EXDEV if the path leaves the layer, by `..` or by a link. NO_MAGICLINKS: ELOOP at
-        // links such as /proc/PID/cwd, which lead anywhere.
+        // BENEATH: the call fails with EXDEV if the path leaves the layer, through `..` or through
+        // a link. NO_MAGICLINKS: it fails with ELOOP at links such as /proc/PID/cwd, which can lead
+        // anywhere.
         let rules = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         openat2(self.root.as_fd(), path, OpenHow::new().flags(flags).resolve(rules))
@@ -268,7 +273,7 @@ fn whiteout(at: &Path, hidden: &OsStr) -> Result<()> {
         // This directory hides everything that the lower layers have in it.
         b".wh..opq" => return set_attribute(&directory.join("."), opaque(), b"y"),
         b"" | b"." | b".." => bail!("a whiteout without the name of a file"),
-        // Files that aufs needed for itself.
+        // aufs used these files for its own data.
         name if name.starts_with(b".wh.") => return Ok(()),
         _ => {}
     }
@@ -283,7 +288,8 @@ fn whiteout(at: &Path, hidden: &OsStr) -> Result<()> {
     }
 }
 
-/// The path of an entry without leading slashes, as tar(1) reads it. A path with `..` is refused.
+/// The path of an entry without leading slashes, as tar(1) reads it. The function refuses a path
+/// with `..`.
 pub fn relative(path: &Path) -> Result<PathBuf> {
     let mut relative = PathBuf::new();
     for component in path.components() {
@@ -298,7 +304,7 @@ pub fn relative(path: &Path) -> Result<PathBuf> {
     Ok(relative)
 }
 
-/// Creates a directory. An existing one was made by an earlier entry, and its content stays.
+/// Creates a directory. If an earlier entry has created it, its content stays.
 fn make_directory(at: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(at) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -307,7 +313,7 @@ fn make_directory(at: &Path) -> io::Result<()> {
 }
 
 /// Removes an earlier entry of the same name, and returns whether it was a whiteout. remove_dir_all
-/// works by descriptors too, and follows no link.
+/// also works with descriptors, and follows no link.
 fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
     let Ok(found) = fs::symlink_metadata(at) else { return Ok(false) };
     if found.is_dir() {
@@ -320,7 +326,7 @@ fn clear(at: &Path, for_a_directory: bool) -> io::Result<bool> {
     Ok(found.file_type().is_char_device() && found.rdev() == 0)
 }
 
-/// The target of a link, as the tar has it.
+/// The target of a link, as it is in the tar.
 fn link_target(entry: &Entry<'_, &mut dyn Read>) -> Result<PathBuf> {
     Ok(entry.link_name()?.context("a link without a target")?.into_owned())
 }
@@ -345,8 +351,8 @@ fn set_attribute(at: &Path, name: &CStr, value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Sets the time of the last change. Programs compare such times: Python decides by them whether its
-/// compiled code is up to date.
+/// Sets the time of the last change. Programs compare such times. For example, Python uses them to
+/// decide whether its compiled code is up to date.
 fn set_time(at: &Path, seconds: u64) -> Result<()> {
     let time = TimeSpec::new(seconds.min(i64::MAX as u64) as i64, 0);
     utimensat(AT_FDCWD, at, &time, &time, UtimensatFlags::NoFollowSymlink).context("utimensat")

@@ -39,8 +39,8 @@ use crate::veth::{BRIDGE, route_localnet};
 /// A port of the host, and the port of the container that receives its connections.
 pub type Port = (u16, u16);
 
-/// A container's translations. Dropping it removes them, because the kernel removes a table when
-/// the socket that owns the table is closed.
+/// A container's translations. A drop of this value removes them, because the kernel removes a
+/// table when the socket that owns the table is closed.
 pub struct Nat {
     /// The socket that owns the table.
     _table: Socket,
@@ -48,10 +48,10 @@ pub struct Nat {
     _ports: Vec<TcpListener>,
 }
 
-/// Creates the table `name` for a container with this address. It runs on the host and before the
-/// clone, so that no container has started if it fails.
+/// Creates the table `name` for a container with this address. This function runs on the host
+/// before the clone, so that no container has started if it fails.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
-    // First, because a reservation changes nothing on the host.
+    // The reservation comes first, because it changes nothing on the host.
     let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
     let mut content = chains(name);
     content.extend(masquerade(name, address));
@@ -68,7 +68,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     let call = format!("NFT_MSG_NEWTABLE({name}, ours: masquerade {address}{published})");
     nft::create_table(&mut table, &call, name, content).map_err(hint)?;
     warn_of_drops(&mut table)?;
-    // Last, because it is safe only behind the rule of guard_loopback.
+    // This setting comes last, because it is safe only behind the rule of guard_loopback.
     if !ports.is_empty() {
         route_localnet()?;
     }
@@ -77,7 +77,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
 
 /// The table's four chains. They are base chains: the kernel runs them at a hook. The priority of
 /// `raw` is below that of connection tracking (-200) and of any dnat, so this chain still sees the
-/// destination that the sender has written into the packet.
+/// destination that the sender wrote into the packet.
 pub fn chains(table: &str) -> Vec<Message> {
     vec![
         nft::chain(table, "raw", "filter", libc::NF_INET_PRE_ROUTING, -300),
@@ -92,7 +92,8 @@ pub fn chains(table: &str) -> Vec<Message> {
 ///     ip saddr 10.105.0.2 oifname != "boxes" masquerade
 ///
 /// A server elsewhere has no route to 10.105.0.2, so the packet leaves with the host's address.
-/// Packets that stay on the bridge keep their source, and containers see each other's own addresses.
+/// Packets that stay on the bridge keep their source, so containers see each other's real
+/// addresses.
 pub fn masquerade(table: &str, address: Ipv4Addr) -> Vec<Message> {
     let leaves = [nft::ip_saddr(&address.octets()), nft::oifname_is_not(BRIDGE), nft::masquerade()];
     vec![nft::rule(table, "postrouting", &leaves)]
@@ -101,8 +102,8 @@ pub fn masquerade(table: &str, address: Ipv4Addr) -> Vec<Message> {
 /// Reserves a port of the host by listening on it.
 ///
 /// A dnat rule changes a packet before the kernel looks for a listening socket. So a rule for port
-/// 8080 would take the port away from a program that listens on it, without an error for anybody.
-/// bind(2) fails with EADDRINUSE if another program has the port.
+/// 8080 would take the port away from a program that listens on it, and no program would get an
+/// error. bind(2) fails with EADDRINUSE if another program has the port.
 pub fn reserve(port: u16) -> Result<TcpListener> {
     let bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
     let is_taken = matches!(&bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
@@ -116,9 +117,9 @@ pub fn reserve(port: u16) -> Result<TcpListener> {
 ///
 ///     fib daddr type local tcp dport 8080 dnat to 10.105.0.2:8000
 ///
-/// Two chains have it: `prerouting` for packets that come in by a link, and `output` for packets of
-/// the host's own programs. Without `fib daddr type local` the rule would redirect the container's
-/// own connections to port 8080 of any server.
+/// Two chains have it: `prerouting` for packets that come in through a link, and `output` for
+/// packets of the host's own programs. Without `fib daddr type local` the rule would redirect the
+/// container's own connections to port 8080 of any server.
 pub fn dnat(table: &str, address: Ipv4Addr, (outer, inner): Port) -> Vec<Message> {
     let parts = [nft::fib_daddr_type_local(), nft::tcp_dport(outer), nft::dnat_to(address, inner)];
     vec![nft::rule(table, "prerouting", &parts), nft::rule(table, "output", &parts)]
@@ -152,8 +153,8 @@ pub fn guard_loopback(table: &str) -> Vec<Message> {
     vec![nft::rule(table, "raw", &[nft::iifname(BRIDGE), nft::ip_daddr(&[127]), nft::drop_packet()])]
 }
 
-/// Adds a hint for kernels without nf_tables. Modules are loaded at their first use, which fails
-/// after an upgrade of the kernel without a reboot.
+/// Adds a hint for kernels without nf_tables. The kernel loads a module at its first use. This
+/// fails after an upgrade of the kernel without a reboot.
 fn hint(error: Error) -> Error {
     match error.downcast_ref() {
         Some(Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::ENOENT) => error
@@ -162,8 +163,8 @@ fn hint(error: Error) -> Error {
     }
 }
 
-/// Warns of another table that drops forwarded packets. docker's table does. Every table judges
-/// every packet: one drop is final, and an accept holds only for the table that it is in.
+/// Warns of another table that drops forwarded packets. docker's table does. A packet passes the
+/// chains of every table: a drop is final, and an accept ends only the chain that it is in.
 fn warn_of_drops(kernel: &mut Socket) -> Result<()> {
     for answer in kernel.call("NFT_MSG_GETCHAIN(all)", vec![nft::list_chains()])? {
         let find =

@@ -28,7 +28,7 @@ pub struct Message(Vec<u8>);
 impl Message {
     /// Begins a message with these flags and the fixed part that belongs to its type.
     pub fn new(kind: u16, flags: i32, fixed: &[u8]) -> Self {
-        // Every message to the kernel has this flag; answers do not.
+        // Every message to the kernel has this flag, and the answers do not have it.
         let flags = (flags | libc::NLM_F_REQUEST) as u16;
         // Space for the length, which `ask` fills in.
         let mut bytes = vec![0; 4];
@@ -57,8 +57,8 @@ impl Message {
         self.attr(kind, format!("{text}\0"))
     }
 
-    /// Adds an attribute that consists of a fixed part and of attributes. NLA_F_NESTED marks it: older
-    /// parts of the kernel ignore this flag, newer parts require it.
+    /// Adds an attribute that consists of a fixed part and of attributes. NLA_F_NESTED marks it:
+    /// older parts of the kernel ignore this flag, and newer parts require it.
     pub fn nest(mut self, kind: u16, fixed: &[u8], fill: impl FnOnce(Self) -> Self) -> Self {
         let start = self.0.len();
         self = self.attr(kind | libc::NLA_F_NESTED as u16, fixed);
@@ -84,8 +84,9 @@ impl Socket {
         let call = || format!("socket(AF_NETLINK, {protocol:?})");
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
             .with_context(call)?;
-        // EXT_ACK asks for errors in words: without it, a mistake in any of twenty attributes is only
-        // "Invalid argument". CAP_ACK asks the kernel not to repeat the message in its answer.
+        // EXT_ACK asks for errors in words: without it, the kernel reports a mistake in any of
+        // twenty attributes only as "Invalid argument". CAP_ACK asks the kernel not to repeat the
+        // message in its answer.
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             let (on, size) = (1_i32, size_of::<i32>() as u32);
             // SAFETY: the option is an int, as `on` is. A kernel that does not know the option
@@ -133,7 +134,8 @@ impl Socket {
             // A datagram can contain several messages, each with its own header.
             let mut rest = &buffer[..length];
             while rest.len() >= 16 {
-                // At least the length of a header, so that the loop ends.
+                // A message has at least the length of a header. This makes sure that the loop
+                // ends.
                 let end = (u32_at(rest, 0) as usize).clamp(16, rest.len());
                 match i32::from(u16_at(rest, 4)) {
                     // An acknowledgement: error 0, or an errno.
@@ -158,7 +160,7 @@ fn refused(message: &[u8]) -> Result<()> {
     if number == 0 {
         return Ok(());
     }
-    // Reported like the error of a system call.
+    // The error is reported like the error of a system call.
     let error = Error::new(Errno::from_raw(-number));
     // The errno is followed by the header of the request, and then by attributes; 1 is
     // NLMSGERR_ATTR_MSG.
@@ -168,8 +170,8 @@ fn refused(message: &[u8]) -> Result<()> {
         .context(format!("the kernel says {:?}", String::from_utf8_lossy(reason).trim_end_matches('\0'))))
 }
 
-/// Iterates over attributes: kind and value. It ends at an attribute that is cut short, as the
-/// kernel's own reader does.
+/// Iterates over attributes: kind and value. The iteration ends at an attribute that is cut off, as
+/// in the kernel's own reader.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes.get(..4)?, 0));

@@ -294,7 +294,7 @@ fn t07_a_layer_that_leaves_its_directory_is_refused() {
             assert_eq!(
                 fs::read_dir(&outside).unwrap().count(),
                 1,
-                "layer {number} put a file outside of its directory"
+                "layer {number} put a file outside its directory"
             );
             assert_eq!(
                 fs::read_to_string(outside.join("file")).unwrap(),

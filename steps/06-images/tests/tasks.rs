@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             task(1, "A digest is `sha256:` and 64 hexadecimal digits", names),
             task(2, "A reader hashes the bytes that pass through it", hashes),
             task(3, "The path of an entry is relative, and has no `..`", relative_paths),
-            task(4, "A layer cannot put a file outside of its directory", leaves_the_layer).escape(),
+            task(4, "A layer cannot put a file outside its directory", leaves_the_layer).escape(),
             task(5, "A whiteout hides the file of a lower layer", whiteouts),
             task(6, "An index leads to the manifest for this machine", chooses),
             task(7, "A registry's challenge leads to a token", fetches_a_token),
@@ -163,7 +163,7 @@ fn leaves_the_layer() -> Outcome {
         let result = unpack(&format!("attack-{number}"), &tar.end());
         ensure(
             !outside.join("owned").exists(),
-            "no file of a layer is outside of the layer's directory",
+            "no file of a layer is outside the layer's directory",
             format_args!("the attack succeeded: {attack} made {}", outside.join("owned").display()),
             why,
         )?;

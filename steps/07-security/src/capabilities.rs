@@ -1,14 +1,14 @@
 //! Capabilities: root's privileges in 41 parts. A program in a container needs few of them.
 //!
-//! A process has five sets of capabilities (capabilities(7)). The kernel looks for a capability in
-//! the *effective* set. A process may move a capability from its *permitted* set to its effective
-//! set. The *bounding* set limits what an execve can add to the permitted set, for root and for
-//! files that carry capabilities. The *inheritable* and *ambient* sets keep capabilities across an
-//! execve of a user other than root.
+//! A process has five sets of capabilities (capabilities(7)). When a call needs a capability, the
+//! kernel checks the *effective* set. A process may move a capability from its *permitted* set to
+//! its effective set. The *bounding* set limits what an execve can add to the permitted set, for
+//! root and for program files that have capabilities. With the *inheritable* and *ambient* sets, a
+//! user other than root can keep capabilities across an execve.
 //!
 //! A capability that is not in the bounding set is lost for good, for the process and for every
 //! process that it starts. (A process in a new user namespace has all capabilities again, but only
-//! over what belongs to that namespace.)
+//! for things that belong to that namespace.)
 
 // For a closure that runs between fork and execve.
 #![allow(unsafe_code)]
@@ -47,21 +47,21 @@ pub fn parse(name: &str) -> Option<Capability> {
     format!("CAP_{}", name.to_uppercase()).parse().ok()
 }
 
-/// Restricts `program` to the capabilities in `keep`, or to the usual ones. Three of the five sets
-/// are reduced here; `give_up` reduces the other two later.
+/// Restricts `program` to the capabilities in `keep`, or to the usual ones. This function reduces
+/// three of the five sets, and `give_up` reduces the other two later.
 pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
     let names = keep.unwrap_or_else(|| USUAL.map(String::from).into());
     let keep: CapsHashSet = names.iter().filter_map(|name| parse(name)).collect();
     // Inside another container the bounding set may be smaller than 41 already.
     let bounding = caps::read(None, CapSet::Bounding).context("prctl(PR_CAPBSET_READ)")?;
     let gone: HashSet<_> = bounding.difference(&keep).collect();
-    // Each capability is dropped by a call of its own, and the call needs CAP_SETPCAP.
+    // A separate call drops each capability, and the call needs CAP_SETPCAP.
     for capability in &gone {
         caps::drop(None, CapSet::Bounding, **capability)
             .with_context(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))?;
     }
     report::trace(format!("prctl(PR_CAPBSET_DROP), {} times   left: {}", gone.len(), names.join(" ")));
-    // Both are empty, unless the caller filled them, as systemd does with AmbientCapabilities=.
+    // Both sets are empty unless the caller filled them, as systemd does with AmbientCapabilities=.
     caps::clear(None, CapSet::Ambient).context("prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     caps::clear(None, CapSet::Inheritable).context("capset(inheritable)")?;
     // The change to the image's user needs CAP_SETUID, so the other sets are reduced after it.
@@ -71,10 +71,10 @@ pub fn limit(program: &mut Command, keep: Option<Vec<String>>) -> Result<()> {
     Ok(())
 }
 
-/// Reduces the effective and the permitted set, just before the execve. An execve as root fills both
-/// from the bounding set again; for another user this call decides.
+/// Reduces the effective and the permitted set, just before the execve. For root, an execve fills
+/// both sets from the bounding set again. For another user, an execve adds no capability.
 fn give_up(keep: &CapsHashSet) -> Result<()> {
-    // A change from root to another user has emptied both sets.
+    // If the process changed from root to another user, both sets are already empty.
     let left: CapsHashSet = caps::read(None, CapSet::Permitted)?.intersection(keep).copied().collect();
     // The effective set comes first, because it must stay a subset of the permitted set.
     for set in [CapSet::Effective, CapSet::Permitted] {

@@ -1,9 +1,8 @@
-//! Masked paths: hides the files in /proc and /sys that are about the machine, or makes them
-//! read-only.
+//! Masked paths: the files in /proc and /sys that are about the machine become hidden or read-only.
 //!
-//! Some files in /proc and /sys show each namespace its own content. Memory, hardware and most
-//! sysctls belong to no namespace, so their files are the same for all. The kernel protects them by
-//! asking for root, and root in a container is root.
+//! Some files in /proc and /sys have a separate content for each namespace. Memory, hardware and
+//! most sysctls belong to no namespace, so their files are the same for all. The kernel checks only
+//! that the writer is root, and root in a container is root.
 //!
 //! The file /dev/null is mounted over a file, and an empty tmpfs over a directory. A process needs
 //! CAP_SYS_ADMIN to remove these mounts or to mount another /proc. The engines have nearly the same lists.
@@ -21,7 +20,7 @@ use nix::mount::MsFlags;
 use crate::{report, rootfs};
 
 /// Files that tell a program more about the machine than it needs, or that attackers have used. A
-/// file that this kernel does not have is left out.
+/// file that does not exist in this kernel is left out.
 const HIDDEN: [&str; 12] = [
     "proc/acpi",
     "proc/asound",
@@ -38,21 +37,22 @@ const HIDDEN: [&str; 12] = [
     "sys/firmware",
 ];
 
-/// Files that programs read, and that no container may change, because all containers share them.
-/// The sysctls of the container's own network namespace become read-only too, so an engine sets them
-/// before (--sysctl).
+/// Files that programs read, but that no container may change, because all containers share them.
+/// The sysctls of the container's own network namespace become read-only too, so an engine sets
+/// them before (--sysctl).
 const READ_ONLY: [&str; 5] = [
     "proc/bus",
     "proc/fs",
     "proc/irq",
-    // kernel/core_pattern in it names a program. The kernel runs that program as the host's root
-    // when a process crashes.
+    // kernel/core_pattern in this directory can name a program. The kernel runs that program as the
+    // host's root when a process crashes.
     "proc/sys",
     "proc/sysrq-trigger",
 ];
 
 /// Masks the files in the tree below `root`, which becomes the container's root later. In a user
-/// namespace most of the files belong to somebody else anyway; they are masked all the same.
+/// namespace, most of these files belong to a user who has no id inside. They are masked
+/// nevertheless.
 pub fn apply(root: &Path) -> Result<()> {
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
         if path.is_dir() {
@@ -72,7 +72,8 @@ pub fn apply(root: &Path) -> Result<()> {
 }
 
 /// Makes a tree of mounts read-only. mount_setattr(2), since Linux 5.12, changes the whole tree;
-/// mount(2) would change one mount, and would need all other flags of that mount again.
+/// mount(2) would change only one mount, and the call would have to repeat all other flags of that
+/// mount.
 fn make_read_only(tree: &Path) -> Result<()> {
     let call = || format!("mount_setattr({}, MOUNT_ATTR_RDONLY, recursive)", tree.display());
     let path = CString::new(tree.as_os_str().as_encoded_bytes()).with_context(call)?;

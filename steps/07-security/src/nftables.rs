@@ -12,8 +12,8 @@
 //! [ cmp eq reg 1 0x0000901f ]
 //! ```
 //!
-//! The functions for parts of a rule have the names that `nft` has for them, so that a rule in
-//! nat.rs reads like a line of `nft`.
+//! The functions for the parts of a rule have the names that `nft` uses, so that a rule in nat.rs
+//! reads like a line of `nft`.
 
 use std::net::Ipv4Addr;
 
@@ -21,7 +21,8 @@ use anyhow::Result;
 
 use crate::netlink::{Message, Socket};
 
-// From linux/netfilter/nf_tables.h: kinds of attributes. Numbers in these messages are big-endian.
+// From linux/netfilter/nf_tables.h: the kinds of attributes. Numbers in these messages are
+// big-endian.
 const TABLE_FLAGS: u16 = 2;
 const TABLE_OWNER: u32 = 2;
 pub const CHAIN_NAME: u16 = 3;
@@ -75,8 +76,8 @@ pub fn chain(table: &str, name: &str, kind: &str, hook: i32, priority: i32) -> M
         .text(CHAIN_TYPE, kind)
 }
 
-/// Appends a rule to a chain. The kernel runs the expressions in order. A comparison that fails ends
-/// the rule, and the next rule follows.
+/// Appends a rule to a chain. The kernel runs the expressions in order. If a comparison fails, the
+/// kernel continues with the next rule.
 pub fn rule(table: &str, chain: &str, parts: &[Vec<Expression>]) -> Message {
     message(libc::NFT_MSG_NEWRULE, table).text(2, chain).nest(4, &[], |list| {
         parts.iter().flatten().fold(list, |list, (name, values)| {
@@ -93,7 +94,7 @@ pub type Expression = (&'static str, Vec<(u16, Value)>);
 pub enum Value {
     /// Big-endian on every machine.
     Number(i32),
-    /// In the order in which the packet or the register has them.
+    /// The bytes are in the order that they have in the packet or in the register.
     Bytes(Vec<u8>),
     /// What happens to the packet.
     Verdict(i32),
@@ -134,38 +135,40 @@ fn meta(key: i32) -> Expression {
     ("meta", vec![(1, Number(1)), (2, Number(key))])
 }
 
-/// `ip saddr PREFIX`: the packet comes from there. One byte stands for a /8, such as 127.0.0.0/8;
-/// four bytes are a single address. The IPv4 header has the source address at offset 12.
+/// `ip saddr PREFIX`: the packet comes from this address. One byte stands for a /8, such as
+/// 127.0.0.0/8; four bytes are a single address. The IPv4 header has the source address at offset
+/// 12.
 pub fn ip_saddr(prefix: &[u8]) -> Vec<Expression> {
     vec![load(1, 12, prefix.len()), compare(EQUAL, prefix.to_vec())]
 }
 
-/// `ip daddr PREFIX`: the packet goes there. The destination address is at offset 16.
+/// `ip daddr PREFIX`: the packet goes to this address. The destination address is at offset 16.
 pub fn ip_daddr(prefix: &[u8]) -> Vec<Expression> {
     vec![load(1, 16, prefix.len()), compare(EQUAL, prefix.to_vec())]
 }
 
-/// `tcp dport PORT`. The protocol is compared first, because other protocols have something else at
+/// `tcp dport PORT`. The protocol is compared first, because other protocols have another field at
 /// that offset. Ports are big-endian, as on the network.
 pub fn tcp_dport(port: u16) -> Vec<Expression> {
     let is_tcp = compare(EQUAL, vec![libc::IPPROTO_TCP as u8]);
     vec![meta(META_L4PROTO), is_tcp, load(2, 2, 2), compare(EQUAL, port.to_be_bytes().into())]
 }
 
-/// `fib daddr type local`: the destination is an address of this machine, whichever. fib is the
-/// routing table; the result of the lookup is the type of the route.
+/// `fib daddr type local`: the destination is any address of this machine. `fib` is the routing
+/// table, and the result of the lookup is the type of the route.
 pub fn fib_daddr_type_local() -> Vec<Expression> {
     let look_up = ("fib", vec![(1, Number(1)), (2, Number(3)), (3, Number(2))]);
     vec![look_up, compare(EQUAL, u32::from(libc::RTN_LOCAL).to_ne_bytes().into())]
 }
 
-/// `iifname LINK`: the packet came in by this link. A name is padded with zeroes to 16 bytes. Unlike
-/// a rule with the link's number, a rule with the name also holds for a link that is created later.
+/// `iifname LINK`: the packet came in through this link. A name is padded with zeroes to 16 bytes.
+/// Unlike a rule with the link's number, a rule with the name also holds for a link that is created
+/// later.
 pub fn iifname(link: &str) -> Vec<Expression> {
     vec![meta(META_IIFNAME), compare(EQUAL, padded(link))]
 }
 
-/// `oifname != LINK`: the packet leaves by another link.
+/// `oifname != LINK`: the packet leaves through another link.
 pub fn oifname_is_not(link: &str) -> Vec<Expression> {
     vec![meta(META_OIFNAME), compare(NOT_EQUAL, padded(link))]
 }
@@ -184,13 +187,14 @@ pub fn ct_status_dnat() -> Vec<Expression> {
     vec![("ct", vec![(1, Number(1)), (2, Number(2))]), ("bitwise", mask), compare(NOT_EQUAL, vec![0; 4])]
 }
 
-/// `drop`: the packet is thrown away.
+/// `drop`: the kernel discards the packet.
 pub fn drop_packet() -> Vec<Expression> {
     vec![("immediate", vec![(1, Number(0)), (2, Verdict(libc::NF_DROP))])]
 }
 
 /// `dnat to ADDRESS:PORT`: changes the destination. The rule decides for the first packet of a
-/// connection. Connection tracking does the same to the others, and the reverse to the replies.
+/// connection. Connection tracking makes the same change to the other packets, and the reverse
+/// change to the replies.
 pub fn dnat_to(address: Ipv4Addr, port: u16) -> Vec<Expression> {
     let put = |register, value| ("immediate", vec![(1, Number(register)), (2, Bytes(value))]);
     let change = vec![(1, Number(1)), (2, Number(libc::AF_INET)), (3, Number(1)), (5, Number(2))];

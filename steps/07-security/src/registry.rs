@@ -32,11 +32,11 @@ const LARGEST: u64 = 4 << 20;
 const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-/// A server proves its identity by a certificate, which an authority that you trust has signed.
+/// A server proves its identity with a certificate that a trusted authority has signed.
 const UNTRUSTED: &str =
     "hint: if an authority of your own signed the certificate, name it: SSL_CERT_FILE=FILE.pem";
 
-/// One repository of a registry. The requests follow one another over one connection.
+/// One repository of a registry. All requests use one connection, one after another.
 pub struct Registry {
     agent: Agent,
     /// The scheme and the host.
@@ -62,7 +62,7 @@ impl Registry {
         let bare = host.rsplit_once(':').map_or(host, |(bare, _port)| bare);
         let is_here = bare == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         let scheme = if is_here { "http" } else { "https" };
-        // Docker Hub's registry has another name than docker.io.
+        // The host name of Docker Hub's registry is not docker.io.
         let host = if host == "docker.io" { "registry-1.docker.io" } else { host };
         // `get` handles every status, so none of them is an error of the client.
         let mut config = Agent::config_builder().http_status_as_error(false);
@@ -74,8 +74,9 @@ impl Registry {
         Ok(Self { agent: config.build().into(), host: format!("{scheme}://{host}"), name, token: None })
     }
 
-    /// Fetches a manifest by its tag or digest, as bytes, because the digest is of these bytes. The
-    /// digest in the answer's header proves nothing: who can change the bytes can change the header.
+    /// Fetches a manifest by its tag or digest. Returns bytes, because the digest is the hash of
+    /// these bytes. The digest in the answer's header proves nothing: an attacker who can change
+    /// the bytes can also change the header.
     pub fn manifest(&mut self, reference: &str) -> Result<Vec<u8>> {
         let path = format!("manifests/{reference}");
         let mut bytes = Vec::new();
@@ -89,12 +90,12 @@ impl Registry {
     }
 
     /// Sends a GET request, with a token if the registry wants one. A registry may redirect to
-    /// another server, which stores the blobs; the client follows.
+    /// another server, which stores the blobs. The client follows the redirect.
     fn get(&mut self, path: &str) -> Result<BodyReader<'static>> {
-        // v2 is the version of the protocol since 2015.
+        // The version of the protocol has been v2 since 2015.
         let url = format!("{}/v2/{}/{path}", self.host, self.name);
         let mut answer = self.ask(&url)?;
-        // 401 to the first request is usual: the answer's header says where to get a token.
+        // A 401 to the first request is normal: the answer's header says where to get a token.
         if answer.status() == 401 && self.token.is_none() {
             let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
             self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);
@@ -110,8 +111,8 @@ impl Registry {
             .context(format!("GET {url}"))
     }
 
-    /// Sends one request. The accept header lists the formats that this program reads; without it a
-    /// registry may send the format of 2014.
+    /// Sends one request. The accept header lists the formats that this program reads. Without this
+    /// header, a registry may send the format of 2014.
     fn ask(&self, url: &str) -> Result<Response<Body>> {
         let mut request = self.agent.get(url).header("accept", MANIFESTS.join(", "));
         if let Some(token) = &self.token {
@@ -138,7 +139,7 @@ impl Registry {
         };
         let realm = field(fields, "realm").context("the registry does not say where to get a token")?;
         let mut request = self.agent.get(realm);
-        // Service and scope ("repository:NAME:pull") are sent back as they came.
+        // The service and the scope ("repository:NAME:pull") are sent back unchanged.
         for name in ["service", "scope"] {
             request = request.query_pairs(field(fields, name).map(|value| (name, value)));
         }
@@ -159,8 +160,8 @@ fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
     fields[start..].split('"').next()
 }
 
-/// What the reader can do about a status. Only the status is standardized; each registry has its own
-/// text of an error.
+/// What the reader can do about a status. Only the status is standardized. Each registry has its
+/// own error texts.
 fn hint(status: u16) -> &'static str {
     match status {
         401 | 403 => {
@@ -172,8 +173,9 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-/// The certificates of the trusted authorities: SSL_CERT_FILE names them, as with curl and OpenSSL.
-/// Without it they are the machine's list, or else the list that is compiled in.
+/// The certificates of the trusted authorities: SSL_CERT_FILE names their file, as with curl and
+/// OpenSSL. Without this variable, the machine's list is used, or else the list that is compiled
+/// in.
 fn authorities() -> Result<RootCerts> {
     let text = match std::env::var_os("SSL_CERT_FILE") {
         Some(file) => {

@@ -1,16 +1,18 @@
 //! A seccomp filter: a small program that the kernel runs before each system call of a process.
 //!
 //! The filter gets the number of the call, the architecture and the arguments, and returns what the
-//! kernel is to do: allow the call, return an error, or kill the process (seccomp(2)). It cannot
-//! follow a pointer. So a filter can refuse every `mount`, and cannot refuse the mount of one path.
-//! A filter cannot be removed, and every process that the program starts has the filter too.
+//! kernel should do: allow the call, return an error, or kill the process (seccomp(2)). It cannot
+//! follow a pointer. So a filter can refuse every `mount`, but it cannot refuse only the mount of
+//! one path. A filter cannot be removed, and every process that the program starts has the filter
+//! too.
 //!
 //! All containers share the host's kernel and its bugs. The kernel has about 360 system calls, and
 //! most programs need few of them. The filter runs before the kernel's own code, so a refused call
-//! cannot reach a bug in that code. Capabilities cannot do that: the kernel checks them later.
+//! cannot reach a bug in that code. Capabilities do not prevent that, because the kernel checks
+//! them later.
 //!
-//! This step lists the refused calls. hull and docker list the allowed calls, so that a call of a
-//! future kernel is refused; their list is ten times as long.
+//! This step lists the refused calls. hull and docker list the allowed calls, so they refuse a call
+//! that only a future kernel has. Their list is ten times as long.
 
 // For a system call that nix does not wrap, and a closure that runs between fork and execve.
 #![allow(unsafe_code)]
@@ -40,10 +42,10 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 const ARCHITECTURE: u32 = 0xc000_00f3;
 
 /// Calls that are refused with all arguments. Some of them also need a capability that the program
-/// does not have. The filter is the second lock: it still holds if a bug gives the capability back,
-/// or if the user keeps the capability (`--keep`).
+/// does not have. The filter is a second protection: it still works if a bug gives the capability
+/// back, or if the user keeps the capability (`--keep`).
 const REFUSED: [i64; 45] = [
-    // Mounts and namespaces: the container has its own already.
+    // Mounts and namespaces: the container already has its own.
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_pivot_root,
@@ -56,7 +58,8 @@ const REFUSED: [i64; 45] = [
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
-    // They open a file by its number on the disk, outside of the root: a way out of docker in 2014.
+    // These calls open a file by its number on the disk, even outside the root. They were a way out
+    // of docker in 2014.
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
     // Changes to the kernel: its modules, another kernel, a restart, programs in the kernel.
@@ -122,8 +125,8 @@ pub fn confine(program: &mut Command, config: &Value) -> Result<()> {
 }
 
 /// The answer that skips the call and returns this error number. Programs expect EPERM for a call
-/// that they may not make, and many continue without the call. To kill the program would be safer
-/// against an attacker, and would also end an honest program that only tries a call.
+/// that they may not make, and many continue without the call. To kill the program would stop an
+/// attacker more safely, but it would also end a harmless program that only tries a call.
 pub fn error(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
@@ -137,17 +140,18 @@ fn filter(program: &mut Command, denied: u32) {
     unsafe { program.pre_exec(load) };
 }
 
-/// Loads the filter. A process can have several filters; the strictest answer counts.
+/// Loads the filter. A process can have several filters, and the strictest answer counts.
 pub fn load(code: &[sock_filter]) -> Result<()> {
-    // A set-user-ID program inherits the filter of its caller. A hostile filter could lie to it, for
-    // example "setuid succeeded". So the kernel takes a filter only from a process that has
-    // CAP_SYS_ADMIN or no_new_privs: with no_new_privs no execve adds privileges.
+    // A set-user-ID program inherits the filter of its caller. A hostile filter could deceive it,
+    // for example with the answer "setuid succeeded". So the kernel takes a filter only from a
+    // process that has CAP_SYS_ADMIN or no_new_privs: with no_new_privs no execve adds privileges.
     nix::sys::prctl::set_no_new_privs().context("prctl(PR_SET_NO_NEW_PRIVS)")?;
     report::trace("prctl(PR_SET_NO_NEW_PRIVS)");
     // The kernel checks the filter: each jump goes forward, and each path ends with a return. So
     // every filter ends.
     let program = sock_fprog { len: code.len() as u16, filter: code.as_ptr().cast_mut() };
-    // SAFETY: the kernel copies `len` instructions, which is how many there are.
+    // SAFETY: the kernel copies `len` instructions, which is the number of instructions in the
+    // array.
     let loaded =
         unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     Errno::result(loaded).context("seccomp(SECCOMP_SET_MODE_FILTER)")?;
@@ -178,14 +182,14 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
-/// Answers `what` to one call. The register has the number of the call; another number skips the
-/// answer.
+/// Answers `what` to one call. The register holds the number of the call. If it is another call,
+/// the answer is skipped.
 pub fn answer(call: i64, what: u32) -> [sock_filter; 2] {
     [skip_unless(BPF_JEQ, call as u32, 1), ret(what)]
 }
 
-/// The whole filter. Its parts follow one another; a part that knows the answer returns it. It takes
-/// a few hundred nanoseconds for a call. Longer filters compare in a tree.
+/// The whole filter. Its parts follow one another, and a part that knows the answer returns it. The
+/// filter takes a few hundred nanoseconds for each call. Longer filters use a tree of comparisons.
 fn code(denied: u32) -> Vec<sock_filter> {
     let mut code = architecture();
     code.extend(other_numbers());
@@ -193,7 +197,8 @@ fn code(denied: u32) -> Vec<sock_filter> {
     // The flags of clone3 are behind a pointer, so the filter cannot read them. ENOSYS means "the
     // kernel has no such call": the C library then uses clone. After EPERM it would give up.
     code.extend(answer(libc::SYS_clone3, error(libc::ENOSYS)));
-    // A new user namespace gives all capabilities inside it, and so access to more code of the kernel.
+    // A new user namespace gives a process all capabilities inside it, and so access to more code
+    // of the kernel.
     code.extend(with_argument(
         libc::SYS_clone,
         0,
@@ -208,8 +213,8 @@ fn code(denied: u32) -> Vec<sock_filter> {
 }
 
 /// Kills a process that calls in another architecture: on x86-64 a program can also use the system
-/// calls of 32-bit x86, and those have other numbers. Number 101 is ptrace on x86-64, and ioperm on
-/// 32-bit x86. Then loads the number of the call.
+/// calls of 32-bit x86, and these calls have other numbers. Number 101 is ptrace on x86-64, and
+/// ioperm on 32-bit x86. Then the filter loads the number of the call.
 pub fn architecture() -> Vec<sock_filter> {
     vec![
         load_word(offset_of!(seccomp_data, arch)),
@@ -220,8 +225,8 @@ pub fn architecture() -> Vec<sock_filter> {
     ]
 }
 
-/// Refuses the calls of x32, a third set of numbers on x86-64. They report the architecture x86-64,
-/// and bit 30 of the number is set.
+/// Refuses the calls of x32, a third set of numbers on x86-64. For these calls, the kernel reports
+/// the architecture x86-64, and bit 30 of the number is set.
 pub fn other_numbers() -> Vec<sock_filter> {
     if cfg!(target_arch = "x86_64") {
         vec![skip_unless(BPF_JGE, 0x4000_0000, 1), ret(error(libc::ENOSYS))]
@@ -235,11 +240,12 @@ pub fn other_numbers() -> Vec<sock_filter> {
 pub fn with_argument(call: i64, argument: usize, is_refused: sock_filter, denied: u32) -> [sock_filter; 5] {
     [
         skip_unless(BPF_JEQ, call as u32, 4),
-        // The arguments have 64 bits. They follow the number in seccomp_data.
+        // Each argument has 64 bits, and `args` is an array of all six arguments.
         load_word(offset_of!(seccomp_data, args) + 8 * argument),
         is_refused,
         ret(denied),
-        // The register has the argument, and no part below could compare the number.
+        // The register now holds the argument, so no later part could compare the number. This part
+        // has to answer.
         ret(libc::SECCOMP_RET_ALLOW),
     ]
 }

@@ -21,7 +21,7 @@ pub const STEP: Step = Step {
             item: "add_address",
             hint: [
                 "A Message RTM_NEWADDR. Its fixed part has 8 bytes: family, PREFIX, flags, scope, and index(link)? as four bytes.",
-                "Two attributes have the address as bytes: IFA_LOCAL is the own end, IFA_ADDRESS the other. Here they are equal.",
+                "Two attributes hold the address as bytes: IFA_LOCAL for this end, IFA_ADDRESS for the other end. Here both are equal.",
             ],
             minutes: 10,
             chapter: "link.md#what-ip-sends",
@@ -44,7 +44,7 @@ pub const STEP: Step = Step {
             file: "veth.rs",
             item: "configure",
             hint: [
-                "Send up(\"lo\")?, and stop there without an address. Else: add_address, up(\"eth0\")?, and an RTM_NEWROUTE message.",
+                "Send up(\"lo\")?. If there is an address, continue with add_address, up(\"eth0\")?, and an RTM_NEWROUTE message.",
                 "The route has rtmsg(RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST) and the attribute RTA_GATEWAY.",
             ],
             minutes: 10,
@@ -69,7 +69,7 @@ pub const STEP: Step = Step {
             item: "reserve",
             hint: [
                 "TcpListener::bind to Ipv4Addr::UNSPECIFIED and the port. Return the listener: the port is free when it is dropped.",
-                "An error has a context that names the port. For ErrorKind::AddrInUse add one that begins with `hint:`.",
+                "Give an error a context that names the port. For ErrorKind::AddrInUse, add a context that begins with `hint:`.",
             ],
             minutes: 10,
             chapter: "in.md#what-goes-wrong",
@@ -93,7 +93,7 @@ pub const STEP: Step = Step {
             item: "reply_through_host",
             hint: [
                 "Two rules in `postrouting`: `ip daddr ADDRESS ct status dnat ip saddr SOURCE masquerade`.",
-                "One SOURCE is 127.0.0.0/8, for nft::ip_saddr the byte 127. The other is the container's own /24, three bytes.",
+                "One SOURCE is 127.0.0.0/8: for nft::ip_saddr, this is the byte 127. The other is the container's /24: three bytes.",
             ],
             minutes: 15,
             chapter: "in.md#who-sees-which-address",

@@ -82,7 +82,7 @@ pub const STEP: Step = Step {
             file: "registry.rs",
             item: "Registry::fetch_token",
             hint: [
-                "Only `Bearer ` is known. Send a GET request to the realm (self.agent.get), with service and scope as query_pairs.",
+                "Accept only `Bearer `. Send a GET request to the realm (self.agent.get), with service and scope as query_pairs.",
                 "The answer is JSON: the token is in `token`, or else in `access_token`. `field` finds a field of the challenge.",
             ],
             minutes: 20,
@@ -94,8 +94,8 @@ pub const STEP: Step = Step {
             file: "registry.rs",
             item: "Registry::get",
             hint: [
-                "The URL is HOST/v2/NAME/PATH. Send it (self.ask). After a 401, fetch a token for `www-authenticate`, and ask again.",
-                "Status 200 is the answer's body: into_body().into_reader(). Every other status is an error with a hint.",
+                "The URL is HOST/v2/NAME/PATH. Ask for it (self.ask). After a 401, fetch a token for `www-authenticate`, and ask again.",
+                "For the status 200, return the answer's body: into_body().into_reader(). Every other status is an error with a hint.",
             ],
             minutes: 15,
             chapter: "registry.md#see-it-with-the-shell",

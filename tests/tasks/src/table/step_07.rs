@@ -45,7 +45,7 @@ pub const STEP: Step = Step {
             item: "answer",
             hint: [
                 "Two instructions: skip_unless compares the register (BPF_JEQ) with the call, and ret gives the answer.",
-                "If the comparison is false, one instruction is skipped: the ret.",
+                "If the comparison is false, skip one instruction: the ret.",
             ],
             minutes: 10,
             chapter: "seccomp.md#a-filter-of-four-instructions",
@@ -81,7 +81,7 @@ pub const STEP: Step = Step {
             file: "seccomp.rs",
             item: "with_argument",
             hint: [
-                "Another number skips all four instructions that follow. Then load_word the argument: args is an array of 8-byte numbers.",
+                "For another call, skip the next four instructions. Then load_word the argument: args is an array of 8-byte numbers.",
                 "After `is_refused` come ret(denied) and, for other values of the argument, ret(SECCOMP_RET_ALLOW).",
             ],
             minutes: 20,

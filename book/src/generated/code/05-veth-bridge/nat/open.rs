@@ -1,7 +1,7 @@
-/// Creates the table `name` for a container with this address. It runs on the host and before the
-/// clone, so that no container has started if it fails.
+/// Creates the table `name` for a container with this address. This function runs on the host
+/// before the clone, so that no container has started if it fails.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
-    // First, because a reservation changes nothing on the host.
+    // The reservation comes first, because it changes nothing on the host.
     let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
     let mut content = chains(name);
     content.extend(masquerade(name, address));
@@ -18,7 +18,7 @@ pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     let call = format!("NFT_MSG_NEWTABLE({name}, ours: masquerade {address}{published})");
     nft::create_table(&mut table, &call, name, content).map_err(hint)?;
     warn_of_drops(&mut table)?;
-    // Last, because it is safe only behind the rule of guard_loopback.
+    // This setting comes last, because it is safe only behind the rule of guard_loopback.
     if !ports.is_empty() {
         route_localnet()?;
     }

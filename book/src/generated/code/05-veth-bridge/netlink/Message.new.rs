@@ -1,6 +1,6 @@
 /// Begins a message with these flags and the fixed part that belongs to its type.
 pub fn new(kind: u16, flags: i32, fixed: &[u8]) -> Self {
-    // Every message to the kernel has this flag; answers do not.
+    // Every message to the kernel has this flag, and the answers do not have it.
     let flags = (flags | libc::NLM_F_REQUEST) as u16;
     // Space for the length, which `ask` fills in.
     let mut bytes = vec![0; 4];

@@ -9,11 +9,12 @@
 /// namespace belongs to the container's user namespace.
 pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     let mut kernel = Socket::open(SockProtocol::NetlinkRoute)?;
-    // Each network namespace has a lo of its own, which is down at first. While it is down, the
+    // Each network namespace has its own lo, which is down at first. While it is down, the
     // container's programs cannot reach each other at 127.0.0.1.
     kernel.call("RTM_SETLINK(lo, up)", vec![up("lo")?])?;
     let Some(address) = address else { return Ok(()) };
-    // In this order: the kernel accepts a route by a gateway only if it can reach the gateway.
+    // The order matters: the kernel accepts a route through a gateway only if it can reach the
+    // gateway.
     add_address(&mut kernel, "eth0", address)?;
     kernel.call("RTM_SETLINK(eth0, up)", vec![up("eth0")?])?;
     let fixed = rtmsg(libc::RT_TABLE_MAIN, libc::RTPROT_BOOT, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);

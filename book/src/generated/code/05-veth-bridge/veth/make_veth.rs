@@ -1,5 +1,5 @@
-/// Creates the veth pair by one message, with one end on the bridge and the other in the network
-/// namespace of `pid`:
+/// Creates the veth pair with one message. One end is on the bridge, and the other end is in the
+/// network namespace of `pid`:
 ///
 ///     ip link add box2-4711 up master boxes type veth peer name eth0 netns 4713
 ///
@@ -10,8 +10,8 @@ pub fn make_veth(kernel: &mut Socket, link: &str, pid: Pid) -> Result<()> {
         .attr(libc::IFLA_MASTER, index(BRIDGE)?.to_ne_bytes())
         .nest(libc::IFLA_LINKINFO, &[], |info| {
             info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, &[], |data| {
-                // The other end is a link with attributes of its own. The pid is the child's, which
-                // waits on the sync pipe.
+                // The other end is a link with its own attributes. The pid is that of the child,
+                // which waits on the sync pipe.
                 data.nest(VETH_INFO_PEER, &ifinfo(0, 0), |peer| {
                     peer.text(libc::IFLA_IFNAME, "eth0")
                         .attr(libc::IFLA_NET_NS_PID, pid.as_raw().to_ne_bytes())

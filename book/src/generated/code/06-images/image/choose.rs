@@ -8,7 +8,7 @@ pub fn choose(source: &mut Source, mut top: Value) -> Result<Value> {
         let Some(manifests) = top["manifests"].as_array() else { return Ok(top) };
         let fits = |found: &&Value| {
             let platform = &found["platform"];
-            // An index of one manifest may leave the platform out.
+            // An index with a single manifest may leave out the platform.
             platform.is_null() || (platform["os"] == os && platform["architecture"] == architecture)
         };
         let Some(found) = manifests.iter().find(fits) else {

@@ -15,8 +15,9 @@ fn add(&mut self, entry: &mut Entry<'_, &mut dyn Read>, path: &Path) -> Result<(
         return Ok(());
     }
     if is_directory {
-        // The layer deletes the lower directory and has a new one: a whiteout and a directory
-        // cannot have the same name, so the new directory hides the content of the lower one.
+        // The layer deletes the lower directory and contains a new one. A whiteout and a
+        // directory cannot have the same name, so the new directory hides the content of the
+        // lower one.
         if was_whiteout {
             set_attribute(&at, opaque(), b"y")?;
         }

@@ -2,7 +2,8 @@
 fn create(&mut self, entry: &mut Entry<'_, &mut dyn Read>, at: &Path) -> Result<bool> {
     match entry.header().entry_type() {
         EntryType::Directory => make_directory(at).context("mkdir")?,
-        // The target may be anything: only the container follows this link, from its own root.
+        // The link may have any target: only the container follows it, from the container's own
+        // root.
         EntryType::Symlink => symlink(link_target(entry)?, at).context("symlink")?,
         EntryType::Link => {
             // A hard link names an existing file by its path, and a stranger chose that path too.

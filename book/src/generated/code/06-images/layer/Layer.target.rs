@@ -1,4 +1,4 @@
-/// Looks up the parent directory of an entry, and creates it where it is missing. Returns the
+/// Looks up the parent directory of an entry, and creates it if it is missing. Returns the
 /// parent, held open, and the entry's path in it.
 fn target(&self, path: &Path) -> Result<(OwnedFd, PathBuf)> {
     let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());

@@ -7,7 +7,7 @@ fn whiteout(at: &Path, hidden: &OsStr) -> Result<()> {
         // This directory hides everything that the lower layers have in it.
         b".wh..opq" => return set_attribute(&directory.join("."), opaque(), b"y"),
         b"" | b"." | b".." => bail!("a whiteout without the name of a file"),
-        // Files that aufs needed for itself.
+        // aufs used these files for its own data.
         name if name.starts_with(b".wh.") => return Ok(()),
         _ => {}
     }

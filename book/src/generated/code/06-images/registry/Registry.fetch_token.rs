@@ -6,7 +6,7 @@ pub fn fetch_token(&self, challenge: &str) -> Result<String> {
     };
     let realm = field(fields, "realm").context("the registry does not say where to get a token")?;
     let mut request = self.agent.get(realm);
-    // Service and scope ("repository:NAME:pull") are sent back as they came.
+    // The service and the scope ("repository:NAME:pull") are sent back unchanged.
     for name in ["service", "scope"] {
         request = request.query_pairs(field(fields, name).map(|value| (name, value)));
     }

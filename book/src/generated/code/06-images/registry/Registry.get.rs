@@ -1,10 +1,10 @@
 /// Sends a GET request, with a token if the registry wants one. A registry may redirect to
-/// another server, which stores the blobs; the client follows.
+/// another server, which stores the blobs. The client follows the redirect.
 fn get(&mut self, path: &str) -> Result<BodyReader<'static>> {
-    // v2 is the version of the protocol since 2015.
+    // The version of the protocol has been v2 since 2015.
     let url = format!("{}/v2/{}/{path}", self.host, self.name);
     let mut answer = self.ask(&url)?;
-    // 401 to the first request is usual: the answer's header says where to get a token.
+    // A 401 to the first request is normal: the answer's header says where to get a token.
     if answer.status() == 401 && self.token.is_none() {
         let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
         self.token = Some(self.fetch_token(challenge.unwrap_or_default())?);

@@ -1,5 +1,6 @@
 /// Masks the files in the tree below `root`, which becomes the container's root later. In a user
-/// namespace most of the files belong to somebody else anyway; they are masked all the same.
+/// namespace, most of these files belong to a user who has no id inside. They are masked
+/// nevertheless.
 pub fn apply(root: &Path) -> Result<()> {
     for path in HIDDEN.map(|path| root.join(path)).into_iter().filter(|path| path.exists()) {
         if path.is_dir() {

@@ -1,8 +1,8 @@
 /// Calls that are refused with all arguments. Some of them also need a capability that the program
-/// does not have. The filter is the second lock: it still holds if a bug gives the capability back,
-/// or if the user keeps the capability (`--keep`).
+/// does not have. The filter is a second protection: it still works if a bug gives the capability
+/// back, or if the user keeps the capability (`--keep`).
 const REFUSED: [i64; 45] = [
-    // Mounts and namespaces: the container has its own already.
+    // Mounts and namespaces: the container already has its own.
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_pivot_root,
@@ -15,7 +15,8 @@ const REFUSED: [i64; 45] = [
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
-    // They open a file by its number on the disk, outside of the root: a way out of docker in 2014.
+    // These calls open a file by its number on the disk, even outside the root. They were a way out
+    // of docker in 2014.
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
     // Changes to the kernel: its modules, another kernel, a restart, programs in the kernel.

@@ -1,5 +1,5 @@
-/// The whole filter. Its parts follow one another; a part that knows the answer returns it. It takes
-/// a few hundred nanoseconds for a call. Longer filters compare in a tree.
+/// The whole filter. Its parts follow one another, and a part that knows the answer returns it. The
+/// filter takes a few hundred nanoseconds for each call. Longer filters use a tree of comparisons.
 fn code(denied: u32) -> Vec<sock_filter> {
     let mut code = architecture();
     code.extend(other_numbers());
@@ -7,7 +7,8 @@ fn code(denied: u32) -> Vec<sock_filter> {
     // The flags of clone3 are behind a pointer, so the filter cannot read them. ENOSYS means "the
     // kernel has no such call": the C library then uses clone. After EPERM it would give up.
     code.extend(answer(libc::SYS_clone3, error(libc::ENOSYS)));
-    // A new user namespace gives all capabilities inside it, and so access to more code of the kernel.
+    // A new user namespace gives a process all capabilities inside it, and so access to more code
+    // of the kernel.
     code.extend(with_argument(
         libc::SYS_clone,
         0,

@@ -3,11 +3,12 @@
 pub fn with_argument(call: i64, argument: usize, is_refused: sock_filter, denied: u32) -> [sock_filter; 5] {
     [
         skip_unless(BPF_JEQ, call as u32, 4),
-        // The arguments have 64 bits. They follow the number in seccomp_data.
+        // Each argument has 64 bits, and `args` is an array of all six arguments.
         load_word(offset_of!(seccomp_data, args) + 8 * argument),
         is_refused,
         ret(denied),
-        // The register has the argument, and no part below could compare the number.
+        // The register now holds the argument, so no later part could compare the number. This part
+        // has to answer.
         ret(libc::SECCOMP_RET_ALLOW),
     ]
 }
