@@ -10,8 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use lesson_lab::{Chapter, Lab, WRITABLE, is_alive};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 const HOSTNAMES: Chapter = Chapter::new("1. Hostnames: the UTS namespace", "steps/01-uts/uts.md");
 const USERS: Chapter = Chapter::new("Users: the user namespace", "steps/01-uts/user.md");
@@ -296,7 +295,7 @@ fn t14_nothing_survives_a_kill_of_the_program() {
             let mut running = lab.start(&["run", "--", "sleep", "60"]);
             running.wait_for_trace("execve([\"sleep\"");
             assert!(is_alive(running.inside), "the control: the program inside runs");
-            kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
+            running.signal(signal);
             // The kernel sends the child SIGKILL when its parent ends (PR_SET_PDEATHSIG).
             running.assert_nothing_left();
         }

@@ -8,9 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use lesson_lab::{Chapter, Lab, Running, WRITABLE, is_alive, wait_for};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use lesson_lab::{Chapter, Lab, WRITABLE, is_alive, wait_for};
+use nix::sys::signal::Signal;
 
 const PROCESSES: Chapter = Chapter::new("2. Processes: the PID namespace", "steps/02-pid-mount/pid.md");
 const FILES: Chapter = Chapter::new("Files: mounts and pivot_root", "steps/02-pid-mount/mounts.md");
@@ -20,10 +19,6 @@ lesson_lab::isolated!();
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-02-pid-mount"))
-}
-
-fn signal(running: &Running, signal: Signal) {
-    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
 /// A root file system of one static program, with its links to itself.
@@ -415,7 +410,7 @@ fn t19_a_signal_to_the_outside_reaches_the_program() {
         let trap = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done";
         let mut running = lab.start(&["run", "--", "sh", "-c", trap]);
         assert_eq!(running.line(), "ready");
-        signal(&running, Signal::SIGTERM);
+        running.signal(Signal::SIGTERM);
         PID_1.same(
             running.child.wait().unwrap().code(),
             Some(7),
@@ -471,7 +466,7 @@ fn t22_nothing_survives_a_kill_9_of_the_program() {
             entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_member).count()
         };
         assert!(is_alive(running.inside) && members() >= 3, "the control: {}", members());
-        signal(&running, Signal::SIGKILL);
+        running.signal(Signal::SIGKILL);
         // The parent-death signal ends process 1, and the kernel then ends all others in its namespace.
         running.assert_nothing_left();
         wait_for("its children to be gone", || members() == 0);

@@ -15,8 +15,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use lesson_lab::{Chapter, Ended, Lab, Running, wait_for};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 const LIMITS: Chapter = Chapter::new("3. Limits: cgroups", "steps/03-cgroups/limits.md");
 const OUT_OF_MEMORY: Chapter = Chapter::new("Out of memory, and delegation", "steps/03-cgroups/oom.md");
@@ -60,11 +59,8 @@ fn sleeping(lab: &Lab, limits: &[&str]) -> Running {
 mod bare {
     include!("../examples/bare.rs");
 
-    /// Returns only after an error, of which the caller would see no more than a number.
     pub fn start() -> std::io::Error {
-        let error = main().err().map_or_else(String::new, |error| format!("{error:#}"));
-        eprintln!("the example ended: {error}");
-        std::io::Error::other(error)
+        lesson_lab::did_not_execute(main())
     }
 }
 
@@ -81,10 +77,6 @@ fn bare(lab: &Lab, script: &str) -> String {
 
 fn limited(lab: &Lab, limit: &[&str], script: &str) -> Ended {
     lab.run(&[&["run"], limit, &["--", "sh", "-c", script]].concat())
-}
-
-fn signal(running: &Running, signal: Signal) {
-    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
 #[test]
@@ -326,7 +318,7 @@ fn t14_nothing_stays_whatever_the_end() {
         assert_eq!(running.line(), "ready");
         let made = made(&running.trace);
         assert!(!made.is_empty() && made.iter().all(|directory| directory.exists()), "the control");
-        signal(&running, by);
+        running.signal(by);
         running.assert_nothing_left();
         // The supervisor removes them.
         wait_for(&format!("{made:?} to be removed after SIG{name}"), || {
@@ -456,7 +448,7 @@ fn t21_what_the_steps_before_have_shown_still_holds() {
             "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done",
         ]);
         assert_eq!(running.line(), "ready");
-        signal(&running, Signal::SIGTERM);
+        running.signal(Signal::SIGTERM);
         LIMITS.same(
             running.child.wait().unwrap().code(),
             Some(7),

@@ -13,9 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use lesson_lab::{Chapter, Lab, Running, wait_for};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use lesson_lab::{Chapter, Lab, wait_for};
+use nix::sys::signal::Signal;
 
 const OVERLAY: Chapter =
     Chapter::new("4. Layers on disk: the overlay file system", "steps/04-overlay/overlay.md");
@@ -26,10 +25,6 @@ lesson_lab::isolated!();
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-04-overlay"))
-}
-
-fn signal(running: &Running, signal: Signal) {
-    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
 /// A root file system of one static program, with its links to itself.
@@ -69,11 +64,8 @@ fn layer(lab: &Lab, name: &str, files: &[(&str, &str)]) -> PathBuf {
 mod bare {
     include!("../examples/bare.rs");
 
-    /// Returns only after an error, of which the caller would see no more than a number.
     pub fn start() -> std::io::Error {
-        let error = main().err().map_or_else(String::new, |error| format!("{error:#}"));
-        eprintln!("the example ended: {error}");
-        std::io::Error::other(error)
+        lesson_lab::did_not_execute(main())
     }
 }
 
@@ -360,7 +352,7 @@ fn t11_nothing_is_mounted_outside_and_nothing_stays_whatever_the_end() {
                 &*before,
                 "The overlay is mounted in the mount namespace of the container, so it is not visible outside.",
             );
-            signal(&running, by);
+            running.signal(by);
             running.assert_nothing_left();
             wait_for("the directories to be removed", || lab.left().is_empty());
         }
@@ -513,7 +505,7 @@ fn t18_what_the_steps_before_have_shown_still_holds() {
         let trap = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done";
         let mut running = lab.start(&["run", "--", "sh", "-c", trap]);
         assert_eq!(running.line(), "ready");
-        signal(&running, Signal::SIGTERM);
+        running.signal(Signal::SIGTERM);
         OVERLAY.same(
             running.child.wait().unwrap().code(),
             Some(7),

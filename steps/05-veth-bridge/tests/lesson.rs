@@ -4,8 +4,7 @@
 use std::fs;
 
 use lesson_lab::{Chapter, Ended, Lab, Running, wait_for};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 const LINK: Chapter = Chapter::new("5. Networks: veth pair and bridge", "steps/05-veth-bridge/link.md");
 const OUT: Chapter =
@@ -42,10 +41,6 @@ fn root() -> Option<Lab> {
 #[track_caller]
 fn prints(ended: &Ended, stdout: &str, why: &str, chapter: Chapter) {
     chapter.same((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), stdout, &*ended.stderr), why);
-}
-
-fn signal(running: &Running, signal: Signal) {
-    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
 /// A container that runs until it is dropped.
@@ -351,7 +346,7 @@ fn t16_the_bridge_exists_as_long_as_a_container_uses_it() {
     let before = state(&lab);
     let first = start(&lab, &[], "echo ready; sleep 60");
     let mut second = start(&lab, &["-p", "8080:80"], SERVER);
-    signal(&first, Signal::SIGKILL);
+    first.signal(Signal::SIGKILL);
     first.assert_nothing_left();
     wait_for("the first container's veth pair to be gone", || !state(&lab).contains("box2-"));
     let what = "The first container has ended, and the second one uses the bridge: its supervisor must leave the bridge.";
@@ -360,7 +355,7 @@ fn t16_the_bridge_exists_as_long_as_a_container_uses_it() {
     let what = "The address of the first container is free again.";
     LINK.holds(state(&lab).contains("box2-"), state(&lab), what);
     drop(third);
-    signal(&second, Signal::SIGTERM);
+    second.signal(Signal::SIGTERM);
     assert_eq!(second.child.wait().unwrap().code(), Some(143));
     wait_for("links, rules and forwarding to be as before", || state(&lab) == before);
 }
@@ -384,7 +379,7 @@ fn t17_nothing_is_left_however_it_ends() {
         let is_there = during.contains("boxes") && during.contains("8080") && during.ends_with('1');
         let what = "While it runs, links and rules are there. (This is the control of the test.)";
         OUT.holds(is_there, during, what);
-        signal(&running, by);
+        running.signal(by);
         running.assert_nothing_left();
         wait_for("links and rules to be gone", || state(&lab) == before);
     }

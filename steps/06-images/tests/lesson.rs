@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use lesson_lab::images::{
     Answer, INDEX, Layout, Tar, architecture, busybox, certificates, digest, gzip, registry, serve, serve_tls,
 };
-use lesson_lab::{Chapter, Ended, Lab, Running, wait_for};
+use lesson_lab::{Chapter, Ended, Lab, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -23,10 +23,6 @@ lesson_lab::isolated!();
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-06-images"))
-}
-
-fn signal(running: &Running, signal: Signal) {
-    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
 /// A layout in which `latest` is busybox with these layers on top.
@@ -546,7 +542,7 @@ fn t15_nothing_stays_after_any_end() {
                 "while it runs there are two directories: {:?}",
                 lab.left()
             );
-            signal(&running, by);
+            running.signal(by);
             running.assert_nothing_left();
             wait_for("the directories to be gone", || lab.left().is_empty());
         }

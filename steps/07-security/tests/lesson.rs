@@ -2,9 +2,8 @@
 //! should hold, why, and which chapter explains it.
 
 use lesson_lab::images::{Layout, busybox};
-use lesson_lab::{Chapter, Lab, Running, wait_for};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use lesson_lab::{Chapter, Lab, wait_for};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const CAPABILITIES: Chapter =
@@ -15,10 +14,6 @@ lesson_lab::isolated!();
 
 fn everyone() -> Vec<Lab> {
     lesson_lab::everyone(env!("CARGO_BIN_EXE_step-07-security"))
-}
-
-fn signal(running: &Running, signal: Signal) {
-    kill(Pid::from_raw(running.child.id() as i32), signal).unwrap();
 }
 
 /// A layout in which `latest` is busybox.
@@ -333,7 +328,7 @@ fn t14_the_earlier_steps_still_hold() {
             let mut running = lab.start(&["run", &image, "/bin/sh", "-c", "echo ready; sleep 60"]);
             assert_eq!(running.line(), "ready");
             assert!(running.trace.contains("mkdir("), "while it runs there are directories");
-            signal(&running, by);
+            running.signal(by);
             running.assert_nothing_left();
             wait_for("the directories to be gone", || lab.left().is_empty());
         }

@@ -254,6 +254,14 @@ fn ended(output: std::io::Result<Output>) -> Ended {
     Ended { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code() }
 }
 
+/// What a pre-exec closure returns after an example in it has ended instead of executing a program. It prints the error,
+/// because the process outside gets only its number.
+pub fn did_not_execute(ended: Result<(), impl std::fmt::Display>) -> std::io::Error {
+    let error = ended.err().map_or_else(String::new, |error| format!("{error:#}"));
+    eprintln!("the example ended: {error}");
+    std::io::Error::other(error)
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         remove_tree(&self.dir);

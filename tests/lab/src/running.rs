@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 /// How long a test waits for an event. It is long because other work may keep the machine busy.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -57,6 +60,11 @@ impl Running {
             panic!("it ended: {line}");
         }
         line.trim_end().to_owned()
+    }
+
+    /// Sends a signal to the program outside.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it has not been waited for");
     }
 
     /// Waits, a bounded time, until the process inside is gone.
