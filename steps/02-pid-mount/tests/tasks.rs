@@ -12,13 +12,12 @@ mod rootfs;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use lesson_tasks::process::{Child, state};
+use lesson_tasks::process::{Child, mount_tmpfs, on_a_tmpfs, state};
 use lesson_tasks::{
-    Expect, Failure, Outcome, ensure, equal, forked, isolated, lesson_lab, not_checked, run, scratch, shown,
-    task,
+    Expect, Outcome, ensure, equal, forked, isolated, lesson_lab, not_checked, run, scratch, shown, task,
 };
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -42,19 +41,6 @@ fn main() -> ExitCode {
             task(9, "A directory that the host left open leads nowhere", inherited_directory).escape(),
         ],
     )
-}
-
-/// An empty directory with a tmpfs on it, in the check's own mount namespace.
-fn on_a_tmpfs(name: &str) -> Result<PathBuf, Failure> {
-    let place = scratch().join(name);
-    fs::create_dir_all(&place).map_err(|error| not_checked(format_args!("mkdir: {error}")))?;
-    mount_tmpfs(&place)?;
-    Ok(place)
-}
-
-fn mount_tmpfs(place: &Path) -> Outcome {
-    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755"))
-        .map_err(|errno| not_checked(format_args!("a tmpfs for the check cannot be mounted: {errno}")))
 }
 
 /// The mount points in the caller's table of mounts.

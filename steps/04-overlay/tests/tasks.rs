@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use lesson_tasks::process::on_a_tmpfs;
 use lesson_tasks::{
     Expect, Failure, Outcome, ensure, equal, isolated, lesson_lab, not_checked, run, scratch, shown, task,
 };
@@ -40,16 +41,6 @@ fn main() -> ExitCode {
             task(8, "collect lists all changes", lists_changes),
         ],
     )
-}
-
-/// A directory on a file system that can hold the changes of an overlay, which scratch() may be on.
-fn on_a_tmpfs() -> Result<PathBuf, Failure> {
-    let place = scratch().join("tmpfs");
-    let made = fs::create_dir(&place).map_err(|error| not_checked(format_args!("mkdir: {error}")));
-    made?;
-    mount(Some("tmpfs"), &place, Some("tmpfs"), MsFlags::empty(), None::<&str>)
-        .map_err(|errno| not_checked(format_args!("a tmpfs for the check cannot be mounted: {errno}")))?;
-    Ok(place)
 }
 
 fn directory(path: PathBuf) -> PathBuf {
@@ -104,7 +95,7 @@ fn three_directories() -> Outcome {
 
 fn shows_the_hosts_files() -> Outcome {
     isolated(|| {
-        let place = on_a_tmpfs()?;
+        let place = on_a_tmpfs("tmpfs")?;
         let secret = file(place.join("host/secret"), "of the host");
         // A directory of the attacker's archive: its name has a colon, and behind it the path of a directory of the host.
         directory(place.join("evil"));
@@ -157,7 +148,7 @@ fn options_of_a_mount() -> Outcome {
 
 fn mounts() -> Outcome {
     isolated(|| {
-        let place = on_a_tmpfs()?;
+        let place = on_a_tmpfs("tmpfs")?;
         let lower = file(place.join("lower/page"), "from below\n");
         let dir = directory(place.join("web"));
         for name in ["upper", "work", "merged"] {
@@ -208,7 +199,7 @@ fn whiteouts() -> Outcome {
 
 fn marks() -> Outcome {
     isolated(|| {
-        let place = on_a_tmpfs()?;
+        let place = on_a_tmpfs("tmpfs")?;
         let plain = directory(place.join("plain"));
         let why = "this directory has no attribute";
         equal("opaque_mark of a new directory", None, overlay::opaque_mark(&plain), why)?;

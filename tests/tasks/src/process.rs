@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
 use lesson_lab::UNPRIVILEGED;
 use nix::mount::{MsFlags, mount};
@@ -15,7 +16,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork};
 use serde_json::{Value, json};
 
-use crate::outcome::{Failure, Outcome, failure};
+use crate::outcome::{Failure, Outcome, failure, not_checked};
 
 /// Whether this process is root, here or in a user namespace.
 pub fn is_root() -> bool {
@@ -126,6 +127,21 @@ pub fn become_unprivileged() -> nix::Result<()> {
 /// Makes every mount of this process's mount namespace private.
 pub fn private_mounts() -> nix::Result<()> {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+}
+
+/// A new directory in [`scratch`](crate::scratch) with a tmpfs on it, for a check in a mount namespace of its own. An
+/// overlay can have its upper directory there, which it cannot where the scratch directory is on an overlay itself.
+pub fn on_a_tmpfs(name: &str) -> Result<PathBuf, Failure> {
+    let place = crate::scratch().join(name);
+    fs::create_dir(&place).map_err(|error| not_checked(format_args!("mkdir: {error}")))?;
+    mount_tmpfs(&place)?;
+    Ok(place)
+}
+
+/// Mounts a tmpfs, without set-user-ID programs.
+pub fn mount_tmpfs(place: &Path) -> Outcome {
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755"))
+        .map_err(|errno| not_checked(format_args!("a tmpfs for the check cannot be mounted: {errno}")))
 }
 
 /// A child process that a check looks at from outside. It is killed when this is dropped.
