@@ -135,15 +135,20 @@ fn bridge() -> Outcome {
         let mut kernel = rtnetlink();
         let why = "root may create links in its own network namespace";
         veth::make_bridge(&mut kernel).expect_that("make_bridge succeeds", why)?;
-        let why = "RTM_NEWLINK creates what its attributes say: IFLA_INFO_KIND is the kind, IFLA_IFNAME the name, and \
+        let why = "the attributes of RTM_NEWLINK describe the new link: IFLA_INFO_KIND is the kind, IFLA_IFNAME the name, and \
                    IFLA_ADDRESS the MAC address";
         shows("-br link show type bridge", &["boxes", "02:00:0a:69:00:01"], why)?;
-        let why = "IFF_UP among the flags sets the link up: a new link is down, and passes no packet on";
+        let why = "the flag IFF_UP sets the link up, because a new link is down and passes no packet on";
         shows("-br link show type bridge", &["MULTICAST,UP"], why)?;
-        let why = "NLM_F_EXCL in CREATE asks for it: a second container has to notice that the bridge is there already";
+        let why = "CREATE contains NLM_F_EXCL, because a second container has to notice that the bridge exists already";
         let again = veth::make_bridge(&mut kernel);
         let seen = format!("{again:?}");
-        ensure(is(&again, Errno::EEXIST), "make_bridge fails with EEXIST if there is a bridge", seen, why)
+        ensure(
+            is(&again, Errno::EEXIST),
+            "make_bridge fails with EEXIST if the bridge exists already",
+            seen,
+            why,
+        )
     })
 }
 
@@ -159,18 +164,17 @@ fn host() -> Result<Socket, Failure> {
 fn address() -> Outcome {
     isolated(|| {
         let mut kernel = host()?;
-        let why =
-            "RTM_NEWADDR has the length of the prefix in its fixed part and the address in its attributes";
+        let why = "the fixed part of RTM_NEWADDR contains the length of the prefix, and its attributes contain the address";
         shows("-o -4 address show dev boxes", &["inet 10.105.0.1/24"], why)?;
         let why = "the kernel adds a route for the addresses of the prefix: without it the host would not know that \
                    10.105.0.2 is behind the bridge";
         shows("route", &["10.105.0.0/24 dev boxes"], why)?;
-        let why = "a second container has to notice that the address is there already";
+        let why = "a second container has to notice that the link has this address already";
         let again = veth::add_address(&mut kernel, BRIDGE, GATEWAY);
         let seen = format!("{again:?}");
         ensure(
             is(&again, Errno::EEXIST),
-            "add_address fails with EEXIST for an address that is there",
+            "add_address fails with EEXIST if the link has this address already",
             seen,
             why,
         )
@@ -181,12 +185,12 @@ fn veth_pair() -> Outcome {
     isolated(|| {
         let mut kernel = host()?;
         let inside = Namespace::new();
-        let why = "one RTM_NEWLINK creates both ends: the other end is described by VETH_INFO_PEER";
+        let why = "one RTM_NEWLINK creates both ends: VETH_INFO_PEER describes the other end";
         veth::make_veth(&mut kernel, "box2-7", inside.pid()).expect_that("make_veth succeeds", why)?;
         shows("-br link show type veth", &["box2-7@"], why)?;
         let why = "IFF_UP in the message sets the host's end up";
         shows("-br link show type veth", &["MULTICAST,UP"], why)?;
-        let why = "IFLA_MASTER attaches the host's end to the bridge, which has to know it by its number";
+        let why = "IFLA_MASTER, the number of the bridge, attaches the host's end to the bridge";
         shows("-br link show master boxes", &["box2-7@"], why)?;
         let why = "IFLA_NET_NS_PID among the attributes of the other end puts it into the namespace of that process";
         inside.within(|| shows("-br link", &["eth0@"], why))
@@ -199,8 +203,10 @@ fn container(kernel: &mut Socket, address: Ipv4Addr) -> Result<Namespace, Failur
     let link = format!("box{}-7", address.octets()[3]);
     veth::make_veth(kernel, &link, inside.pid()).expect_that("make_veth succeeds", "task 3")?;
     let configured = inside.within(|| veth::configure(Some(address)));
-    configured
-        .expect_that("configure succeeds", "a route by a gateway is accepted if the gateway is reachable")?;
+    configured.expect_that(
+        "configure succeeds",
+        "the kernel accepts a route through a gateway if the gateway is reachable",
+    )?;
     Ok(inside)
 }
 
@@ -208,7 +214,7 @@ fn configured() -> Outcome {
     isolated(|| {
         let alone = Namespace::new();
         let only_lo = alone.within(|| veth::configure(None));
-        only_lo.expect_that("configure without an address succeeds", "there is always a lo")?;
+        only_lo.expect_that("configure without an address succeeds", "every network namespace has a lo")?;
         let why = "lo of a new network namespace is down, and programs cannot reach each other at 127.0.0.1";
         alone.within(|| shows("-br link show lo", &["LOOPBACK,UP"], why))?;
 
@@ -221,7 +227,7 @@ fn configured() -> Outcome {
             shows("route", &["default via 10.105.0.1 dev eth0"], why)
         })?;
         let _server = serve("web", web.within(|| listen("0.0.0.0:8000"))?);
-        let why = "the host's end is up since make_veth, so this end has to be up too";
+        let why = "make_veth has set the host's end up, so this end has to be up too";
         equal(
             "the answer of a server in the container to the host",
             "web sees 10.105.0.1".to_owned(),
@@ -288,7 +294,7 @@ fn table<const N: usize>(rules: [Vec<Message>; N]) -> Result<Socket, Failure> {
     let mut owner = Socket::open(SockProtocol::NetlinkNetFilter)
         .map_err(|error| not_checked(format_args!("no nf_tables: {error:#}")))?;
     let content = nat::chains("task").into_iter().chain(rules.into_iter().flatten()).collect();
-    let why = "the kernel accepts the rules as they are: what it refuses, it refuses with the whole batch";
+    let why = "the kernel accepts each of the rules: if it refuses one rule, it refuses the whole batch";
     nftables::create_table(&mut owner, "the table of the check", "task", content)
         .expect_that("the kernel accepts the rules", why)?;
     Ok(owner)
@@ -320,7 +326,7 @@ fn outgoing() -> Outcome {
         let parts = ["ip saddr 10.105.0.2", "oifname != \"boxes\"", "masquerade"];
         has_rule(
             &parts,
-            "only this container's packets are meant, and only those that leave by another link than the bridge",
+            "the rule is only for packets of this container that leave through a link other than the bridge",
         )
     })
 }
@@ -329,7 +335,7 @@ fn reserved() -> Outcome {
     isolated(|| {
         ip("link set lo up")?;
         ip("address add 10.105.0.1/32 dev lo")?;
-        let why = "nobody has the port, so bind(2) succeeds";
+        let why = "no other program has the port, so bind(2) succeeds";
         let held = nat::reserve(8080).expect_that("reserve(8080) succeeds", why)?;
         let why = "a dnat rule would take the connections away from a program that starts later, and it must get an error";
         let second = TcpListener::bind((GATEWAY, 8080)).map_err(|error| error.kind());
@@ -342,7 +348,8 @@ fn reserved() -> Outcome {
         drop(held);
         let _other = listen("127.0.0.1:8081")?;
         let Err(error) = nat::reserve(8081) else {
-            let why = "the listener is on 127.0.0.1 only: bind to 0.0.0.0, which includes every address";
+            let why =
+                "the other program listens only on 127.0.0.1: bind to 0.0.0.0, which includes every address";
             return Err(failure(
                 "reserve(8081) fails if a program listens on 127.0.0.1:8081",
                 "it returned Ok",
@@ -372,7 +379,7 @@ fn published() -> Outcome {
         let _other = serve("the server", world.within(|| listen("192.0.2.2:8080"))?);
         let rules = [nat::masquerade("task", WEB), nat::dnat("task", WEB, (8080, 8000))];
         let _table = table(rules)?;
-        let why = "a packet from a link passes `prerouting`, where dnat changes its destination and leaves its source";
+        let why = "a packet that comes in through a link passes `prerouting`, where dnat changes its destination but not its source";
         let answer = world.within(|| ask("192.0.2.1:8080"));
         equal(
             "what port 8080 of the host tells another machine",
@@ -380,7 +387,7 @@ fn published() -> Outcome {
             answer,
             why,
         )?;
-        let why = "a packet of the host's own programs does not pass `prerouting` but `output`";
+        let why = "a packet that a program of the host sends passes `output`, and not `prerouting`";
         let answer = ask("192.0.2.1:8080");
         equal(
             "what port 8080 of the host tells the host itself",
@@ -388,7 +395,7 @@ fn published() -> Outcome {
             answer,
             why,
         )?;
-        let why = "only the host's own port is published: `fib daddr type local` leaves port 8080 of other machines alone";
+        let why = "only the host's own port is published: with `fib daddr type local`, the rule does not match port 8080 of other machines";
         let answer = web.within(|| ask("192.0.2.2:8080"));
         equal(
             "what port 8080 of another machine tells the container",
@@ -409,7 +416,7 @@ fn replies() -> Outcome {
         veth::route_localnet().expect_that("route_localnet can be switched on", "the check needs it")?;
         let masqueraded = || "web sees 10.105.0.1".to_owned();
         let why =
-            "the container would send a reply for 127.0.0.1 to itself: such a source has to be masqueraded";
+            "the container would send a reply to 127.0.0.1 to itself, so this source has to be masqueraded";
         equal("what localhost:8080 tells the host", masqueraded(), ask("127.0.0.1:8080"), why)?;
         let why = "the reply would go across the bridge directly, from an address that the second container has not \
                    connected to: sources in the container's /24 have to be masqueraded";
@@ -451,7 +458,7 @@ fn reaches_the_loopback() -> Outcome {
             format_args!("it got the answer {stolen:?}"),
             why,
         )?;
-        let why = "the rule holds for packets from the bridge only";
+        let why = "the rule is only for packets from the bridge";
         let mine = "the host's database sees 127.0.0.1".to_owned();
         equal("what 127.0.0.1:9000 tells the host itself", mine, ask("127.0.0.1:9000"), why)?;
         let published = "web sees 10.105.0.1".to_owned();

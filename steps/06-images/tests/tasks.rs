@@ -83,20 +83,15 @@ fn hashes() -> Outcome {
     let bytes = b"a layer arrives in pieces, and nobody knows the length of a piece";
     let mut reader = digest::Hashed::new(Drops(bytes));
     let mut read = Vec::new();
-    let why = "the bytes go on to the next reader, which decompresses or unpacks them";
+    let why = "the bytes are passed on to the next reader, which decompresses or unpacks them";
     reader.read_to_end(&mut read).expect_that("all bytes can be read", why)?;
-    ensure(
-        read == bytes,
-        "the bytes that are read are those of the inner reader",
-        format_args!("{read:?}"),
-        why,
-    )?;
-    let why = "only the first `length` bytes of the buffer are new, where `length` is what the inner reader returned";
+    ensure(read == bytes, "the reader returns the bytes of the inner reader", format_args!("{read:?}"), why)?;
+    let why = "only the first `length` bytes of the buffer are new, where `length` is the number that the inner reader returned";
     equal("the digest after the last byte", digest::of(bytes), reader.digest(), why)
 }
 
 fn relative_paths() -> Outcome {
-    let why = "tar(1) reads a path in this way, too: it is meant relative to the directory in which the tar is unpacked";
+    let why = "tar(1) reads a path in the same way: the path is relative to the directory in which the tar is unpacked";
     for (path, expected) in
         [("etc/motd", "etc/motd"), ("./etc/motd", "etc/motd"), ("/etc/./motd", "etc/motd"), ("./", "")]
     {
@@ -104,7 +99,7 @@ fn relative_paths() -> Outcome {
             layer::relative(Path::new(path)).expect_that(&format!("the path {path:?} is allowed"), why)?;
         equal(&format!("the path {path:?}, made relative"), PathBuf::from(expected), got, why)?;
     }
-    let why = "`..` leads out of the layer's directory, and no honest layer needs it";
+    let why = "`..` leads out of the layer's directory, and no harmless layer needs it";
     for path in ["../etc/passwd", "a/../../b", "/.."] {
         let refused = layer::relative(Path::new(path));
         ensure(
@@ -125,7 +120,7 @@ fn unpack(name: &str, tar: &[u8]) -> Result<PathBuf, Failure> {
     let kind = "application/vnd.oci.image.layer.v1.tar".to_owned();
     let blob = image::Blob { kind, digest: digest.clone(), size: tar.len() as u64 };
     layer::unpack(tar, &blob, &digest, &directory, &mut layer::Lost::default())
-        .expect_that(&format!("the layer {name:?} is unpacked"), "it is an honest layer")?;
+        .expect_that(&format!("the layer {name:?} is unpacked"), "the layer is harmless")?;
     Ok(directory)
 }
 
@@ -225,12 +220,12 @@ fn whiteouts() -> Outcome {
             kept,
             format_args!("the file {name}/new of this layer stays"),
             "it is gone",
-            "a whiteout is about the lower layers",
+            "a whiteout hides only files of the lower layers",
         )?;
     }
     let kept = fs::read_to_string(directory.join("kept")).unwrap_or_default();
     equal(
-        "the file kept, which this layer has too",
+        "the file `kept`, which this layer contains too",
         "1".to_owned(),
         kept,
         "a new file hides the lower one, so no whiteout is needed",
@@ -275,34 +270,29 @@ fn chooses() -> Outcome {
     let why = format!("this machine is {os}/{ours}, and a program for another processor does not run");
     let got = choose(index(&[&vax, &own]))
         .expect_that("an index with two platforms has a manifest for us", &why)?;
-    equal("what is chosen from an index with two platforms", right.clone(), what(&got), &why)?;
+    equal("the choice from an index with two platforms", right.clone(), what(&got), &why)?;
     let nested = layout.json(INDEX, &index(&[&vax, &own]));
     let why = "the descriptor of the inner index has no platform, so it fits";
     let got = choose(index(&[&nested])).expect_that("an index may contain an index", why)?;
-    equal("what is chosen from an index in an index", right.clone(), what(&got), why)?;
+    equal("the choice from an index in an index", right.clone(), what(&got), why)?;
     let why = "a document without a list `manifests` is the manifest itself";
     let got = choose(stored(&own)).expect_that("a manifest is chosen at once", why)?;
-    equal("what is chosen from a manifest", right, what(&got), why)?;
+    equal("the choice from a manifest", right, what(&got), why)?;
 
-    let why = "without the list, a user cannot know for which machines the image is";
+    let why = "without the list, a user cannot know which machines the image is for";
     let Err(error) = choose(index(&[&vax])) else {
         return Err(failure("an index without our platform is an error", "a manifest was chosen", why));
     };
     let told = format!("{error:#}");
-    ensure(told.contains("linux/vax"), "the error names the platforms that the index has", told, why)?;
+    ensure(told.contains("linux/vax"), "the error names the platforms in the index", told, why)?;
 
     let mut top = index(&[&own]);
     for _ in 0..5 {
         top = index(&[&layout.json(INDEX, &top)]);
     }
     let refused = choose(top);
-    let why = "a hostile index could name another one, and that one the next, without end";
-    ensure(
-        refused.is_err(),
-        "more than four indexes, each in another one, are an error",
-        "a manifest was chosen",
-        why,
-    )
+    let why = "a hostile index could refer to another index, which refers to the next one, without end";
+    ensure(refused.is_err(), "more than four nested indexes are an error", "a manifest was chosen", why)
 }
 
 /// A server on this machine, for as long as the check runs.
@@ -344,11 +334,11 @@ fn fetches_a_token() -> Outcome {
     equal("the token", "secret".to_owned(), got, why)?;
     let challenge = format!("Bearer realm=\"http://127.0.0.1:{port}/oauth\",service=\"here\"");
     let why = "some servers name the token access_token, as OAuth does, and some challenges have no scope";
-    let got = registry.fetch_token(&challenge).expect_that("access_token is a token, too", why)?;
+    let got = registry.fetch_token(&challenge).expect_that("access_token is a token too", why)?;
     equal("the token", "other secret".to_owned(), got, why)?;
-    let why = "a wrong token would only be refused again, and the user would not know why";
+    let why = "the registry would only refuse a wrong token again, and the user would not know why";
     for (challenge, what) in [
-        ("Basic realm=\"somewhere\"".to_owned(), "another scheme than Bearer"),
+        ("Basic realm=\"somewhere\"".to_owned(), "a scheme other than Bearer"),
         ("Bearer service=\"here\"".to_owned(), "a challenge without a realm"),
         (format!("Bearer realm=\"http://127.0.0.1:{port}/empty\""), "an answer without a token"),
     ] {
@@ -411,7 +401,7 @@ fn pulls() -> Outcome {
         "the registry asks for a token once, and the client sends the same token with every later request";
     equal("the number of tokens that were fetched", 1, TOKENS.load(Ordering::Relaxed), why)?;
     for (tag, status) in [("none", "404"), ("private", "401")] {
-        let why = "the user has to know what the registry answered, and what to do about it";
+        let why = "the user has to know the registry's answer, and what to do about it";
         let Err(error) = registry.manifest(tag) else {
             return Err(failure(format_args!("status {status} is an error"), "manifest() returned Ok", why));
         };

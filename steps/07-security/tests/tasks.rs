@@ -90,7 +90,7 @@ fn keeps_few() -> Outcome {
         capabilities::limit(&mut Command::new("true"), None)
             .expect_that("limit drops capabilities", "root may drop its own")?;
         let attack = output("mount", &mount)?;
-        let why = "mount needs CAP_SYS_ADMIN. When root executes a program, the program gets all that is in the bounding set";
+        let why = "mount needs CAP_SYS_ADMIN. When root executes a program, the program gets all capabilities of the bounding set";
         ensure(
             !attack.status.success(),
             "a program that root starts cannot mount",
@@ -99,7 +99,7 @@ fn keeps_few() -> Outcome {
         )?;
         if machines_root {
             let after = output("mknod", &[&text("after"), "b", "7", "0"])?.status.success();
-            let why = "mknod needs CAP_MKNOD, and with the device file of a disk a program reads every file of the host";
+            let why = "mknod needs CAP_MKNOD, and with the device file of a disk, a program can read every file of the host";
             let seen = format!("the attack succeeded: mknod works as before (before: {before})");
             ensure(before && !after, "a program that root starts cannot create a device file", seen, why)?;
         }
@@ -112,7 +112,7 @@ fn keeps_few() -> Outcome {
             format!("{:016x}", set(&status, "CapBnd")),
             why,
         )?;
-        let why = "an inheritable or ambient capability goes through an execve, also if the user is not root";
+        let why = "an inheritable or ambient capability can survive an execve, even if the user is not root";
         equal("the inheritable set (CapInh)", 0, set(&status, "CapInh"), why)?;
         equal("the ambient set (CapAmb)", 0, set(&status, "CapAmb"), why)
     })
@@ -166,7 +166,7 @@ fn masks_paths() -> Outcome {
     isolated(|| {
         let root = scratch().join("root");
         make_root(&root);
-        let why = "a path that this kernel does not have is left out, and mount errors are reported";
+        let why = "apply leaves out a path that does not exist in this kernel, and reports errors of mounts";
         masks::apply(&root).expect_that("apply masks the files below `root`", why)?;
         let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| error.to_string());
         let why = "the file is in HIDDEN, so the null device of the root is mounted over it";
@@ -174,7 +174,8 @@ fn masks_paths() -> Outcome {
         let why = "the directory is in HIDDEN, so an empty tmpfs is mounted over it";
         let listed = |path: &str| fs::read_dir(root.join(path)).map_or(0, Iterator::count);
         equal("the number of files in sys/firmware", 0, listed("sys/firmware"), why)?;
-        let why = "nobody may put a file there that a program would take for a file of the kernel";
+        let why =
+            "nobody may put a file there, because programs would believe that it is a file of the kernel";
         let written = fs::write(root.join("sys/firmware/new"), "x");
         ensure(written.is_err(), "sys/firmware is read-only", "a file was created in it", why)?;
         let why = "the path is in READ_ONLY: the kernel would run the program that core_pattern names as the host's root";
@@ -298,8 +299,8 @@ fn answers_one_call() -> Outcome {
     .concat();
     let why = "if the register is the number of the call, the next instruction returns the answer";
     answers(&filter, "mount", call(libc::SYS_mount), first, why)?;
-    answers(&filter, "clone3, of the second part", call(libc::SYS_clone3), second, why)?;
-    let why = "another number skips the answer, so the next part of the filter gets its turn";
+    answers(&filter, "clone3, in the second part", call(libc::SYS_clone3), second, why)?;
+    let why = "for another call the answer is skipped, so the next part of the filter runs";
     answers(&filter, "read", call(libc::SYS_read), ALLOW, why)
 }
 
@@ -318,7 +319,7 @@ fn checks_the_architecture() -> Outcome {
     answers(&filter, "keyctl", call(libc::SYS_keyctl), seccomp::error(libc::EPERM), why)?;
     answers(&filter, "read", call(libc::SYS_read), ALLOW, why)?;
     attack_by_32_bit(&filter)?;
-    let why = "the same number means another call there: 288 is keyctl on 32-bit x86, and accept4 on x86-64";
+    let why = "on another architecture, the same number means another call: 288 is keyctl on 32-bit x86, and accept4 on x86-64";
     let foreign = Call { architecture: I386, ..call(288) };
     answers(&filter, "the call 288 of 32-bit x86", foreign, libc::SECCOMP_RET_KILL_PROCESS, why)
 }
@@ -368,7 +369,7 @@ fn attack_by_32_bit(filter: &[sock_filter]) -> Outcome {
         other => format!("{other:?}"),
     };
     let why = "a program for x86-64 can make the calls of 32-bit x86 (int 0x80), and keyctl has another number there";
-    Err(failure("the kernel kills a process that calls keyctl by its number of 32-bit x86", seen, why))
+    Err(failure("the kernel kills a process that calls keyctl with its number on 32-bit x86", seen, why))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -380,12 +381,13 @@ fn refuses_x32() -> Outcome {
     let mut filter = seccomp::other_numbers();
     filter.push(seccomp::ret(ALLOW));
     if cfg!(target_arch = "x86_64") {
-        let why = "a call of x32 reports the architecture x86-64 and has bit 30 in its number, so no comparison of the list would match it";
+        let why = "for a call of x32, the architecture is x86-64 and bit 30 of the number is set, so no comparison in the list would match it";
         let mount = call(0x4000_0000 + libc::SYS_mount);
-        answers(&filter, "mount, by its number of x32", mount, seccomp::error(libc::ENOSYS), why)?;
+        answers(&filter, "mount, with its number on x32", mount, seccomp::error(libc::ENOSYS), why)?;
         answers(&filter, "the first number of x32", call(0x4000_0000), seccomp::error(libc::ENOSYS), why)?;
     }
-    let why = "a number below 2^30 is of this architecture, and the list that follows decides about it";
+    let why =
+        "a number below 2^30 belongs to this architecture, and the list that follows decides about this call";
     answers(&filter, "read", call(libc::SYS_read), ALLOW, why)?;
     answers(&filter, "the largest other number", call(0x3fff_ffff), ALLOW, why)
 }
@@ -419,9 +421,8 @@ fn looks_at_arguments() -> Outcome {
     let why = "the arguments are numbers of 8 bytes, so argument 1 is 8 bytes after argument 0";
     answers(&filter, "ioctl(…, TIOCSTI)", with(libc::SYS_ioctl, 1, libc::TIOCSTI), denied, why)?;
     answers(&filter, "ioctl(TIOCSTI, …)", with(libc::SYS_ioctl, 0, libc::TIOCSTI), ALLOW, why)?;
-    let why =
-        "another number skips the whole part, and it must still be in the register for the parts that follow";
-    answers(&filter, "mount, of the last part", call(libc::SYS_mount), denied, why)?;
+    let why = "for another call the whole part is skipped, and the number must still be in the register for the parts that follow";
+    answers(&filter, "mount, in the last part", call(libc::SYS_mount), denied, why)?;
     answers(&filter, "read", call(libc::SYS_read), ALLOW, why)
 }
 
@@ -454,7 +455,7 @@ fn confines() -> Outcome {
         let text = String::from_utf8_lossy(&ran.stdout);
         ensure(
             text.starts_with(&format!("{USUAL:016x}")),
-            "CapBnd is that of the usual capabilities",
+            "CapBnd contains the usual capabilities",
             text,
             why,
         )
@@ -463,7 +464,7 @@ fn confines() -> Outcome {
         forked(|| {
             isolated(|| {
                 let ran = confined(&json!({ "keep": null, "denied": denied }), "exec unshare -U true")?;
-                let why = "`denied` says what happens at a refused call, and unshare is one";
+                let why = "`denied` says what happens at a refused call, and unshare is such a call";
                 let expected = signal.map_or("exit code 0", |_| "the signal SIGSYS");
                 let is_so = ran.status.signal() == signal && (signal.is_some() || ran.status.success());
                 ensure(
