@@ -1,9 +1,9 @@
 // The whole idea: make a directory, write a limit, write yourself, exec. Try it as root:
 // `cargo build -p step-03-cgroups --example step-03-bare`, then `sudo target/*/debug/examples/step-03-bare`.
 //
-// The shell that it starts has 64 MiB of memory, and so has everything that the shell starts. Two
-// things are missing. Memory that does not fit may go to swap. And nobody removes the directory:
-// `rmdir` it when the shell has ended. The step's own program does both: src/cgroups.rs.
+// The shell and everything that it starts have 64 MiB of memory together. Two things are missing.
+// Memory that does not fit may go to swap. And nobody removes the directory: `rmdir` it when the
+// shell has ended. The step's own program does both: src/cgroups.rs.
 
 use std::fs;
 use std::os::unix::process::CommandExt;

@@ -378,7 +378,7 @@ fn t18_a_limit_that_makes_no_sense_is_refused_before_anything_is_made() {
         for (flag, value, reason) in [
             ("--memory", "lots", "a number, with k, m or g"),
             ("--memory", "1k", "at least 4m"),
-            ("--memory", "99999999999g", "more than there can be"),
+            ("--memory", "99999999999g", "too large a number"),
             ("--cpus", "0.001", "between 0.01 and 1024"),
             ("--cpus", "half", "a number of CPUs"),
             ("--pids", "1", "1 is not in 2.."),

@@ -82,7 +82,7 @@ fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
 
 fn tree_of_v2() -> Outcome {
     let real = tree("cpuset cpu io memory hugetlb pids\n", "");
-    let why = "the fifth word of a line in /proc/self/mountinfo is the mount point, and the word behind \" - \" is the file system";
+    let why = "the fifth word of a line in /proc/self/mountinfo is the mount point, and the word after \" - \" is the file system";
     equal("find_v2 of a machine with v2", Some(real.clone()), cgroups::find_v2(&mounts(&real)), why)?;
     let v1 = "30 22 0:26 / /sys/fs/cgroup/memory rw shared:4 - cgroup cgroup rw,memory\n";
     let why = "its file system is called cgroup, and not cgroup2";
@@ -153,7 +153,7 @@ fn passes_on() -> Outcome {
         ensure(leaf.is_some() && setting.is_some(), expected, seen, &why)?;
     }
     fs::write(below.join("cgroup.subtree_control"), "cpu memory pids\n").expect("own directory");
-    let why = "all of them are passed on already, and a process need not move for nothing";
+    let why = "all of them are passed on already, so the process does not have to move";
     equal("pass_on where nothing is missing", (None, None), cgroups::pass_on(&below, &limits), why)
 }
 
@@ -312,7 +312,7 @@ fn tells_oom() -> Outcome {
     let v1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n";
     let why = "v1 has the same line in memory.oom_control";
     equal("oom_kills of memory.oom_control", 1, cgroups::oom_kills(v1), why)?;
-    let why = "a file that could not be read is no reason to blame the memory limit";
+    let why = "a file that could not be read is not a reason to blame the memory limit";
     equal("oom_kills of an empty text", 0, cgroups::oom_kills(""), why)?;
     let Some(lab) = root() else { return Ok(()) };
     let hog = "exec dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null";

@@ -99,13 +99,12 @@ fn bytes(text: &str) -> Result<u64, String> {
     let lower = text.to_lowercase();
     let unit = UNITS.into_iter().find_map(|(letter, size)| Some((lower.strip_suffix(letter)?, size)));
     let (digits, size) = unit.unwrap_or((&lower, 1));
-    let number: u64 =
-        digits.parse().map_err(|_| "a number, with k, m or g behind it if you like".to_owned())?;
+    let number: u64 = digits.parse().map_err(|_| "a number, optionally followed by k, m or g".to_owned())?;
     match number.checked_mul(size) {
         // The kernel accepts less, and then kills process 1 before the program has started.
         Some(bytes) if bytes < 4 << 20 => Err("at least 4m: this program itself has to fit in".into()),
         Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
-        _ => Err("more than there can be".into()),
+        _ => Err("too large a number".into()),
     }
 }
 

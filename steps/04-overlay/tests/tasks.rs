@@ -193,7 +193,7 @@ fn whiteouts() -> Outcome {
     let why = "it is a device that programs use";
     equal("is_whiteout of /dev/null", false, overlay::is_whiteout(&metadata(Path::new("/dev/null"))), why)?;
     let empty = file(scratch().join("empty"), "");
-    let why = "it is a file: its device number is 0, but it is no character device";
+    let why = "it is a file: its device number is 0, but it is not a character device";
     equal("is_whiteout of an empty file", false, overlay::is_whiteout(&metadata(&empty)), why)
 }
 

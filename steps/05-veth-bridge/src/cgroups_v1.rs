@@ -1,4 +1,4 @@
-//! The same limits by cgroup v1: a tree for each controller, and a directory in each of them.
+//! The same limits with cgroup v1: a tree for each controller, and a directory in each of them.
 //!
 //! | v2 | v1 |
 //! |---|---|
@@ -15,10 +15,10 @@
 //! no lock (cgroup_procs_write_start in the kernel). The child has one thread and moves itself, so
 //! it writes to `tasks`.
 //!
-//! Why did v2 come? In v1 a process can be below one group in the memory tree and below another
+//! Why is there a v2? In v1 a process can be below one group in the memory tree and below another
 //! group in the cpu tree. So nobody could say what a group uses, and the kernel could not charge
-//! the pages that it wrote to disk to the group that had changed them. Since 2016 there is the one
-//! tree of v2; most distributions have used only v2 since about 2021.
+//! the pages that it wrote to disk to the group that had changed them. Linux has had the one tree
+//! of v2 since 2016, and most distributions have used only v2 since about 2021.
 
 use std::path::{Path, PathBuf};
 

@@ -41,7 +41,7 @@ pub const PERIOD: u64 = 100_000;
 pub struct Limits {
     /// In bytes.
     pub memory: Option<u64>,
-    /// 1.5 is one CPU and a half.
+    /// 1.5 means one and a half CPUs.
     pub cpus: Option<f64>,
     pub pids: Option<u64>,
 }
@@ -146,8 +146,8 @@ pub fn plan(mount: &Path, limits: &Limits, name: &str) -> Result<Plan> {
     })
 }
 
-/// The controllers that these limits need. Others are left alone, because each controller costs a
-/// little time in every cgroup that has it.
+/// The controllers that these limits need. Other controllers are left alone, because each
+/// controller costs a little time in every cgroup that has it.
 pub fn controllers(limits: &Limits) -> Vec<&'static str> {
     let asked = [
         ("memory", limits.memory.is_some()),
@@ -226,7 +226,7 @@ pub fn join(files: &[String]) -> Result<()> {
 /// tree.
 pub fn hide_tree() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare(CLONE_NEWCGROUP)")?;
-    report::trace("unshare(CLONE_NEWCGROUP)   where I am is \"/\" for me");
+    report::trace("unshare(CLONE_NEWCGROUP)   my cgroup is \"/\" for me");
     Ok(())
 }
 
@@ -238,7 +238,7 @@ impl Cgroup {
 
     /// Tells the user whether the kernel killed a process because of the memory limit. Such a
     /// process dies of SIGKILL, which anybody could have sent; only this counter shows the cause.
-    /// The counter goes with the cgroup, so this comes before the removal.
+    /// The kernel removes the counter with the cgroup, so read it before the removal.
     pub fn report_oom(&self) {
         let (Some(file), Some(bytes)) = (&self.plan.oom_counter, self.memory) else { return };
         let kills = oom_kills(&fs::read_to_string(file).unwrap_or_default());
@@ -255,9 +255,9 @@ impl Cgroup {
     }
 }
 
-/// The number of processes that the kernel has killed in the cgroup for lack of memory, from the text
-/// of memory.events (v2) or memory.oom_control (v1). The line `max` of memory.events counts how often
-/// the limit was reached, also without a kill.
+/// The number of processes that the kernel has killed in the cgroup for lack of memory, from the
+/// text of memory.events (v2) or memory.oom_control (v1). The line `max` of memory.events counts
+/// how often the limit was reached, even without a kill.
 pub fn oom_kills(text: &str) -> u64 {
     let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
     count.unwrap_or(0)
@@ -292,8 +292,8 @@ fn write(file: &Path, value: &str, hint: &'static str) -> Result<()> {
     check(written, format!("write {value:?} to {}", file.display()), hint)
 }
 
-/// Traces the call, or adds a hint to its error, because an errno of a cgroup file means something
-/// else than the same errno of an ordinary file.
+/// Traces the call, or adds a hint to its error, because an errno of a cgroup file does not mean
+/// the same as that errno of an ordinary file.
 fn check(result: io::Result<()>, call: String, hint: &'static str) -> Result<()> {
     let Err(error) = result else {
         report::trace(call);

@@ -9,7 +9,7 @@ pub const STEP: Step = Step {
             item: "find_v2",
             hint: [
                 "Find the line of `mounts` that contains ` - cgroup2 `. Its fifth word is the directory where the tree is mounted.",
-                "Return the directory only if the file cgroup.controllers in it has the word `memory`: not so on hybrid machines.",
+                "Return it only if its file cgroup.controllers has the word `memory`. On hybrid machines it does not have this word.",
             ],
             minutes: 10,
             chapter: "v1.md#see-it-with-the-shell",
@@ -20,7 +20,7 @@ pub const STEP: Step = Step {
             file: "cgroups.rs",
             item: "limit_files",
             hint: [
-                "A pair of path and text for each limit that is Some: memory.max, cpu.max and pids.max in `directory`.",
+                "Return a pair of path and text for each limit that is Some: memory.max, cpu.max and pids.max in `directory`.",
                 "cpu.max takes two numbers, the quota and the period in microseconds. The quota is cpus * PERIOD.",
             ],
             minutes: 10,
@@ -33,7 +33,7 @@ pub const STEP: Step = Step {
             item: "pass_on",
             hint: [
                 "Read the parent's cgroup.subtree_control. If it has every name of controllers(limits), return (None, None).",
-                "Else return the text `+name +name` for that file. The leaf is `outside`, but only if the parent has a cgroup.type.",
+                "Otherwise return the text `+name +name` for that file. The leaf is `outside`, but only if the parent has a cgroup.type.",
             ],
             minutes: 15,
             chapter: "limits.md#a-cgroup-is-a-directory",
@@ -45,7 +45,7 @@ pub const STEP: Step = Step {
             item: "plan",
             hint: [
                 "The parent is `mount` for root, and mount.join(own_path()?) for others. The directory is `name` in the parent.",
-                "Settings: first what pass_on returns, then limit_files. With a memory limit, memory.swap.max is 0, and optional.",
+                "Settings: first what pass_on returns, then limit_files. With a memory limit, `optional` sets memory.swap.max to 0.",
             ],
             minutes: 15,
             chapter: "oom.md#delegation",
@@ -56,7 +56,7 @@ pub const STEP: Step = Step {
             file: "cgroups_v1.rs",
             item: "limit_files",
             hint: [
-                "Only the files of the given controller: memory.limit_in_bytes; cpu.cfs_period_us and cpu.cfs_quota_us; pids.max.",
+                "Return only the files of the given controller: memory.limit_in_bytes; cpu.cfs_period_us and cpu.cfs_quota_us; pids.max.",
                 "The period (PERIOD) comes before the quota, because the quota is a share of the period.",
             ],
             minutes: 10,
@@ -92,7 +92,7 @@ pub const STEP: Step = Step {
             file: "cgroups.rs",
             item: "oom_kills",
             hint: [
-                "Find the line that begins with `oom_kill ` (with the space), and parse the number behind it.",
+                "Find the line that begins with `oom_kill ` (with the space), and parse the number after it.",
                 "Without such a line the answer is 0. The lines `oom`, `max` and `oom_kill_disable` count something else.",
             ],
             minutes: 5,

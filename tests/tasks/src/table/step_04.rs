@@ -21,7 +21,7 @@ pub const STEP: Step = Step {
             item: "escape",
             hint: [
                 "Put a backslash before each backslash, each colon and each comma of the path.",
-                "The order matters: the backslashes first, or those that you have added are doubled.",
+                "Begin with the backslashes. Otherwise you double those that you have added yourself.",
             ],
             minutes: 10,
             chapter: "overlay.md#what-an-overlay-does",
@@ -33,7 +33,7 @@ pub const STEP: Step = Step {
             item: "options",
             hint: [
                 "lowerdir=A:B,upperdir=DIR/upper,workdir=DIR/work, where every path has gone through `escape`.",
-                "In a user namespace `,userxattr` follows.",
+                "In a user namespace, append `,userxattr`.",
             ],
             minutes: 10,
             chapter: "overlay.md#what-an-overlay-does",
@@ -45,7 +45,7 @@ pub const STEP: Step = Step {
             item: "mount_at",
             hint: [
                 "nix::mount::mount with the type `overlay`, DIR/merged as the target, no flags, and the text of `options`.",
-                "Give an error to `explain`, add the call as a context, and trace the call when it has succeeded.",
+                "Pass an error to `explain`, add the call as a context, and trace the call when it has succeeded.",
             ],
             minutes: 10,
             chapter: "overlay.md#what-an-overlay-does",
@@ -56,7 +56,7 @@ pub const STEP: Step = Step {
             file: "overlay.rs",
             item: "is_whiteout",
             hint: [
-                "The type of the file has to be a character device, and its device number (rdev) has to be 0.",
+                "The file has to be a character device, and its device number (rdev) has to be 0.",
                 "Both are methods of traits in std::os::unix::fs: FileTypeExt and MetadataExt.",
             ],
             minutes: 5,

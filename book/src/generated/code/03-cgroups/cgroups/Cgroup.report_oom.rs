@@ -1,6 +1,6 @@
 /// Tells the user whether the kernel killed a process because of the memory limit. Such a
 /// process dies of SIGKILL, which anybody could have sent; only this counter shows the cause.
-/// The counter goes with the cgroup, so this comes before the removal.
+/// The kernel removes the counter with the cgroup, so read it before the removal.
 pub fn report_oom(&self) {
     let (Some(file), Some(bytes)) = (&self.plan.oom_counter, self.memory) else { return };
     let kills = oom_kills(&fs::read_to_string(file).unwrap_or_default());

@@ -4,6 +4,6 @@
 /// tree.
 pub fn hide_tree() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare(CLONE_NEWCGROUP)")?;
-    report::trace("unshare(CLONE_NEWCGROUP)   where I am is \"/\" for me");
+    report::trace("unshare(CLONE_NEWCGROUP)   my cgroup is \"/\" for me");
     Ok(())
 }
