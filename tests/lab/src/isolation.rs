@@ -14,6 +14,9 @@
 //! shows one cgroup of each hierarchy as if it were the root (see subtree.rs). What stays shared: devices, and settings
 //! of the kernel in `/proc/sys` that belong to no namespace.
 //!
+//! The lab stops mistakes and the attacks of the lessons. It cannot hold root who wants to leave it: a process with
+//! all capabilities can make a read-only mount writable again.
+//!
 //! An unprivileged user may not make these namespaces, and needs them less: the tests can then write only to what
 //! belongs to that user.
 
@@ -104,7 +107,10 @@ fn enter() -> std::io::Result<()> {
 fn remove_those_of_the_dead(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_roots = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == 0);
-        if is_roots && crate::is_of_the_dead(&entry.file_name()) {
+        // One with our own process id is of a program that had it before, as it happens in containers.
+        let is_old = crate::is_of_the_dead(&entry.file_name())
+            || entry.file_name() == *format!("{PREFIX}{}", std::process::id());
+        if is_roots && is_old {
             crate::remove_tree(&entry.path());
         }
     }

@@ -12,10 +12,14 @@
 
 use std::fs;
 use std::io::Result;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::PREFIX;
+
+/// How many bytes of memory the lab may use: 6 GiB.
+const MOST_MEMORY: &str = "6442450944";
 
 /// What the lessons limit.
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
@@ -46,6 +50,10 @@ impl Subtree {
             };
             remove_those_of_the_dead(&parent);
             let directory = parent.join(format!("{PREFIX}{}", std::process::id()));
+            // One of a test program that was killed and had the same process id, as it happens in containers.
+            if !places.iter().any(|place: &Place| is_same(&place.directory, &directory)) {
+                remove(&directory);
+            }
             if fs::create_dir(&directory).is_ok() {
                 prepare(&parent, &directory, is_v2);
                 places.push(Place { mount_point, directory, is_v2 });
@@ -81,6 +89,12 @@ impl Subtree {
     }
 }
 
+/// Whether two paths lead to one directory: a hierarchy can be mounted twice.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    id(one).is_some() && id(one) == id(other)
+}
+
 /// The directory of the caller's own cgroup in a hierarchy of v1, so that its limits hold for the lab too.
 fn below(mount_point: &Path, root: &str, own: &str, options: &str) -> PathBuf {
     let is_this = |controllers: &str| {
@@ -104,6 +118,14 @@ fn prepare(parent: &Path, directory: &Path, is_v2: bool) {
     for (file, weight) in [("cpu.shares", "8192"), ("cpu.weight", "800")] {
         if directory.join(file).exists() {
             let _ = fs::write(directory.join(file), weight);
+        }
+    }
+    // A lesson or a reader's function can start processes and take memory without end. The machine must stay usable.
+    for (file, most) in
+        [("pids.max", "4096"), ("memory.max", MOST_MEMORY), ("memory.limit_in_bytes", MOST_MEMORY)]
+    {
+        if directory.join(file).exists() {
+            let _ = fs::write(directory.join(file), most);
         }
     }
     // v1: a cgroup whose processors or memory nodes are not set takes no process (cpusets.rst).

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};
-use std::io::{IsTerminal, Read, Seek, Write};
+use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -25,6 +26,15 @@ use crate::{Task, Who, print};
 
 /// How long a check may take. A function that waits for ever is ended after that.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How many bytes a check may print. Output is kept in memory.
+const MOST_OUTPUT: u64 = 16 << 20;
+
+/// How many bytes of memory a process of a check may have. A larger request fails, and the machine stays usable.
+const MOST_MEMORY: u64 = 4 << 30;
+
+/// How many processes an unprivileged user may start for a check. In the lab a cgroup limits those of root.
+const MOST_PROCESSES: u64 = 512;
 
 /// Names the directory of a check.
 const DIRECTORY: &str = "LESSON_TASK_DIRECTORY";
@@ -187,7 +197,11 @@ fn in_process(task: &Task, directory: &Path) -> Outcome {
     command.args(["--inside", &task.number.to_string()]).env(DIRECTORY, directory).stdin(Stdio::null());
     command.stdout(stdout.try_clone().expect("open")).stderr(stderr.try_clone().expect("open"));
     let is_root = is_root();
+    let processes = own_processes() + MOST_PROCESSES;
     let prepare = move || {
+        // What a wrong solution takes without end must have one. Programs that it starts inherit the limits.
+        set_most(Resource::RLIMIT_AS, MOST_MEMORY)?;
+        set_most(Resource::RLIMIT_NPROC, processes)?;
         // After Ctrl-C the check must not go on: it is in a process group of its own, which the terminal does not reach.
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
@@ -210,13 +224,18 @@ fn in_process(task: &Task, directory: &Path) -> Outcome {
         }
     };
     let started = Instant::now();
+    let prints_too_much =
+        || [&stdout, &stderr].iter().any(|file| file.metadata().is_ok_and(|found| found.len() > MOST_OUTPUT));
     let is_over = loop {
         match child.try_wait() {
-            Ok(None) if started.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(1)),
+            Ok(None) if started.elapsed() < LIMIT && !prints_too_much() => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             Ok(None) | Err(_) => break false,
             Ok(Some(_)) => break true,
         }
     };
+    let printed_too_much = prints_too_much();
     // Processes that the check has left are in its process group, or in its PID namespace, which ends with it.
     let _ = nix::sys::signal::killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
     let _ = child.wait();
@@ -224,6 +243,11 @@ fn in_process(task: &Task, directory: &Path) -> Outcome {
     let answer = printed.rsplit_once(MARK).and_then(|(_, answer)| serde_json::from_str::<Value>(answer).ok());
     let outcome = match answer {
         Some(value) => from_json(&value),
+        None if printed_too_much => Err(failure(
+            "the code prints a few lines at most",
+            format_args!("it printed more than {} MiB, and was ended", MOST_OUTPUT >> 20),
+            "a loop that prints does not come to its end",
+        )),
         None if is_over => Err(failure(
             "the function returns to its caller",
             "the process ended before the check was over",
@@ -294,9 +318,33 @@ fn memory(name: &str) -> File {
     memfd_create(name, MFdFlags::MFD_CLOEXEC).expect("a file in memory").into()
 }
 
+/// Sets a limit of this process, if it is not lower already.
+fn set_most(resource: Resource, most: u64) -> nix::Result<()> {
+    let (soft, hard) = getrlimit(resource)?;
+    setrlimit(resource, soft.min(most), hard.min(most))
+}
+
+/// How many processes and threads this user has. The kernel counts them all together (RLIMIT_NPROC in getrlimit(2)).
+fn own_processes() -> u64 {
+    let own = nix::unistd::getuid().to_string();
+    let threads = |status: String| {
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
+                .map(String::from)
+        };
+        (field("Uid:")? == own).then(|| field("Threads:")?.parse::<u64>().ok()).flatten()
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| threads(fs::read_to_string(entry.path().join("status")).ok()?)).sum()
+}
+
+/// The end of a file, in which the outcome is.
 fn text(mut file: File) -> String {
     let mut bytes = Vec::new();
-    let _ = file.rewind();
+    let length = file.metadata().map_or(0, |found| found.len());
+    let _ = file.seek(SeekFrom::Start(length.saturating_sub(1 << 20)));
     let _ = file.take(1 << 20).read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }
