@@ -24,6 +24,23 @@ pub use parse::{Prompt, Typed, parse, parse_blocks};
 use crate::pages::Page;
 use lab::Shell;
 
+/// Prints the names of the processes besides the shell, process 1 here, after they had two seconds to end. A server that a
+/// page leaves running would keep its port, and the reader needs the port on the next page.
+const STILL_RUNNING: &str = r#"
+running() {
+    for at in /proc/[0-9]*; do
+        { read -r line < $at/stat; } 2>/dev/null || continue
+        case $line in "1 "* | *") Z "*) continue ;; esac
+        line=${line#*\(}
+        echo "${line%%)*}"
+    done
+}
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+    test -n "$(running)" || break
+    sleep 0.2
+done
+running"#;
+
 /// Types a page's transcripts again. Returns a description of each difference.
 pub fn differences(page: &Page) -> Result<Vec<String>> {
     let mut shells: [Option<Shell>; 2] = [None, None];
@@ -45,6 +62,12 @@ pub fn differences(page: &Page) -> Result<Vec<String>> {
                 typed.expected.join("\n"),
                 printed.join("\n"),
             ));
+        }
+    }
+    for shell in shells.iter_mut().flatten() {
+        let running = shell.enter(STILL_RUNNING)?;
+        if !running.is_empty() {
+            different.push(format!("{}: it leaves running: {}\n", page.path.display(), running.join(", ")));
         }
     }
     Ok(different)
