@@ -55,7 +55,7 @@ fn namespaces() -> Outcome {
         let trace = lab.run(&["-v", "run", "true"]).stderr;
         let line = |kind: &str| {
             let line = trace.lines().find(|line| line.contains(&format!("/ns/{kind} ")));
-            line.unwrap_or("the program ended before the clone").to_owned()
+            line.map_or_else(|| format!("the program ended before the clone:\n{trace}"), str::to_owned)
         };
         for (kind, why) in [
             ("uts", "without CLONE_NEWUTS the hostname is the host's"),
@@ -139,6 +139,12 @@ fn programs() -> Outcome {
             "etc/ld.so.cache in the new root is the machine's",
             "it is empty",
             "bound() names everything that programs need, not /usr alone",
+        )?;
+        ensure(
+            fs::write(root.join("mine"), "").is_ok(),
+            "the new root itself can be written",
+            "it is read-only",
+            "only what is bound from the machine is made read-only: the rest is the container's own",
         )?;
         let why =
             "these are the machine's own files, and root inside could change them through a writable mount";

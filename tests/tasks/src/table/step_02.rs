@@ -57,7 +57,7 @@ pub const STEP: Step = Step {
             item: "mount_kernel",
             hint: [
                 "Mount proc on root/proc, and a tmpfs with mode=0755 on root/dev: mount_new, with mount_point for the place.",
-                "Then call bind_devices and mount_terminals. A tmpfs on which devices are bound may not have MS_NODEV.",
+                "Both are MS_NOSUID and MS_NOEXEC, and proc is MS_NODEV too. Then call bind_devices and mount_terminals.",
             ],
             minutes: 8,
             chapter: "mounts.md#a-new-root-step-by-step",

@@ -108,7 +108,10 @@ fn begin(place: &Place, step: &'static Step) -> Result<()> {
         println!("The README.md there says what to do. The chapters are in book/src/steps/{}.", step.name);
     } else {
         println!("{shown}/{} is there already, and nothing in it was changed. Go on with:\n", step.name);
-        println!("  cd {shown}\n  cargo test");
+        match shown.as_str() {
+            "." => println!("  cargo test"),
+            _ => println!("  cd {shown}\n  cargo test"),
+        }
     }
     Ok(())
 }
