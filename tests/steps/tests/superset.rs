@@ -154,6 +154,20 @@ fn no_file_is_too_long_to_read_at_once() {
     }
 }
 
+/// The chapters call it "the idea in 25 lines".
+#[test]
+fn the_bare_example_of_each_step_has_at_most_25_lines_of_code() {
+    for step in 1..=STEPS.len() {
+        let paths = ["rs", "sh"].map(|ending| directory(step).join("examples/bare").with_extension(ending));
+        let text = paths.iter().find_map(|path| fs::read_to_string(path).ok());
+        let text = text.unwrap_or_else(|| panic!("{} has no bare example", STEPS[step - 1]));
+        let lines = text.lines().map(str::trim);
+        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with('#'));
+        let count = code.count();
+        assert!((1..=25).contains(&count), "{}: the bare example has {count} lines of code", STEPS[step - 1]);
+    }
+}
+
 #[test]
 fn three_of_ten_lines_of_each_step_are_comments() {
     for step in 1..=STEPS.len() {
