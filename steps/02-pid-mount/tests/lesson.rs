@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use lesson_lab::images::busybox_root;
 use lesson_lab::{Chapter, Lab, WRITABLE, is_alive, wait_for};
 use nix::sys::signal::Signal;
 
@@ -23,15 +24,7 @@ fn everyone() -> Vec<Lab> {
 
 /// A root file system of one static program, with its links to itself.
 fn busybox(lab: &Lab) -> Option<String> {
-    let root = lab.dir.join("busybox");
-    ["bin", "proc", "dev"].iter().for_each(|name| fs::create_dir_all(root.join(name)).unwrap());
-    if fs::copy("/usr/bin/busybox", root.join("bin/sh")).is_err() {
-        lesson_lab::skip("without /usr/bin/busybox (package busybox-static)");
-        return None;
-    }
-    ["ls", "cat", "echo"].iter().for_each(|name| symlink("sh", root.join("bin").join(name)).unwrap());
-    nix::unistd::chown(&root, Some(lab.user), None).unwrap();
-    Some(root.to_string_lossy().into_owned())
+    busybox_root(lab, &["ls", "cat", "echo"], &["proc", "dev"])
 }
 
 #[test]

@@ -8,11 +8,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use lesson_lab::images::busybox_root;
 use lesson_lab::{Chapter, Lab, wait_for};
 use nix::sys::signal::Signal;
 
@@ -29,16 +30,7 @@ fn everyone() -> Vec<Lab> {
 
 /// A root file system of one static program, with its links to itself.
 fn busybox(lab: &Lab) -> Option<String> {
-    let root = lab.make("busybox");
-    fs::create_dir_all(root.join("bin")).unwrap();
-    if fs::copy("/usr/bin/busybox", root.join("bin/sh")).is_err() {
-        lesson_lab::skip("without /usr/bin/busybox (package busybox-static)");
-        return None;
-    }
-    for name in ["ls", "cat", "rm", "mkdir", "stat", "chmod"] {
-        symlink("sh", root.join("bin").join(name)).unwrap();
-    }
-    Some(text(&root))
+    busybox_root(lab, &["ls", "cat", "rm", "mkdir", "stat", "chmod"], &[])
 }
 
 fn text(path: &Path) -> String {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
+
+use crate::Lab;
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -164,12 +167,33 @@ pub fn architecture() -> &'static str {
     }
 }
 
+/// The static program that the lessons' root file systems are made of. Without it the test is skipped.
+fn static_program() -> Option<Vec<u8>> {
+    let bytes = fs::read("/usr/bin/busybox").ok();
+    if bytes.is_none() {
+        crate::skip("without /usr/bin/busybox (package busybox-static)");
+    }
+    bytes
+}
+
+/// A root file system in the lab: a shell, links to it with these names, and these empty directories. Its path.
+pub fn busybox_root(lab: &Lab, links: &[&str], directories: &[&str]) -> Option<String> {
+    let bytes = static_program()?;
+    // The directory is the user's, and what is in it is not: so is most of what a user has in a base.
+    let root = lab.make("busybox");
+    for name in ["bin"].iter().chain(directories) {
+        fs::create_dir_all(root.join(name)).expect("own files");
+    }
+    let shell = root.join("bin/sh");
+    fs::write(&shell, bytes).expect("own files");
+    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).expect("own files");
+    links.iter().for_each(|name| symlink("sh", root.join("bin").join(name)).expect("own files"));
+    Some(root.to_string_lossy().into_owned())
+}
+
 /// A tar with a shell and a few commands, all of them one static program.
 pub fn busybox() -> Option<Tar> {
-    let Ok(bytes) = fs::read("/usr/bin/busybox") else {
-        crate::skip("without /usr/bin/busybox (package busybox-static)");
-        return None;
-    };
+    let bytes = static_program()?;
     let mut tar = Tar::new().directory("bin/").directory("tmp/").program("bin/busybox", &bytes);
     for name in [
         "sh", "cat", "ls", "id", "pwd", "env", "stat", "sleep", "mknod", "hostname", "readlink", "grep",
