@@ -33,6 +33,29 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub const LAST_STEP: u8 = 7;
 
+/// The words behind a kind, besides `least-N` and the number of a grid's columns.
+const WORDS: [&str; 16] = [
+    "host",
+    "container",
+    "outside",
+    "shared",
+    "gone",
+    "thick",
+    "dashed",
+    "new",
+    "back",
+    "both",
+    "arrows",
+    "keep",
+    "tight",
+    "apart",
+    "left",
+    "quiet",
+];
+
+/// How deep items may be nested. The layout follows them by recursion.
+const DEEPEST: usize = 30;
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
     Wide,
@@ -103,6 +126,27 @@ impl Item {
         }
     }
 
+    /// Whether it can be drawn with its parts: what is not drawn would be missed by nobody.
+    fn check(&self) -> Result<()> {
+        let is_event = |kind| {
+            matches!(kind, Kind::Life | Kind::Left | Kind::Right | Kind::Send | Kind::Reply | Kind::Gate)
+        };
+        let events = self.parts.iter().filter(|part| is_event(part.kind)).count();
+        match self.kind {
+            Kind::Grid(columns) => ensure!((1..=20).contains(&columns), "a grid has 1 to 20 columns"),
+            Kind::Lifelines => {
+                let lives = self.parts.iter().filter(|part| part.kind == Kind::Life).count();
+                ensure!(lives == 2, "lifelines have two of `life`, and here are {lives}");
+                ensure!(events == self.parts.len(), "lifelines have messages only");
+                return Ok(());
+            }
+            Kind::Row | Kind::Column | Kind::Box | Kind::Tree => {}
+            kind => ensure!(self.parts.is_empty(), "{kind:?} has no parts"),
+        }
+        ensure!(events == 0, "only lifelines have messages");
+        Ok(())
+    }
+
     fn new(kind: Kind) -> Self {
         Self { kind, words: Vec::new(), lines: Vec::new(), parts: Vec::new() }
     }
@@ -128,14 +172,15 @@ impl Picture {
         ensure!(!words.is_empty(), "it does not begin with a description");
         let mut root = Item::new(Kind::Column);
         let mut rest = lines.as_slice();
-        root.parts = parts(&mut rest, 0, view)?;
+        root.parts = parts(&mut rest, 0, 0, view)?;
         ensure!(rest.is_empty(), "line {} is indented too little", rest[0].0);
+        root.check()?;
         Ok(Self { root, words: words.join(" ") })
     }
 }
 
 /// The lines with that indentation, each with the lines below it that have more.
-fn parts(lines: &mut &[(usize, &str)], indent: usize, view: View) -> Result<Vec<Item>> {
+fn parts(lines: &mut &[(usize, &str)], indent: usize, depth: usize, view: View) -> Result<Vec<Item>> {
     let mut parts = Vec::new();
     while let Some(((number, line), rest)) = lines.split_first() {
         let own = line.len() - line.trim_start().len();
@@ -144,9 +189,11 @@ fn parts(lines: &mut &[(usize, &str)], indent: usize, view: View) -> Result<Vec<
         }
         *lines = rest;
         let item = item(line, view).with_context(|| format!("line {number}"))?;
-        let below = self::parts(lines, own + 1, view)?;
+        ensure!(depth < DEEPEST, "line {number}: it is nested in more than {DEEPEST} items");
+        let below = self::parts(lines, own + 1, depth + 1, view)?;
         if let Some(mut item) = item {
             item.parts = below;
+            item.check().with_context(|| format!("line {number}"))?;
             parts.push(item);
         }
     }
@@ -174,7 +221,12 @@ fn item(line: &str, view: View) -> Result<Option<Item>> {
             Some(line) => item.lines.push(line.to_owned()),
             None => match word.parse() {
                 Ok(columns) if matches!(item.kind, Kind::Grid(_)) => item.kind = Kind::Grid(columns),
-                _ => item.words.push(word),
+                _ => {
+                    let is_width =
+                        word.strip_prefix("least-").is_some_and(|width| width.parse::<u16>().is_ok());
+                    ensure!(is_width || WORDS.contains(&word.as_str()), "there is no word {word}");
+                    item.words.push(word);
+                }
             },
         }
     }
@@ -306,10 +358,23 @@ box host \"*host*\"
             ("# A box.\nbix \"a\"", "line 2: there is no kind bix"),
             ("# A box.\nbox \"a", "line 2: a quote has no end"),
             ("# A box.\nbox \"a\"@next", "line 2: what is @next?"),
+            ("# A box.\nbox hsot \"a\"", "line 2: there is no word hsot"),
+            ("# A box.\nbox least-inf \"a\"", "line 2: there is no word least-inf"),
+            ("# A grid.\ngrid 0\n  box \"a\"", "line 2: a grid has 1 to 20 columns"),
+            (
+                "# Two.\nlifelines\n  life \"a\"\n  send \"b\"",
+                "line 2: lifelines have two of `life`, and here are 1",
+            ),
+            ("# A box.\nbox \"a\"\n  send \"b\"", "line 2: only lifelines have messages"),
+            ("# A text.\ntext \"a\"\n  box \"b\"", "line 2: Text has no parts"),
         ] {
             let view = View { step: 0, shape: Shape::Wide };
             let error = format!("{:#}", Picture::read(text, view).unwrap_err());
             assert!(error.contains(complaint), "{error}");
         }
+        let deep: String = (0..100_000).map(|depth| format!("{}row\n", " ".repeat(depth.min(40)))).collect();
+        let view = View { step: 0, shape: Shape::Wide };
+        let error = format!("{:#}", Picture::read(&format!("# Deep.\n{deep}"), view).unwrap_err());
+        assert!(error.contains("nested in more than 30"), "{error}");
     }
 }
