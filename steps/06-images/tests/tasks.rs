@@ -194,7 +194,11 @@ fn whiteouts() -> Outcome {
         .file("var/new", "1")
         .file(".wh.var", "")
         .file("kept", "1")
-        .file(".wh.kept", "");
+        .file(".wh.kept", "")
+        .link("link", "var")
+        .file(".wh.link", "")
+        .link("dangling", "nowhere")
+        .file(".wh.dangling", "");
     let directory = unpack("layer", &tar.end())?;
     let why = "overlay's whiteout is a character device with the numbers 0 and 0: it hides the name in the lower directories";
     let found = fs::symlink_metadata(directory.join("etc/motd"))
@@ -230,6 +234,15 @@ fn whiteouts() -> Outcome {
         kept,
         "a new file hides the lower one, so no whiteout is needed",
     )?;
+    for link in ["link", "dangling"] {
+        let found = fs::symlink_metadata(directory.join(link));
+        ensure(
+            found.is_ok_and(|found| found.is_symlink()) && attribute(&directory.join(link), opaque).is_none(),
+            format_args!("{link}, which this layer contains too, is a link without an attribute"),
+            "it is not",
+            "a link is a new file, wherever it leads: only symlink_metadata does not follow it",
+        )?;
+    }
     let why = "such a whiteout names no file, and `..` would be the directory above";
     for name in [".wh.", ".wh...", "etc/.wh.."] {
         let refused = unpack(&format!("bad{}", name.replace('/', "-")), &Tar::new().file(name, "").end());
@@ -260,17 +273,22 @@ fn chooses() -> Outcome {
         serde_json::from_slice(&fs::read(path).unwrap_or_default()).unwrap_or_default()
     };
     let (vax, own) = (manifest(&layout, "vax", "a"), manifest(&layout, ours, "b"));
+    let mut windows = manifest(&layout, ours, "c");
+    windows["platform"]["os"] = "windows".into();
     let what = |document: &Value| match document {
         found if *found == stored(&own) => format!("the manifest for {os}/{ours}"),
         found if *found == stored(&vax) => "the manifest for linux/vax".to_owned(),
+        found if *found == stored(&windows) => format!("the manifest for windows/{ours}"),
         found if found["manifests"].is_array() => "an index".to_owned(),
         _ => "another document".to_owned(),
     };
     let right = what(&stored(&own));
-    let why = format!("this machine is {os}/{ours}, and a program for another processor does not run");
-    let got = choose(index(&[&vax, &own]))
-        .expect_that("an index with two platforms has a manifest for us", &why)?;
-    equal("the choice from an index with two platforms", right.clone(), what(&got), &why)?;
+    let why = format!(
+        "this machine is {os}/{ours}, and a program for another processor or another system does not run"
+    );
+    let got = choose(index(&[&vax, &windows, &own]))
+        .expect_that("an index with three platforms has a manifest for us", &why)?;
+    equal("the choice from an index with three platforms", right.clone(), what(&got), &why)?;
     let nested = layout.json(INDEX, &index(&[&vax, &own]));
     let why = "the descriptor of the inner index has no platform, so it fits";
     let got = choose(index(&[&nested])).expect_that("an index may contain an index", why)?;
@@ -338,7 +356,7 @@ fn fetches_a_token() -> Outcome {
     equal("the token", "other secret".to_owned(), got, why)?;
     let why = "the registry would only refuse a wrong token again, and the user would not know why";
     for (challenge, what) in [
-        ("Basic realm=\"somewhere\"".to_owned(), "a scheme other than Bearer"),
+        (challenge.replace("Bearer", "Basic"), "a scheme other than Bearer"),
         ("Bearer service=\"here\"".to_owned(), "a challenge without a realm"),
         (format!("Bearer realm=\"http://127.0.0.1:{port}/empty\""), "an answer without a token"),
     ] {
