@@ -24,6 +24,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
+use caps::{CapSet, Capability};
 use lesson_tasks::lesson_lab::images::{Layout, busybox};
 use lesson_tasks::process::Child;
 use lesson_tasks::{
@@ -87,6 +88,11 @@ fn keeps_few() -> Outcome {
         // 7,0 is a loop device, and not a disk of this machine.
         let before = output("mknod", &[&text("before"), "b", "7", "0"])?.status.success();
 
+        // As a service manager may start a program: two more sets that are not empty.
+        for set in [CapSet::Inheritable, CapSet::Ambient] {
+            caps::raise(None, set, Capability::CAP_CHOWN)
+                .map_err(|error| not_checked(format_args!("{set:?} cannot be filled: {error}")))?;
+        }
         capabilities::limit(&mut Command::new("true"), None)
             .expect_that("limit drops capabilities", "root may drop its own")?;
         let attack = output("mount", &mount)?;

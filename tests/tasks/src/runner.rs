@@ -68,7 +68,10 @@ pub fn run(name: &str, tasks: &[Task]) -> ExitCode {
         return task.map_or(ExitCode::FAILURE, inside_check);
     }
     if let Err(why) = fits(step, tasks) {
-        return wrong(&why);
+        return wrong(&format!(
+            "{why}. If `cargo xtask learn` has made this directory with an older repository, make the step anew \
+             elsewhere, and copy your functions: cargo xtask learn {name} OTHER-DIRECTORY"
+        ));
     }
     // An escape is an attack on the machine, and it succeeds until the reader has written the line against it.
     lesson_lab::isolate();

@@ -80,6 +80,7 @@ fn outcomes(
     let text = String::from_utf8_lossy(&output.stdout);
     let tasks: Vec<Task> = text.lines().filter_map(parse).collect();
     if tasks.is_empty() {
+        let text = if text.is_empty() { "the reason stands above" } else { &text };
         bail!("{program} printed no outcome of a task: {text}");
     }
     Ok(tasks)
