@@ -39,6 +39,8 @@ impl Chapter {
 
     #[track_caller]
     fn fail(&self, expected: &str, seen: &str, why: &str) -> ! {
+        // The lines of a program's output, which `Debug` writes as one.
+        let seen = seen.replace("\\n", "\n            ");
         panic!(
             "{why}\n  expected: {expected}\n  seen:     {seen}\n  chapter:  {} (book/src/{})",
             self.title, self.page

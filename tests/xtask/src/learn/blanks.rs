@@ -115,8 +115,15 @@ fn printed(solution: &str) -> Vec<String> {
                 None => continue,
             },
         };
-        if !found.contains(&text) {
-            found.push(text);
+        // A part of the text can be chosen in a line before: `let whose = if … { "" } else { "   an orphan" };`
+        let chosen = solution.lines().map(str::trim).filter(|line| {
+            let name = line.strip_prefix("let ").and_then(|line| line.split_once(" = if "));
+            name.is_some_and(|(name, _)| text.contains(&format!("{{{name}}}"))) && line.contains('"')
+        });
+        for text in chosen.map(str::to_owned).chain([text.clone()]) {
+            if !found.contains(&text) {
+                found.push(text);
+            }
         }
     }
     found
@@ -198,6 +205,8 @@ mod tests {
     if none { bail!("nobody (here)") }
     report::trace(format!("a ) in a text = {pid}", names(flags)));
     report::trace(call());
+    let whose = if is_child { "" } else { "   an orphan" };
+    report::trace(format!("{pid}{whose}"));
 "#;
         let expected = [
             "report::inside()",
@@ -206,6 +215,8 @@ mod tests {
             "error: nobody (here)",
             "report::trace(format!(\"a ) in a text = {pid}\", names(flags)))",
             "report::trace(call())",
+            "let whose = if is_child { \"\" } else { \"   an orphan\" };",
+            "report::trace(format!(\"{pid}{whose}\"))",
         ];
         assert_eq!(printed(body), expected);
     }
