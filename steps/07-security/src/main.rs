@@ -10,7 +10,7 @@
 //!           forward signals, wait            join the cgroup, unshare its namespace
 //!           report a kill for lack of memory sethostname, addresses, routes      (veth.rs)
 //!           pass its exit code on            mounts, masks, pivot_root           (rootfs.rs, masks.rs)
-//!                                            fork ──▶ fewer rights, the program  (capabilities.rs, seccomp.rs; init.rs)
+//!                                            fork ──▶ drop privileges, program  (capabilities.rs, seccomp.rs; init.rs)
 //! enter  ── setns(2) into the namespaces of a process that runs, fork, execve
 //! ```
 
