@@ -466,6 +466,17 @@ fn confines() -> Outcome {
             why,
         )
     })?;
+    isolated(|| {
+        let ran = confined(&json!({ "keep": null, "denied": "error" }), "exec unshare -U true")?;
+        let why = "EPERM says that the call is refused; after another error a program may try another way";
+        let told = String::from_utf8_lossy(&ran.stderr);
+        ensure(
+            told.contains("Operation not permitted"),
+            "`unshare -U` fails with EPERM for `--denied error`",
+            told,
+            why,
+        )
+    })?;
     for (denied, signal) in [("kill", Some(libc::SIGSYS)), ("log", None)] {
         forked(|| {
             isolated(|| {

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use lesson_tasks::table::Step;
+use nix::unistd::{AccessFlags, access};
 
 use super::place::Place;
-use crate::workspace::root;
+use crate::workspace::{root, target};
 
 /// The beginning of the line that names the step that is worked on.
 pub const CURRENT: &str = "default-members = [";
@@ -77,13 +78,22 @@ fn manifest(directory: &Path, step: &Step) -> Result<String> {
     )
 }
 
+/// The repository's target directory; where this user cannot write to it, the one in which this program was built:
+/// `CARGO_TARGET_DIR=DIR cargo xtask learn …`.
+fn build_directory(repositorys: &Path) -> Result<PathBuf> {
+    let made = fs::create_dir_all(repositorys);
+    if made.is_ok() && access(repositorys, AccessFlags::W_OK).is_ok() {
+        return Ok(repositorys.to_owned());
+    }
+    let own = target()?;
+    Ok(own.parent().context("the target directory of xtask")?.to_owned())
+}
+
 /// Cargo's configuration. Below the repository it is merged with the repository's own.
 fn configuration(directory: &Path) -> Result<String> {
     let mut text = "# Made by `cargo xtask learn`.\n\n".to_owned();
-    let target = root().join("target");
-    let build = format!(
-        "# Dependencies are built once, in the repository's target directory.\nbuild-dir = {target:?}\n"
-    );
+    let target = build_directory(&root().join("target"))?;
+    let build = format!("# Dependencies are built once, for all workspaces.\nbuild-dir = {target:?}\n");
     if directory.starts_with(root()) {
         text += &format!("[build]\n{build}");
     } else {
