@@ -229,6 +229,46 @@ impl Other {
     }
 
     #[test]
+    fn no_text_is_too_broken_to_be_looked_at() {
+        // What a reader has saved in the middle of a line, or in another alphabet.
+        let broken = [
+            "'",
+            "'\\",
+            "'\\é",
+            "'é",
+            "\"",
+            "\"\\",
+            "r#\"",
+            "br##\"é",
+            "/*",
+            "/*/",
+            "/**",
+            "//",
+            "fn",
+            "fn a",
+            "fn a(",
+            "fn a() {",
+            "}}}fn a() {}",
+            "impl",
+            "impl a",
+            "fn a() -> [u8; { 1 }] {",
+            "'a'b'c",
+            "é'é'é",
+        ];
+        for one in broken {
+            for other in broken {
+                let text = format!("{one}{other}");
+                let _ = (find(&text, "a"), find(&text, "a::a"));
+                let text = format!("fn a() {{ {one} {other}");
+                let _ = find(&text, "a").map(|function| with_body(&text, &function, ""));
+            }
+        }
+        let text = "pub fn a() {\r\n    /* { /* } */ { */ r##\"}\"#}\"##; ['\\'', '}', '\\u{7d}']\r\n}\r\nfn b() {}\r\n";
+        let a = find(text, "a").unwrap();
+        assert!(text[a.whole].ends_with("'\\u{7d}']\r\n}\r\n"));
+    }
+
+    #[test]
     fn what_is_not_there_is_said() {
         assert_eq!(find(TEXT, "d").unwrap_err(), "there is no function `d`");
         assert_eq!(find(TEXT, "read").unwrap_err(), "there is no function `read`");
