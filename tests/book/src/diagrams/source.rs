@@ -33,7 +33,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub const LAST_STEP: u8 = 7;
 
-/// The words behind a kind, besides `least-N` and the number of a grid's columns.
+/// The words behind a kind, in addition to `least-N` and the number of a grid's columns.
 const WORDS: [&str; 16] = [
     "host",
     "container",

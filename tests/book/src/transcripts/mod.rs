@@ -24,7 +24,7 @@ pub use parse::{Prompt, Typed, parse, parse_blocks};
 use crate::pages::Page;
 use lab::Shell;
 
-/// Prints the names of the processes besides the shell, process 1 here, after they had two seconds to end. A server that a
+/// Prints the names of the processes other than the shell, which is process 1 here, after they had two seconds to end. A server that a
 /// page leaves running would keep its port, and the reader needs the port on the next page.
 const STILL_RUNNING: &str = r#"
 running() {
