@@ -421,7 +421,7 @@ fn t20_a_signal_from_inside_to_process_1_reaches_the_program_and_kills_nobody_el
         PID_1.holds(
             (ended.code, &*ended.stdout) == (Some(5), "came back"),
             &ended,
-            "Process 1 forwards a signal to the program, also if the program has sent it.",
+            "Process 1 forwards a signal to the program, even if the program itself has sent it.",
         );
         PID_1.same(
             &*lab.run(&["run", "--", "sh", "-c", "kill -KILL 1; echo survived"]).stdout,

@@ -309,7 +309,7 @@ fn t14_nothing_stays_whatever_the_end() {
         LIMITS.holds(
             !made.is_empty() && made.iter().all(|directory| !directory.exists()),
             &ended,
-            "The directories of the cgroup are removed at the end, also after an error.",
+            "The directories of the cgroup are removed at the end, even after an error.",
         );
     }
     for (name, by) in [("TERM", Signal::SIGTERM), ("KILL", Signal::SIGKILL)] {

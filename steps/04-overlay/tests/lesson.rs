@@ -167,7 +167,7 @@ fn t04_a_change_is_listed_by_its_letter() {
         OVERLAY.same(
             lab.run(&["run", "--diff", "cat", "/lesson/change-me"]).stdout.lines().count(),
             1,
-            "A container that only reads has no changes: the one line is that of the file.",
+            "A container that only reads has no changes: the only line is the content of the file.",
         );
         OVERLAY.same(
             lab.run(&["run", "cat", "/lesson/delete-me"]).code,

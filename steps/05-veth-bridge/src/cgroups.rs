@@ -302,7 +302,9 @@ fn check(result: io::Result<()>, call: String, hint: &'static str) -> Result<()>
     let hint = match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
         // The file belongs to another user.
         Errno::EACCES | Errno::EPERM => hint,
-        Errno::EROFS => "hint: inside a container the tree is read-only: run that one with --privileged",
+        Errno::EROFS => {
+            "hint: inside a container the tree is read-only: run the outer container with --privileged"
+        }
         // The "no internal processes" rule of cgroup-v2.rst: a cgroup that passes controllers on
         // holds no process.
         Errno::EBUSY => {

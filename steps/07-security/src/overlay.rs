@@ -108,7 +108,7 @@ fn keep(dir: &Path) -> Result<PathBuf> {
     if is_overlay(&dir)? {
         return Err(Errno::EINVAL)
             .context("hint: this directory is on an overlay, as everything in a container is, and an overlay cannot\n      \
-                      hold the changes of another one: take a directory on a volume or a tmpfs, for instance /dev/shm")
+                      hold the changes of another one: use a directory on a volume or a tmpfs, for instance /dev/shm")
             .with_context(|| format!("--changes {}", dir.display()));
     }
     Ok(dir)
