@@ -115,7 +115,11 @@ fn files_of_v2() -> Outcome {
     let files = named(&cgroups::limit_files(directory, &ALL));
     let expected = [("cpu.max", "20000 100000"), ("memory.max", "67108864"), ("pids.max", "20")];
     let why = "cpu.max takes the quota and the period in microseconds: 20000 of 100000 is a fifth of one CPU";
-    equal("limit_files of all three limits", pairs(&expected), sorted(files), why)
+    equal("limit_files of all three limits", pairs(&expected), sorted(files), why)?;
+    let third = Limits { cpus: Some(1.0 / 3.0), ..NONE };
+    let expected = vec![(directory.join("cpu.max"), "33333 100000".to_owned())];
+    let why = "the kernel reads whole numbers, and answers EINVAL to a fraction";
+    equal("limit_files of a third of a CPU", expected, cgroups::limit_files(directory, &third), why)
 }
 
 fn passes_on() -> Outcome {
