@@ -93,7 +93,9 @@ fn take_over(step: &Step, following: &Step, mine: &Path, files: &mut Files) -> R
         };
         let (before, after) = (solution(step, file)?, solution(following, file)?);
         let has_blanks = following.blanks.iter().any(|blank| blank.file == file);
-        if before == after && !has_blanks && !own.contains("todo!(") {
+        // A function that the reader has renamed is called by its old name in the next step.
+        let has_all = items(step, following, file).iter().all(|item| source::find(&own, item).is_ok());
+        if before == after && !has_blanks && has_all && !own.contains("todo!(") {
             target.bytes = own.into_bytes();
             story.push(format!("{file}: yours, the whole file"));
             continue;
