@@ -7,7 +7,6 @@
 #![allow(unsafe_code)]
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use lesson_lab::{Chapter, Lab, WRITABLE, is_alive};
 use nix::sys::signal::Signal;
@@ -67,12 +66,9 @@ fn t01_the_inside_has_a_hostname_of_its_own_and_the_hosts_is_untouched() {
 #[test]
 fn t02_the_bare_example_needs_no_more_than_three_calls() {
     let lab = everyone().pop().expect("somebody");
-    let example =
-        std::path::Path::new(env!("CARGO_BIN_EXE_step-01-uts")).with_file_name("examples/step-01-bare");
-    let copy = lab.dir.join("bare");
-    assert!(Command::new("cp").arg(&example).arg(&copy).status().unwrap().success());
+    let example = lab.example(env!("CARGO_BIN_EXE_step-01-uts"), "step-01-bare");
     HOSTNAMES.same(
-        &*lab.shell(&format!("echo hostname | {}", copy.display())).stdout,
+        &*lab.shell(&format!("echo hostname | {}", example.display())).stdout,
         "bare",
         "unshare, sethostname and exec are enough for a shell with a hostname of its own.",
     );

@@ -5,8 +5,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
 
 use lesson_lab::images::busybox_root;
 use lesson_lab::{Chapter, Lab, WRITABLE, is_alive, wait_for};
@@ -73,11 +71,8 @@ fn t02_pids_hostname_files_and_messages_are_isolated_and_the_rest_is_not_yet() {
 fn t03_the_bare_example_is_process_1_on_a_root_of_its_own() {
     for lab in everyone() {
         let Some(root) = busybox(&lab) else { return };
-        let example =
-            Path::new(env!("CARGO_BIN_EXE_step-02-pid-mount")).with_file_name("examples/step-02-bare");
-        let copy = lab.dir.join("bare");
-        assert!(Command::new("cp").arg(&example).arg(&copy).status().unwrap().success());
-        let ran = lab.shell(&format!("echo 'echo $$ /*; echo /proc/[0-9]*' | {} {root}", copy.display()));
+        let example = lab.example(env!("CARGO_BIN_EXE_step-02-pid-mount"), "step-02-bare");
+        let ran = lab.shell(&format!("echo 'echo $$ /*; echo /proc/[0-9]*' | {} {root}", example.display()));
         FILES.same(
             &*ran.stdout,
             "1 /bin /dev /proc\n/proc/1",

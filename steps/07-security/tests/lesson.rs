@@ -41,20 +41,10 @@ fn status(lab: &Lab, options: &[&str], fields: &str) -> Option<Vec<String>> {
 fn t01_the_bare_example_drops_capabilities_and_refuses_one_call() {
     let _chapter = CAPABILITIES.explains();
     for lab in everyone() {
-        let example = std::path::Path::new(env!("CARGO_BIN_EXE_step-07-security"));
-        let copy = lab.dir.join("bare");
-        // By cp: a file that this process holds open for writing cannot be executed.
-        let copied = std::process::Command::new("cp")
-            .arg(example.with_file_name("examples/step-07-bare"))
-            .arg(&copy)
-            .status();
-        assert!(
-            copied.is_ok_and(|status| status.success()),
-            "the example is not built: cargo build -p step-07-security --examples"
-        );
+        let example = lab.example(env!("CARGO_BIN_EXE_step-07-security"), "step-07-bare");
         let as_root = if lab.is_machines_root() { "" } else { "unshare --map-root-user " };
         let script = "grep CapBnd /proc/self/status; unshare -U true && echo made a namespace";
-        let ran = lab.shell(&format!("echo '{script}' | {as_root}{}", copy.display()));
+        let ran = lab.shell(&format!("echo '{script}' | {as_root}{}", example.display()));
         assert_eq!(
             ran.stdout, "CapBnd:\t0000000000000001",
             "the bounding set has CAP_CHOWN only, and the filter refuses unshare \

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use crate::Lab;
+use crate::{Lab, copy_program};
 
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -167,33 +167,36 @@ pub fn architecture() -> &'static str {
     }
 }
 
-/// The static program that the lessons' root file systems are made of. Without it the test is skipped.
-fn static_program() -> Option<Vec<u8>> {
-    let bytes = fs::read("/usr/bin/busybox").ok();
-    if bytes.is_none() {
+/// The static program that the lessons' root file systems are made of.
+const BUSYBOX: &str = "/usr/bin/busybox";
+
+/// Whether it is installed. If not, the test is skipped.
+fn has_busybox() -> bool {
+    let is_there = Path::new(BUSYBOX).is_file();
+    if !is_there {
         crate::skip("without /usr/bin/busybox (package busybox-static)");
     }
-    bytes
+    is_there
 }
 
 /// A root file system in the lab: a shell, links to it with these names, and these empty directories. Its path.
 pub fn busybox_root(lab: &Lab, links: &[&str], directories: &[&str]) -> Option<String> {
-    let bytes = static_program()?;
+    if !has_busybox() {
+        return None;
+    }
     // The directory is the user's, and what is in it is not: so is most of what a user has in a base.
     let root = lab.make("busybox");
     for name in ["bin"].iter().chain(directories) {
         fs::create_dir_all(root.join(name)).expect("own files");
     }
-    let shell = root.join("bin/sh");
-    fs::write(&shell, bytes).expect("own files");
-    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).expect("own files");
+    copy_program(Path::new(BUSYBOX), &root.join("bin/sh"));
     links.iter().for_each(|name| symlink("sh", root.join("bin").join(name)).expect("own files"));
     Some(root.to_string_lossy().into_owned())
 }
 
 /// A tar with a shell and a few commands, all of them one static program.
 pub fn busybox() -> Option<Tar> {
-    let bytes = static_program()?;
+    let bytes = has_busybox().then(|| fs::read(BUSYBOX).expect("a program can be read"))?;
     let mut tar = Tar::new().directory("bin/").directory("tmp/").program("bin/busybox", &bytes);
     for name in [
         "sh", "cat", "ls", "id", "pwd", "env", "stat", "sleep", "mknod", "hostname", "readlink", "grep",

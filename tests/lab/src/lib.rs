@@ -120,14 +120,10 @@ impl Lab {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("lesson-{}-{n}", std::process::id()));
         fs::create_dir(&dir).expect("a directory of the test's own");
-        // The build directory may lie where an unprivileged user cannot go. By cp, because a file that another thread's
-        // child still holds open for writing cannot be executed (ETXTBSY).
+        // The build directory may lie where an unprivileged user cannot go.
         let copy = dir.join(Path::new(program).file_name().expect("a program has a name"));
-        assert!(Command::new("cp").arg(program).arg(&copy).status().expect("cp runs").success());
-        let open = || PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&copy, open())
-            .and_then(|()| fs::set_permissions(&dir, open()))
-            .expect("own files");
+        copy_program(Path::new(program), &copy);
+        fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).expect("own files");
         let namespaces = if Uid::effective().is_root() { namespaces::throwaway() } else { Vec::new() };
         let lab = Self { user, dir, program: copy, namespaces };
         lab.make("tmp");
@@ -167,6 +163,15 @@ impl Lab {
     pub fn left(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.dir.join("tmp")).expect("it is there");
         entries.flatten().map(|entry| entry.path()).collect()
+    }
+
+    /// A copy of an example of the step, which is built beside the step's program.
+    pub fn example(&self, program: &str, name: &str) -> PathBuf {
+        let example = Path::new(program).with_file_name("examples").join(name);
+        assert!(example.is_file(), "{} is not built: cargo build --examples", example.display());
+        let copy = self.dir.join(name);
+        copy_program(&example, &copy);
+        copy
     }
 
     /// A directory of this lab's user.
@@ -252,6 +257,13 @@ fn ended(output: std::io::Result<Output>) -> Ended {
     let output = output.expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end().to_owned();
     Ended { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code() }
+}
+
+/// Makes a copy that everybody can execute. By cp, because a file that another thread's child still holds open for writing
+/// cannot be executed (ETXTBSY).
+fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().expect("cp runs").success());
+    fs::set_permissions(to, PermissionsExt::from_mode(0o755)).expect("own files");
 }
 
 /// What a pre-exec closure returns after an example in it has ended instead of executing a program. It prints the error,
