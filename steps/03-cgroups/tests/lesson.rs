@@ -376,7 +376,7 @@ fn t17_an_unprivileged_user_without_a_delegated_part_is_told_how_to_get_one() {
 fn t18_a_limit_that_makes_no_sense_is_refused_before_anything_is_made() {
     for lab in everyone() {
         for (flag, value, reason) in [
-            ("--memory", "lots", "a number, with k, m or g"),
+            ("--memory", "lots", "a number, optionally followed by k, m or g"),
             ("--memory", "1k", "at least 4m"),
             ("--memory", "99999999999g", "too large a number"),
             ("--cpus", "0.001", "between 0.01 and 1024"),
