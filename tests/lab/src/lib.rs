@@ -24,7 +24,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -61,6 +61,7 @@ pub struct Lab {
     program: PathBuf,
     /// The mount and the network namespace of everything run here, held open; without root there are none.
     namespaces: Vec<File>,
+    _lock: File,
 }
 
 /// What a run said and how it ended.
@@ -119,13 +120,13 @@ impl Lab {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("lesson-{}-{n}", std::process::id()));
-        fs::create_dir(&dir).expect("a directory of the test's own");
+        let lock = own_directory(&dir).expect("a directory of the test's own");
         // The build directory may lie where an unprivileged user cannot go.
         let copy = dir.join(Path::new(program).file_name().expect("a program has a name"));
         copy_program(Path::new(program), &copy);
         fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).expect("own files");
         let namespaces = if Uid::effective().is_root() { namespaces::throwaway() } else { Vec::new() };
-        let lab = Self { user, dir, program: copy, namespaces };
+        let lab = Self { user, dir, program: copy, namespaces, _lock: lock };
         lab.make("tmp");
         lab
     }
@@ -278,6 +279,65 @@ impl Drop for Lab {
     fn drop(&mut self) {
         remove_tree(&self.dir);
     }
+}
+
+/// How old a directory is that a killed test has left, at least.
+const OLD: Duration = Duration::from_secs(60);
+
+/// Makes a directory for as long as the returned file is open. A test that is killed cannot remove its directory, so a
+/// later one does: without root there is no lab that ends with everything in it.
+pub fn own_directory(directory: &Path) -> std::io::Result<File> {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    if !Uid::effective().is_root() {
+        ONCE.call_once(|| remove_abandoned(&std::env::temp_dir(), OLD));
+    }
+    fs::create_dir(directory)?;
+    let opened = File::open(directory)?;
+    opened.lock()?;
+    Ok(opened)
+}
+
+/// Removes this user's directories `lesson-…` of which nobody holds the lock. A process id would not do: the owner may be
+/// in another PID namespace.
+fn remove_abandoned(parent: &Path, age: Duration) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with("lesson-");
+        let is_old = |found: &fs::Metadata| {
+            let changed = found.modified().ok().and_then(|time| time.elapsed().ok());
+            // By the entry's own type: links are not followed.
+            found.is_dir()
+                && found.uid() == Uid::effective().as_raw()
+                && changed.is_some_and(|since| since >= age)
+        };
+        if is_ours
+            && entry.metadata().is_ok_and(|found| is_old(&found))
+            && File::open(entry.path()).is_ok_and(|directory| directory.try_lock().is_ok())
+        {
+            remove_tree(&entry.path());
+        }
+    }
+}
+
+#[test]
+fn directories_of_killed_tests_are_removed_and_nothing_else() {
+    let parent = std::env::temp_dir().join(format!("abandoned-{}", std::process::id()));
+    fs::create_dir(&parent).unwrap();
+    let made = ["lesson-1-0", "lesson-task-1-0", "lesson-2-0", "thesis"].map(|name| parent.join(name));
+    let held = own_directory(&made[2]).unwrap();
+    for directory in [&made[0], &made[1], &made[3]] {
+        fs::create_dir(directory).unwrap();
+        fs::write(directory.join("file"), "").unwrap();
+    }
+    std::os::unix::fs::symlink("thesis", parent.join("lesson-link")).unwrap();
+    remove_abandoned(&parent, OLD);
+    assert!(made.iter().all(|directory| directory.exists()), "they are new");
+    remove_abandoned(&parent, Duration::ZERO);
+    assert_eq!(made.each_ref().map(|directory| directory.exists()), [false, false, true, true]);
+    assert!(made[3].join("file").exists() && parent.join("lesson-link").is_symlink());
+    drop(held);
+    remove_abandoned(&parent, Duration::ZERO);
+    assert!(!made[2].exists());
+    remove_tree(&parent);
 }
 
 /// Removes a directory that programs of a lab have worked in.

@@ -183,11 +183,14 @@ fn check(task: &Task) -> Outcome {
     let directory = std::env::temp_dir().join(format!("lesson-task-{}-{}", std::process::id(), task.number));
     // One of a process that had the same id and was killed.
     let _ = fs::remove_dir_all(&directory);
-    let made = fs::create_dir(&directory)
-        .and_then(|()| fs::set_permissions(&directory, PermissionsExt::from_mode(0o777)));
-    if let Err(error) = made {
-        return Err(not_checked(format_args!("{} cannot be created: {error}", directory.display())));
-    }
+    let made = lesson_lab::own_directory(&directory)
+        .and_then(|lock| fs::set_permissions(&directory, PermissionsExt::from_mode(0o777)).map(|()| lock));
+    let _lock = match made {
+        Ok(lock) => lock,
+        Err(error) => {
+            return Err(not_checked(format_args!("{} cannot be created: {error}", directory.display())));
+        }
+    };
     let outcome = in_process(task, &directory);
     lesson_lab::remove_tree(&directory);
     outcome
