@@ -24,8 +24,8 @@ pub use parse::{Prompt, Typed, parse, parse_blocks};
 use crate::pages::Page;
 use lab::Shell;
 
-/// Prints the names of the processes other than the shell, which is process 1 here, after they had two seconds to end. A server that a
-/// page leaves running would keep its port, and the reader needs the port on the next page.
+/// Prints the names of the processes other than the shell, which is process 1 here, after they had ten seconds to end. A
+/// server that a page leaves running would keep its port, and the reader needs the port on the next page.
 const STILL_RUNNING: &str = r#"
 running() {
     for at in /proc/[0-9]*; do
@@ -37,7 +37,7 @@ running() {
 }
 for turn in 1 2 3 4 5 6 7 8 9 10; do
     test -n "$(running)" || break
-    sleep 0.2
+    sleep 1
 done
 running"#;
 
