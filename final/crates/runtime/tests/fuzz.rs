@@ -1,8 +1,8 @@
 //! A `config.json` of random bytes, or of valid JSON with wild values, is an error or a container: never a panic.
 //!
-//! The seeds are in `corpus/`, one for each part of the specification, and what is found is added there. A name says what a seed
-//! is: `process-` and `resources-` are for `exec` and `update`, `refused-` is no config, and all others are. `HULL_FUZZ_SECONDS` says how long: continuous integration takes a
-//! minute.
+//! The seeds are in `corpus/`, one for each part of the specification, and what is found is added there. A name says
+//! what a seed is: `process-` and `resources-` are for `exec` and `update`, `refused-` is no config, and all others
+//! are. `HULL_FUZZ_SECONDS` says how long: continuous integration takes a minute.
 
 use std::time::{Duration, Instant};
 

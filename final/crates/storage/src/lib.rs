@@ -8,9 +8,10 @@
 //! staging     objects before publication   lock     one lock per object      process_id, boot  who made what, and when
 //! ```
 //!
-//! `final/ARCHITECTURE.md`, "On disk", draws the tree on disk. There is no global lock. A lock file covers one object's state transition, never a wait ([`lock`]). Readers take no
-//! lock, because every file appears whole under its name ([`mod@file`]). Whatever an interrupted command leaves behind
-//! carries the [`process_id`] of its maker, so that the next command can tell it from work in progress.
+//! `final/ARCHITECTURE.md`, "On disk", draws the tree on disk. There is no global lock. A lock file covers one object's
+//! state transition, never a wait ([`lock`]). Readers take no lock, because every file appears whole under its name
+//! ([`mod@file`]). Whatever an interrupted command leaves behind carries the [`process_id`] of its maker, so that the
+//! next command can tell it from work in progress.
 
 pub mod boot;
 pub mod directory;

@@ -4,8 +4,9 @@
 //! document  a specification, read and checked
 //! ```
 //!
-//! Specifications are files in two directories, in JSON (`.json`) or YAML (`.yaml`). A device of the second directory replaces one of the same name of the first.
-//! A name that two files of one directory have is nobody's. A damaged file hides only its own devices.
+//! Specifications are files in two directories, in JSON (`.json`) or YAML (`.yaml`). A device of the second directory
+//! replaces one of the same name of the first. If two files of one directory have a device of the same name, no device
+//! has that name. A damaged file hides only its own devices.
 
 mod document;
 

@@ -24,8 +24,8 @@ impl Engine {
         Ok(ContainerStdio { tty: options.tty, open_stdin: options.interactive })
     }
 
-    /// Starts a container, after those that it requires; a running one is left as it is. When attached, the caller gets the output from the first
-    /// byte on. `size` is the size of the caller's terminal.
+    /// Starts a container, after those that it requires; a running one is left as it is. When attached, the caller gets
+    /// the output from the first byte on. `size` is the size of the caller's terminal.
     pub fn start(
         &self,
         name: &str,

@@ -53,8 +53,8 @@ impl Engine {
         }
     }
 
-    /// Removes what belongs to no container. Goes on past errors and reports them all. `containers` are all ids with their names, `with_state` the ids that have a
-    /// directory below the run root.
+    /// Removes what belongs to no container. Goes on past errors and reports them all. `containers` are all ids with
+    /// their names, `with_state` the ids that have a directory below the run root.
     pub(crate) fn collect_garbage(
         &self,
         containers: &HashMap<&str, &str>,

@@ -34,8 +34,9 @@ pub(super) fn remove_stale_rules(root: &Root, sockets: &mut Sockets) -> Result<V
     Ok(addresses.into_iter().filter_map(|(ip, name)| Some((ip, link(&name)?))).collect())
 }
 
-/// Restores the rules of all running containers, and goes on past errors. It takes no lock: a container that is starting or ending at the same time
-/// adds or removes its own rules, and a port is forwarded to the container whose monitor has reserved it.
+/// Restores the rules of all running containers, and goes on past errors. It takes no lock: a container that is
+/// starting or ending at the same time adds or removes its own rules, and a port is forwarded to the container whose
+/// monitor has reserved it.
 pub(super) fn restore_all(root: &Root, filter: &mut Socket) -> Result<()> {
     let mut errors = Errors::default();
     for id in directories(&root.run().join("containers"))? {
