@@ -24,7 +24,7 @@
         {
             fits: (s) => s.power && s.count === 0,
             text: "The box is a process like any other, in the namespaces of the host, and it is root. Its command " +
-                "<code>hostname box</code> has renamed the machine: look at the left terminal.",
+                "<code>hostname box</code> has renamed the machine: look at the terminal <b>host</b>.",
             chapter: ["steps/01-uts/uts.html", "1. Hostnames: the UTS namespace"],
         },
         {
@@ -41,7 +41,7 @@
         },
         {
             fits: (s) => s.own && !s.root,
-            text: "A user namespace has its own user numbers. Inside, the box is user 0, which is root. On the left the same " +
+            text: "A user namespace has its own user numbers. Inside, the box is user 0, which is root. On the host the same " +
                 "box belongs to <code>you</code>. <code>nobody</code> stands for every user that has no number inside.",
             chapter: ["steps/01-uts/user.html", "Users: the user namespace"],
         },
@@ -58,7 +58,7 @@
         },
         {
             fits: (s) => s.power && s.count > 0 && !s.has("uts"),
-            text: "Look at the left terminal: the box has renamed the machine. Both sides are in the same UTS namespace, so " +
+            text: "Look at the terminal <b>host</b>: the box has renamed the machine. Both sides are in the same UTS namespace, so " +
                 "they have one hostname.",
             chapter: ["steps/01-uts/uts.html", "1. Hostnames: the UTS namespace"],
         },
@@ -77,12 +77,12 @@
         {
             fits: (s) => s.has("pid") && s.mounted && s.has("mnt"),
             text: "The box has mounted a <code>/proc</code> of its own, which lists the processes of its PID namespace only. On " +
-                "the left the same box has another number, because a process has one number in each PID namespace above it.",
+                "the host the same box has another number, because a process has one number in each PID namespace above it.",
             chapter: ["steps/02-pid-mount/pid.html", "2. Processes: the PID namespace"],
         },
         {
             fits: (s) => s.has("pid") && s.mounted && !s.has("mnt"),
-            text: "Look at the left terminal: the host is damaged. Both sides have the same mounts, so the <code>/proc</code> of " +
+            text: "Look at the terminal <b>host</b>: the host is damaged. Both sides have the same mounts, so the <code>/proc</code> of " +
                 "the box has covered the one of the host. It does not know the processes of the host. Turn the mount namespace on.",
             chapter: ["steps/02-pid-mount/mounts.html", "Files: mounts and pivot_root"],
         },
