@@ -87,7 +87,9 @@ fn tree_of_v2() -> Outcome {
     let v1 = "30 22 0:26 / /sys/fs/cgroup/memory rw shared:4 - cgroup cgroup rw,memory\n";
     let why = "its file system is called cgroup, and not cgroup2";
     equal("find_v2 of a machine with v1", None, cgroups::find_v2(v1), why)?;
-    let other = tree("memory\n", "");
+    let other = scratch().join("other");
+    fs::create_dir(&other).expect("own directory");
+    fs::write(other.join("cgroup.controllers"), "memory\n").expect("own directory");
     let both = format!(
         "29 22 0:25 / {} rw shared:3 - cgroup cgroup rw,name=systemd\n{}",
         other.display(),

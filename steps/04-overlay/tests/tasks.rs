@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use lesson_tasks::process::on_a_tmpfs;
 use lesson_tasks::{
     Expect, Failure, Outcome, ensure, equal, isolated, lesson_lab, not_checked, run, scratch, shown, task,
+    unprivileged,
 };
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -271,6 +272,19 @@ fn lists_changes() -> Outcome {
     let why = "each entry of upper is a change, and so is each entry of its directories. A link to a directory is not followed: \
                this one leads to the root directory";
     equal("the list of changes", expected.map(String::from).to_vec(), listed, why)?;
+    let new = overlay.dir.join("upper/new");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0)).expect("own directory");
+    let outcome = unprivileged(|| {
+        let why =
+            "a program can make its own directory unreadable, and the other changes are still of interest";
+        let mut changes = Vec::new();
+        overlay
+            .collect(Path::new(""), &mut changes)
+            .expect_that("collect skips an unreadable directory", why)?;
+        equal("the number of changes without those in an unreadable directory", 5, changes.len(), why)
+    });
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("own directory");
+    outcome?;
     for lab in lesson_lab::everyone(PROGRAM) {
         let script = "echo >>/lesson/change-me; rm /lesson/delete-me; echo >/root/new";
         let ended = lab.run(&["run", "--diff", "--", "sh", "-c", script]);
