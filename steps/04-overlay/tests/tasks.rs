@@ -273,7 +273,7 @@ fn lists_changes() -> Outcome {
                this one leads to the root directory";
     equal("the list of changes", expected.map(String::from).to_vec(), listed, why)?;
     let new = overlay.dir.join("upper/new");
-    fs::set_permissions(&new, fs::Permissions::from_mode(0)).expect("own directory");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o000)).expect("own directory");
     let outcome = unprivileged(|| {
         let why =
             "a program can make its own directory unreadable, and the other changes are still of interest";
