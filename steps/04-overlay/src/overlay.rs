@@ -46,7 +46,7 @@ use crate::supervisor::Supervisor;
 /// skeleton.
 const LESSON: [(&str, &str); 4] = [
     ("lesson/change-me", "one byte more, and all of this is copied\n"),
-    ("lesson/delete-me", "and something will be made to say so\n"),
+    ("lesson/delete-me", "a whiteout will say that this file is deleted\n"),
     ("lesson/directory/one", "1\n"),
     ("lesson/directory/two", "2\n"),
 ];
