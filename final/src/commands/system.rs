@@ -31,7 +31,7 @@ fn check(engine: &Engine, args: &Check) -> Result<u8> {
     }
     let left = problems.iter().any(|problem| !problem.repaired);
     if left && !args.repair {
-        bail!("the store is damaged: hull system check --repair fetches again what a registry has");
+        bail!("the store is damaged: hull system check --repair downloads the damaged parts again");
     }
     Ok(u8::from(left))
 }

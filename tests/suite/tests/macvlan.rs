@@ -170,7 +170,7 @@ fn nonsense_makes_no_macvlan_and_starts_no_container() {
         (&["-d", "macvlan", "-o", "parent=lan0", "--internal"], "on the LAN, which is outside"),
         (&["-d", "macvlan", "-o", "parent=lan0", "--ipv6"], "--subnet 2001:db8::/64"),
         (&["-d", "ipvlan", "-o", "parent=lan0"], "no such network driver: ipvlan\nhint: -d macvlan"),
-        (&["-d", "nosuch"], "no such network driver: nosuch\nhint: there are bridge"),
+        (&["-d", "nosuch"], "no such network driver: nosuch\nhint: the drivers are bridge"),
     ] {
         let subnet: &[&str] = if why.contains("192.0.2.0") { &[] } else { &lan_wide };
         let refused = t.hull(&[&["network", "create"], options, subnet, &["new"]].concat());

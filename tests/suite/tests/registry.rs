@@ -184,7 +184,7 @@ fn a_private_authority_and_a_password_are_needed_where_they_are_asked_for() {
     std::fs::copy(registry.authority(), certificates.join("ca.crt")).unwrap();
     let unnamed = t.hull(&["push", "busybox", &name]);
     assert!(unnamed.fails(1).contains("it wants a name and a password"), "{unnamed}");
-    assert!(unnamed.stderr.contains(&format!("hint: hull login {}", registry.host)), "{unnamed}");
+    assert!(unnamed.stderr.contains(&format!("log in: hull login {}", registry.host)), "{unnamed}");
 
     let wrong = t.hull_with_input(&["login", "-u", USER.0, "--password-stdin", &registry.host], b"wrong\n");
     assert!(wrong.fails(1).contains("name or password is wrong"), "{wrong}");
