@@ -27,19 +27,22 @@ use lab::Shell;
 /// Prints the names of the processes other than the shell, which is process 1 here, after they had ten seconds to end. A
 /// server that a page leaves running would keep its port, and the reader needs the port on the next page.
 const STILL_RUNNING: &str = r#"
-running() {
+# Not in a subshell, which would be a process of its own.
+look() {
+    running=
     for at in /proc/[0-9]*; do
         { read -r line < $at/stat; } 2>/dev/null || continue
         case $line in "1 "* | *") Z "*) continue ;; esac
         line=${line#*\(}
-        echo "${line%%)*}"
+        running="$running ${line%%)*}"
     done
 }
-for turn in 1 2 3 4 5 6 7 8 9 10; do
-    test -n "$(running)" || break
-    sleep 1
+turns=0
+while look; test -n "$running" && test $turns -lt 50; do
+    turns=$((turns + 1))
+    sleep 0.2
 done
-running"#;
+echo $running"#;
 
 /// Types a page's transcripts again. Returns a description of each difference.
 pub fn differences(page: &Page) -> Result<Vec<String>> {
@@ -66,8 +69,9 @@ pub fn differences(page: &Page) -> Result<Vec<String>> {
     }
     for shell in shells.iter_mut().flatten() {
         let running = shell.enter(STILL_RUNNING)?;
+        let running = running.join("");
         if !running.is_empty() {
-            different.push(format!("{}: it leaves running: {}\n", page.path.display(), running.join(", ")));
+            different.push(format!("{}: it leaves running: {running}\n", page.path.display()));
         }
     }
     Ok(different)
