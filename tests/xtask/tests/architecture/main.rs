@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Each crate, and the crates of the workspace that it may use.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("hull-sys", &[]),
     ("hull-docker", &[]),
     ("hull-printable", &[]),
@@ -34,6 +34,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     (
         "hull",
         &[
+            "hull-build",
             "hull-docker",
             "hull-engine",
             "hull-image",
@@ -46,6 +47,7 @@ const CRATES: [(&str, &[&str]); 14] = [
             "hull-usage",
         ],
     ),
+    ("hull-build", &["hull-docker", "hull-engine", "hull-image", "hull-storage", "hull-sys"]),
     ("hull-test-support", &[]),
 ];
 

@@ -1,0 +1,1 @@
+//! What steps have made, by their keys.

@@ -1,0 +1,130 @@
+//! The instructions of a Dockerfile. Their words are as written: quotes are removed where docker's parser removes them,
+//! and variables are not expanded.
+
+use super::Span;
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dockerfile {
+    /// The file's name in errors.
+    pub name: String,
+    /// The whole text, for excerpts in errors.
+    pub text: String,
+    /// `# syntax=…`, `# escape=…`, `# check=…` at the top of the file, with their lines.
+    pub directives: Vec<(String, String, u32)>,
+    /// `\`, or what `# escape=` says.
+    pub escape: char,
+    pub instructions: Vec<Instruction>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instruction {
+    pub span: Span,
+    /// The instruction's name as written: `FROM`, `from`.
+    pub keyword: String,
+    /// The instruction's lines joined, as docker shows it in the history: without comments and line continuations.
+    pub original: String,
+    /// The comment lines directly above it, without `#`.
+    pub comments: Vec<String>,
+    /// Each `--name` or `--name=value`, as written, in order.
+    pub flags: Vec<(String, Option<String>)>,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    From(From),
+    Arg(Vec<Argument>),
+    Env(Vec<(String, String)>),
+    Label(Vec<(String, String)>),
+    Maintainer(String),
+    Run(Run),
+    Copy(Transfer),
+    Add(Transfer),
+    Cmd(Command),
+    Entrypoint(Command),
+    Workdir(String),
+    User(String),
+    Expose(Vec<String>),
+    Volume(Vec<String>),
+    StopSignal(String),
+    Shell(Vec<String>),
+    Healthcheck(Healthcheck),
+    /// The instruction for images that are built on this one: as text, and parsed.
+    OnBuild(String, Box<Instruction>),
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct From {
+    pub image: String,
+    pub platform: Option<String>,
+    /// The name after AS, in lower case as docker compares it.
+    pub name: Option<String>,
+}
+
+/// `NAME` or `NAME=DEFAULT` of ARG.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Argument {
+    pub name: String,
+    pub default: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// A line for the shell.
+    Shell(String),
+    /// A program and its arguments, from a JSON list.
+    Exec(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heredoc {
+    pub name: String,
+    pub content: String,
+    /// Whether variables in it are expanded by COPY and ADD: the name was not quoted.
+    pub expands: bool,
+    /// `<<-`: leading tabs are removed already.
+    pub chomped: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub command: Command,
+    pub heredocs: Vec<Heredoc>,
+    /// Values of `--mount`, to be expanded and then parsed by [`super::mount`].
+    pub mounts: Vec<String>,
+    pub network: Option<String>,
+    pub security: Option<String>,
+    pub devices: Vec<String>,
+}
+
+/// COPY or ADD.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transfer {
+    pub sources: Vec<String>,
+    pub heredocs: Vec<Heredoc>,
+    pub destination: String,
+    pub from: Option<String>,
+    pub chown: Option<String>,
+    pub chmod: Option<String>,
+    pub link: bool,
+    pub parents: bool,
+    pub exclude: Vec<String>,
+    /// ADD only.
+    pub checksum: Option<String>,
+    pub unpack: Option<bool>,
+    pub keep_git_dir: bool,
+}
+
+/// Durations as written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Healthcheck {
+    None,
+    Check {
+        command: Command,
+        interval: Option<String>,
+        timeout: Option<String>,
+        start_period: Option<String>,
+        start_interval: Option<String>,
+        retries: Option<String>,
+    },
+}

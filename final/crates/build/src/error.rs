@@ -1,0 +1,59 @@
+//! Why a build failed, and at which line of the Dockerfile.
+
+use std::path::PathBuf;
+
+use crate::dockerfile::Span;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An error of an instruction, with its lines.
+    #[error("{file}:{}: {source}", span.first)]
+    At { file: String, span: Span, source: Box<Error> },
+    /// The Dockerfile cannot be parsed or cannot mean anything.
+    #[error("{0}")]
+    Syntax(String),
+    /// An option or an argument of an instruction, or of the command, is wrong.
+    #[error("invalid {what}: {why}")]
+    Invalid { what: String, why: String },
+    /// A file that an instruction names does not exist in the build context, in a stage or in an image.
+    #[error("{path:?} is not in {place}")]
+    NoSuchFile { path: PathBuf, place: String },
+    /// A command of RUN ended with another code than 0.
+    #[error("{command:?} ended with exit code {code}")]
+    Failed { command: String, code: i32 },
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("cannot {action}: {source}")]
+    Io { action: String, source: std::io::Error },
+    #[error(transparent)]
+    Engine(#[from] hull_engine::Error),
+    #[error(transparent)]
+    Image(#[from] hull_image::Error),
+    #[error(transparent)]
+    Storage(#[from] hull_storage::Error),
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// The same error, at these lines of the Dockerfile, unless it has lines already.
+    pub fn at(self, file: &str, span: Span) -> Self {
+        match self {
+            at @ Self::At { .. } => at,
+            source => Self::At { file: file.into(), span, source: Box::new(source) },
+        }
+    }
+}
+
+/// Adds what was attempted to a system call's error.
+pub(crate) trait IoContext<T> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<std::io::Error>> IoContext<T> for Result<T, E> {
+    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::Io { action: action(), source: source.into() })
+    }
+}

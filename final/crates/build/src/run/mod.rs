@@ -1,0 +1,1 @@
+//! RUN: a container on the layers below it, and its mounts.

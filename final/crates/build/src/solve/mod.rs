@@ -1,0 +1,1 @@
+//! Runs the graph of steps: stages side by side, one process each.
