@@ -8,6 +8,7 @@
 //! inspect    all that is known of one     history   how an image was built
 //! layer_stack  what each layer adds, hides and wastes
 //! members/   reads untrusted tars         layer/    unpacks layers
+//! packing/   writes tars
 //! archive/   load, save, import           host_image  the built-in image
 //! registry/  HTTP, credentials, settings  pull, push, remote   what a registry is used for
 //! commit     adds a layer to an image     check     compares the store with its digests
@@ -36,6 +37,7 @@ mod layer;
 mod layer_stack;
 pub mod left_out;
 pub mod members;
+pub mod packing;
 pub mod platform;
 pub mod progress;
 mod publish;

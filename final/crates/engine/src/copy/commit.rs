@@ -4,9 +4,10 @@ use hull_image::Digest;
 use hull_image::archive::apply_changes;
 use hull_image::commit::{NewLayer, commit};
 use hull_image::config::{Empty, Healthcheck, RunConfig};
+use hull_image::packing::Packer;
 use hull_image::reference::Reference;
 
-use super::pack::Packer;
+use super::entry::finish;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -76,7 +77,7 @@ impl Engine {
         let id = commit::<Error>(self.images(), &layer, |file| {
             let mut packer = Packer::new(file);
             self.send_changes(&record, &mut packer)?;
-            packer.finish()?;
+            finish(packer)?;
             // The container's files have been read, and the rest works on the copy.
             drop(frozen);
             if was_frozen {

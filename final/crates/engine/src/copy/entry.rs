@@ -1,48 +1,13 @@
-//! Entries: one for each file on its way from a source (a directory or a tar) to a sink (a directory or a tar).
+//! Sinks: what takes entries, a directory or a tar.
 
-use std::ffi::CString;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write};
+use std::path::Path;
 
-use rustix::fs::{FileType, Stat, Timespec};
+use hull_image::packing::Packer;
+pub(super) use hull_image::packing::{Content, Entry, Kind};
+use rustix::fs::Stat;
 
-use crate::error::Result;
-
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// Relative to the destination. Empty for the destination itself.
-    pub path: PathBuf,
-    pub kind: Kind,
-    pub uid: u32,
-    pub gid: u32,
-    /// Permissions, set-ID bits and sticky bit.
-    pub mode: u32,
-    pub modified: Timespec,
-    pub attributes: Vec<(CString, Vec<u8>)>,
-}
-
-#[derive(Debug)]
-pub(super) enum Kind {
-    Directory,
-    File {
-        size: u64,
-    },
-    Symlink(PathBuf),
-    /// A device or a FIFO.
-    Node {
-        kind: FileType,
-        device: u64,
-    },
-    /// Another name of an earlier entry.
-    HardLink(PathBuf),
-}
-
-pub(super) enum Content<'a> {
-    None,
-    File(&'a mut File),
-    Stream(&'a mut dyn Read),
-}
+use crate::error::{IoContext, Result};
 
 /// Takes entries: a directory or a tar.
 pub(super) trait Sink {
@@ -54,6 +19,25 @@ pub(super) trait Sink {
 
     /// Whether a directory is the one being written to.
     fn is_destination(&self, stat: &Stat) -> bool;
+}
+
+impl<W: Write> Sink for Packer<W> {
+    fn put(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
+        Packer::put(self, entry, content).context(|| format!("write {} to the tar", shown(&entry.path)))
+    }
+
+    fn link(&mut self, entry: &Entry, _target: &Path) -> Result<bool> {
+        Sink::put(self, entry, Content::None).map(|()| true)
+    }
+
+    fn is_destination(&self, _stat: &Stat) -> bool {
+        false
+    }
+}
+
+/// Ends a tar.
+pub(super) fn finish(packer: Packer<impl Write>) -> Result<()> {
+    packer.finish().context(|| "write the tar".into())
 }
 
 /// A name for messages. A container may have chosen it, so control characters must not reach a terminal.

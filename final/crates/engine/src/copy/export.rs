@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::pack::Packer;
+use hull_image::packing::Packer;
+
+use super::entry::finish;
 use super::root::ContainerRoot;
 use super::tree::{self, Scope};
 use super::view::View;
@@ -21,7 +23,7 @@ impl Engine {
             View::container(root, name).with_ids(guard.ids(&record)).source(Path::new("/"), false)?;
         let mut packer = Packer::new(to);
         tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
-        packer.finish()?;
+        finish(packer)?;
         guard.finish()?;
         Event::container(&record, "export").emit(self);
         Ok(())

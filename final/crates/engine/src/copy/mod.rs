@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! path    docker's rules about names          root   the container's root directory, running or stopped
-//! view    finding what an argument names      entry  one file on its way
+//! view    finding what an argument names      entry  what takes a file on its way
 //! tree    a directory → entries               extractor  entries → a directory
-//! unpack  members     → entries               pack   entries → a tar
+//! unpack  members     → entries               (entries → a tar: hull_image::packing)
 //! diff    changed files of a container        commit   the changes → a layer of an image
 //! volume  a volume as a tar, and back
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
@@ -24,7 +24,6 @@ mod entry;
 mod export;
 mod extractor;
 mod ids;
-mod pack;
 mod path;
 mod root;
 #[cfg(test)]
@@ -40,11 +39,13 @@ use std::path::{Path, PathBuf};
 pub use commit::{CommitOptions, Freezable};
 pub use diff::Change;
 
+use hull_image::packing::Packer;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
+use entry::finish;
 use extractor::{Extractor, Owner, Privileges, Rules};
-use pack::Packer;
 use path::{Found, landing};
 use root::ContainerRoot;
 use tree::Scope;
@@ -151,7 +152,7 @@ fn send_tar(container: &View, path: &Path, to: impl io::Write, options: CopyOpti
         _ => PathBuf::new(),
     };
     let mut packer = Packer::new(to);
-    let sent = tree::send(&source, &name, Scope::Everything, &mut packer).and_then(|()| packer.finish());
+    let sent = tree::send(&source, &name, Scope::Everything, &mut packer).and_then(|()| finish(packer));
     match sent {
         // The reader needs no more, as in `hull cp box:/etc - | tar t | head`.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),

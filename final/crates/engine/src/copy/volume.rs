@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use hull_image::packing::Packer;
 use rustix::fs::{Mode, OFlags};
 
+use super::entry::finish;
 use super::extractor::{Extractor, Owner, Privileges, Rules};
-use super::pack::Packer;
 use super::tree::{self, Scope};
 use super::unpack;
 use super::view::View;
@@ -22,7 +23,7 @@ impl Engine {
         let source = View::container(self.volume_root(name)?, name).source(Path::new("/"), false)?;
         let mut packer = Packer::new(to);
         tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
-        packer.finish()
+        finish(packer)
     }
 
     /// Adds the files of a tar, plain or compressed, to those of a volume. What [`Self::export_volume`] says about a volume

@@ -1,38 +1,46 @@
 //! Entries become members of a tar (pax(1), "pax Interchange Format"), as docker writes it.
+//!
+//! ```text
+//! entry  one file on its way into a tar
+//! ```
+
+mod entry;
 
 use std::ffi::CString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, Stat, major, minor};
+use rustix::fs::{FileType, major, minor};
 use tar::{Builder, EntryType, Header};
 
-use super::entry::{Content, Entry, Kind, Sink, shown};
-use crate::error::{IoContext, Result};
+pub use entry::{Content, Entry, Kind};
 
 const BLOCK: usize = 512;
 
 /// How many bytes are written at once.
 const BUFFER: usize = 256 * 1024;
 
-pub(super) struct Packer<W: Write> {
+/// Writes a tar. The same entries give the same bytes.
+pub struct Packer<W: Write> {
     archive: Builder<Blocks<W>>,
 }
 
 impl<W: Write> Packer<W> {
     /// The writer should have no buffer, because the packer has one.
-    pub(super) fn new(writer: W) -> Self {
+    pub fn new(writer: W) -> Self {
         Self { archive: Builder::new(Blocks { writer, buffer: vec![0; BUFFER], filled: 0 }) }
     }
 
     /// Writes the two blocks of zeros that end a tar.
-    pub(super) fn finish(self) -> Result<()> {
-        let finish = || -> io::Result<()> { self.archive.into_inner()?.flush() };
-        finish().context(|| "write the tar".into())
+    pub fn finish(self) -> io::Result<()> {
+        self.archive.into_inner()?.flush()
     }
 
-    fn member(&mut self, entry: &Entry, content: Content<'_>) -> io::Result<()> {
+    /// Writes a member. A directory comes before its content, and a hard link after the file that it is a link to. A
+    /// file whose content is shorter than its entry says is an error, because the tar is useless from there on; of a
+    /// longer one the entry's size is written.
+    pub fn put(&mut self, entry: &Entry, content: Content<'_>) -> io::Result<()> {
         let mut header = Header::new_ustar();
         header.set_mode(entry.mode);
         header.set_uid(entry.uid.into());
@@ -85,20 +93,6 @@ impl<W: Write> Packer<W> {
         }
         let padding = size.next_multiple_of(BLOCK as u64) - size;
         to.write_all(&[0; BLOCK][..padding as usize])
-    }
-}
-
-impl<W: Write> Sink for Packer<W> {
-    fn put(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
-        self.member(entry, content).context(|| format!("write {} to the tar", shown(&entry.path)))
-    }
-
-    fn link(&mut self, entry: &Entry, _target: &Path) -> Result<bool> {
-        self.put(entry, Content::None).map(|()| true)
-    }
-
-    fn is_destination(&self, _stat: &Stat) -> bool {
-        false
     }
 }
 
