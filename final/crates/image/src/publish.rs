@@ -94,6 +94,8 @@ impl Images {
             entries.push(entry);
         }
         sync(staging)?;
+        let chains: Vec<Digest> = images.iter().flat_map(|image| chain_ids(&image.parsed)).collect();
+        self.layers().note_synced(chains.iter().map(Digest::hex))?;
         hull_storage::directory::make_dirs(&self.root().blobs_dir(), 0o710)?;
         let mut change = self.change()?;
         let mut moved: HashSet<&Digest> = HashSet::new();

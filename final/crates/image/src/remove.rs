@@ -148,7 +148,8 @@ impl Images {
         }
         for layers in LayerStore::all(self.root()) {
             if let Some(needed) = &needed.layers {
-                for chain in layers.list()?.into_iter().filter(|chain| !needed.contains(chain)) {
+                let unused = |chain: &String| !needed.contains(chain) && !layers.is_of_step(chain);
+                for chain in layers.list()?.into_iter().filter(unused) {
                     if let Some(_taken) = lock_unused(&layers.path(&chain)) {
                         layers.remove(&chain)?;
                     }

@@ -6,8 +6,8 @@
 //! `layers-one-id`. Once the user has subordinate ids, images are unpacked again, and the layers of existing containers
 //! do not change.
 //!
-//! A layer directory under its chain ID is complete and on the disk, and does not change until it is removed whole. So
-//! readers need no lock, and if two commands unpack the same layer at once, they only do the work twice.
+//! A layer directory under its chain ID is complete and on the disk, and does not change until it is removed whole; the
+//! layer of a build's step may not be on the disk yet ([`crate::step_layer`]). So readers need no lock, and if two commands unpack the same layer at once, they only do the work twice.
 
 use std::path::{Path, PathBuf};
 
@@ -17,9 +17,10 @@ use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, Result};
 use crate::root::Root;
 use crate::staging::{self, Staging};
+use crate::step_layer::is_stale;
 use crate::tree::disk_usage;
 
-const SIZE: &str = "size";
+pub(crate) const SIZE: &str = "size";
 
 /// The layers of one root.
 #[derive(Debug, Clone)]
@@ -55,8 +56,9 @@ impl LayerStore {
         self.layer_dir(chain_id).join("diff")
     }
 
+    /// Whether the layer is there, and not one that a crash may have damaged: [`crate::step_layer`].
     pub fn has(&self, chain_id: &str) -> bool {
-        self.path(chain_id).is_dir()
+        self.path(chain_id).is_dir() && !self.may_be_damaged(chain_id)
     }
 
     /// Creates the staging directory of a layer, to be filled at [`StagedLayer::diff`].
@@ -83,6 +85,9 @@ impl LayerStore {
         let dir = rustix::fs::open(&self.dir, flags, Mode::empty()).context(context)?;
         rustix::fs::syncfs(&dir).context(context)?;
         for layer in layers {
+            if is_stale(&layer.target) {
+                staging::remove_whole(&layer.target)?;
+            }
             // If another command has published the same layer, its copy is used.
             layer.staging.publish(&layer.target)?;
         }
@@ -114,7 +119,11 @@ impl LayerStore {
         staging::collect(&self.dir)
     }
 
-    fn layer_dir(&self, chain_id: &str) -> PathBuf {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn layer_dir(&self, chain_id: &str) -> PathBuf {
         self.dir.join(plain(chain_id))
     }
 }

@@ -1,5 +1,7 @@
 //! The results of a build: an image in the store, an archive, files.
 
+use std::path::PathBuf;
+
 use hull_image::Digest;
 use hull_image::config::{Descriptor, ImageConfig};
 use hull_image::platform::Platform;
@@ -10,8 +12,19 @@ pub struct Built {
     pub platform: Platform,
     /// With `rootfs.diff_ids` and the history.
     pub config: ImageConfig,
-    /// The layers' blobs, all in the store: those of the base image as they came, new ones as plain tars.
-    pub layers: Vec<Descriptor>,
-    /// The base image's manifest, if it is in a registry: for the annotations `org.opencontainers.image.base.*`.
+    /// Lowest first, as many as `config.rootfs.diff_ids`.
+    pub layers: Vec<BuiltLayer>,
+    /// The base image's name and manifest, if it came from a registry: for the annotations
+    /// `org.opencontainers.image.base.*`.
     pub base: Option<(String, Digest)>,
+}
+
+/// A layer of the result. Its directory is in the layer store already, under its chain ID.
+#[derive(Debug, Clone)]
+pub struct BuiltLayer {
+    pub descriptor: Descriptor,
+    /// The blob of a step's layer, in the layer store. It becomes a hard link in `blobs/` when an image with the layer is
+    /// published, so that garbage collection of images does not take it from the cache. `None` for a layer of the base
+    /// image: its blob is in `blobs/`.
+    pub step_blob: Option<PathBuf>,
 }
