@@ -66,7 +66,7 @@ pub fn commit<E: From<Error>>(
     images.unpack(&[packed.collect()])?;
     let measured =
         Measured { layers: below.rootfs.diff_ids.len(), bytes: images.unpacked_size(&base, &below)? };
-    convert_media_types(&mut manifest.layers);
+    crate::config::convert_media_types(&mut manifest.layers);
     manifest.layers.push(Descriptor::new(LAYER, staged.digest.clone(), staged.size));
     manifest.config = Descriptor::new(crate::config::CONFIG, stored.digest.clone(), stored.size);
     manifest.media_type = MANIFEST.into();
@@ -78,20 +78,14 @@ pub fn commit<E: From<Error>>(
         parsed,
         layers: vec![staged],
         names: layer.name.clone().into_iter().collect(),
+        index: None,
+        documents: vec![],
+        linked: vec![],
         origin: None,
         measured,
     };
     images.publish(&staging, &[image])?;
     Ok(id)
-}
-
-/// Converts docker's media types to OCI's: all layers of a manifest have media types of the same specification.
-fn convert_media_types(layers: &mut [Descriptor]) {
-    const DOCKER: &str = "vnd.docker.image.rootfs.diff.tar";
-    for layer in layers {
-        layer.media_type = layer.media_type.replace(&format!("{DOCKER}."), "vnd.oci.image.layer.v1.tar+");
-        layer.media_type = layer.media_type.replace(DOCKER, "vnd.oci.image.layer.v1.tar");
-    }
 }
 
 /// The base's configuration with the changes applied. Fields that hull does not know are kept.

@@ -29,6 +29,9 @@ pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub const UNPACKED_SIZE: &str = "org.hull.unpacked-size";
 /// Annotation: the configuration's digest, which is the image's id. Without it every list would read all manifests.
 pub const ID: &str = "org.hull.id";
+/// Annotation: the digest of the index that the image is a part of. A name that stands for an index has the manifest of
+/// this machine's platform as its entry, because that is what containers use; `push` and `save` take the whole index.
+pub const INDEX_DIGEST: &str = "org.hull.index";
 /// Annotation: the repositories that the image is known to be in, each as `REPOSITORY@DIGEST` with the digest in that
 /// registry, separated by spaces.
 pub const ORIGIN: &str = "org.hull.origin";
@@ -85,6 +88,11 @@ impl Descriptor {
         }
     }
 
+    /// The digest of the index that it stands for.
+    pub fn index_digest(&self) -> Option<Digest> {
+        Digest::parse(self.annotations.get(INDEX_DIGEST)?).ok()
+    }
+
     pub fn is_index(&self) -> bool {
         [INDEX, DOCKER_INDEX].contains(&self.media_type.as_str())
     }
@@ -105,6 +113,15 @@ impl Descriptor {
     }
 }
 
+/// Converts docker's media types to OCI's: all layers of a manifest have media types of the same specification.
+pub(crate) fn convert_media_types(layers: &mut [Descriptor]) {
+    const DOCKER: &str = "vnd.docker.image.rootfs.diff.tar";
+    for layer in layers {
+        layer.media_type = layer.media_type.replace(&format!("{DOCKER}."), "vnd.oci.image.layer.v1.tar+");
+        layer.media_type = layer.media_type.replace(DOCKER, "vnd.oci.image.layer.v1.tar");
+    }
+}
+
 /// Go writes an empty list as null.
 fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
@@ -119,6 +136,8 @@ pub struct Manifest {
     pub config: Descriptor,
     #[serde(default, deserialize_with = "or_null")]
     pub layers: Vec<Descriptor>,
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,11 +148,13 @@ pub struct Index {
     pub media_type: String,
     #[serde(default, deserialize_with = "or_null")]
     pub manifests: Vec<Descriptor>,
+    #[serde(default, deserialize_with = "or_null", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { schema_version: 2, media_type: INDEX.into(), manifests: vec![] }
+        Self { schema_version: 2, media_type: INDEX.into(), manifests: vec![], annotations: BTreeMap::new() }
     }
 }
 

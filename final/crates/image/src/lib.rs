@@ -12,6 +12,7 @@
 //! archive/   load, save, import           host_image  the built-in image
 //! registry/  HTTP, credentials, settings  pull, push, remote   what a registry is used for
 //! commit     adds a layer to an image     check     compares the store with its digests
+//! assemble   makes an image of layers that the store has
 //! left_out   what a user namespace cannot unpack
 //! readahead  reads a stream in a thread   gzip      compresses on all processors
 //! child      runs threaded work in a child process
@@ -19,6 +20,7 @@
 //! ```
 
 pub mod archive;
+pub mod assemble;
 mod catalog;
 pub mod check;
 mod child;

@@ -1,10 +1,10 @@
 //! Makes images visible: moves their blobs to their names and adds entries to the catalog, all under one lock.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::config::{self, Descriptor, ID, ImageConfig, Manifest, UNPACKED_SIZE};
+use crate::config::{self, Descriptor, ID, INDEX_DIGEST, ImageConfig, Manifest, UNPACKED_SIZE};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::reference::Reference;
@@ -20,6 +20,12 @@ pub(crate) struct NewImage {
     /// The layers that the store does not have.
     pub layers: Vec<Staged>,
     pub names: Vec<Reference>,
+    /// The index that the names stand for.
+    pub index: Option<Digest>,
+    /// Documents that come with it: the index, and the manifests and configurations of other platforms.
+    pub documents: Vec<Staged>,
+    /// Blobs elsewhere on the same file system, which get another link in the store.
+    pub linked: Vec<Staged>,
     /// The registry that it came from, with the digest there.
     pub origin: Option<Reference>,
     pub measured: Measured,
@@ -49,6 +55,7 @@ impl NewImage {
             media_type: config::MANIFEST.into(),
             config: Descriptor::new(config::CONFIG, config.digest.clone(), config.size),
             layers: layers.iter().map(layer).collect(),
+            annotations: BTreeMap::new(),
         };
         let manifest = staging.add_bytes(&to_json(&manifest)?)?;
         let layers = layers.into_iter().map(|(_, layer)| layer).collect();
@@ -59,13 +66,16 @@ impl NewImage {
             parsed,
             layers,
             names,
+            index: None,
+            documents: vec![],
+            linked: vec![],
             origin: None,
             measured: Measured::default(),
         })
     }
 
     fn blobs(&self) -> impl Iterator<Item = &Staged> {
-        self.layers.iter().chain([&self.config, &self.manifest])
+        self.layers.iter().chain(&self.documents).chain([&self.config, &self.manifest])
     }
 }
 
@@ -87,6 +97,9 @@ impl Images {
                 entry.annotations.insert(UNPACKED_SIZE.into(), size.to_string());
             }
             entry.annotations.insert(ID.into(), image.config.digest.to_string());
+            if let Some(index) = &image.index {
+                entry.annotations.insert(INDEX_DIGEST.into(), index.to_string());
+            }
             entry.platform = Some(image.parsed.platform());
             if let Some(origin) = &image.origin {
                 entry.add_origin(origin.canonical());
@@ -104,6 +117,13 @@ impl Images {
             if moved.insert(&blob.digest) {
                 let path = self.blob_path(&blob.digest);
                 std::fs::rename(&blob.path, &path).context(|| format!("store {}", path.display()))?;
+            }
+        }
+        for blob in images.iter().flat_map(|image| &image.linked) {
+            let path = self.blob_path(&blob.digest);
+            match std::fs::hard_link(&blob.path, &path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                linked => linked.context(|| format!("store {}", path.display()))?,
             }
         }
         for (image, entry) in images.iter().zip(&entries) {

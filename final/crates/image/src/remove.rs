@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use hull_storage::layers::LayerStore;
 
 use crate::catalog::{Catalog, Change, Line};
-use crate::config::{Descriptor, ImageConfig, Manifest};
+use crate::config::{Descriptor, ImageConfig, Index, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
@@ -164,6 +164,11 @@ impl Images {
     fn needed(&self, catalog: &Catalog) -> Result<Needed> {
         let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
         let (mut all_blobs, mut all_layers) = (catalog.damaged().is_empty(), catalog.damaged().is_empty());
+        // Two names may share a manifest, and only one of them may stand for an index.
+        for index in catalog.lines().filter_map(Line::index) {
+            all_blobs &=
+                Digest::parse(index).and_then(|index| self.blobs_of_index(&index, &mut blobs)).is_ok();
+        }
         let mut seen = HashSet::new();
         for line in catalog.lines().filter(|line| seen.insert(line.digest())) {
             let entry = line.entry()?;
@@ -187,6 +192,17 @@ impl Images {
             }
         }
         Ok(Needed { blobs: all_blobs.then_some(blobs), layers: all_layers.then_some(layers) })
+    }
+
+    /// Adds the blobs of all platforms. Their unpacked layers are not needed: containers use those of one platform.
+    fn blobs_of_index(&self, digest: &Digest, blobs: &mut HashSet<String>) -> Result<()> {
+        blobs.insert(digest.hex().to_owned());
+        for entry in self.read_json::<Index>(digest)?.manifests {
+            let manifest: Manifest = self.read_json(&entry.digest)?;
+            let all = manifest.layers.iter().chain([&manifest.config, &entry]);
+            blobs.extend(all.map(|blob| blob.digest.hex().to_owned()));
+        }
+        Ok(())
     }
 
     fn collect_blobs(&self, needed: &HashSet<String>) -> Result<()> {

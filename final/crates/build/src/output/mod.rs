@@ -1,10 +1,20 @@
 //! The results of a build: an image in the store, an archive, files.
+//!
+//! ```text
+//! annotations  which document of an image an annotation is for       image  an image in the store
+//! ```
+
+mod annotations;
+mod image;
 
 use std::path::PathBuf;
 
 use hull_image::Digest;
 use hull_image::config::{Descriptor, ImageConfig};
 use hull_image::platform::Platform;
+
+pub use annotations::Annotations;
+pub use image::image;
 
 /// What the stages of one platform have made.
 #[derive(Debug, Clone)]

@@ -123,6 +123,9 @@ fn image(contents: &mut Contents<'_>, entry: &Descriptor, names: Vec<Reference>)
         parsed,
         layers,
         names,
+        index: None,
+        documents: vec![],
+        linked: vec![],
         origin: None,
         measured: Measured::default(),
     })

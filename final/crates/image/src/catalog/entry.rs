@@ -1,6 +1,6 @@
 //! An entry of the catalog as it is on disk: a descriptor in one line of JSON.
 
-use crate::config::{Descriptor, ID, ORIGIN, REF_NAME, UNPACKED_SIZE};
+use crate::config::{Descriptor, ID, INDEX_DIGEST, ORIGIN, REF_NAME, UNPACKED_SIZE};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
@@ -13,7 +13,9 @@ impl Line {
     pub(super) fn of(entry: &Descriptor) -> Result<Self> {
         let mut entry = entry.clone();
         // `name` expects the name as the last annotation, and other programs' annotations could sort after it.
-        entry.annotations.retain(|key, _| [ID, ORIGIN, UNPACKED_SIZE, REF_NAME].contains(&key.as_str()));
+        entry
+            .annotations
+            .retain(|key, _| [ID, INDEX_DIGEST, ORIGIN, UNPACKED_SIZE, REF_NAME].contains(&key.as_str()));
         serde_json::to_string(&entry).map(Self).map_err(|source| json_error(&entry.digest, source))
     }
 
@@ -42,6 +44,11 @@ impl Line {
     /// The image's id. If the entry has none and the manifest is damaged, the manifest's digest stands for it.
     pub(crate) fn id(&self) -> &str {
         self.value("\"org.hull.id\":\"").unwrap_or_else(|| self.digest())
+    }
+
+    /// The digest of the index that the name stands for.
+    pub(crate) fn index(&self) -> Option<&str> {
+        self.value("\"org.hull.index\":\"")
     }
 
     pub(crate) fn entry(&self) -> Result<Descriptor> {

@@ -156,6 +156,9 @@ impl Image<'_> {
             parsed: self.parsed.clone(),
             layers,
             names: vec![self.reference.local()],
+            index: None,
+            documents: vec![],
+            linked: vec![],
             origin: Some(self.reference.by_digest(&self.top.digest)),
             measured: Measured::default(),
         };

@@ -41,6 +41,9 @@ pub(super) fn compressed(images: &Images, entry: Descriptor) -> Result<Descripto
         parsed,
         layers,
         names,
+        index: None,
+        documents: vec![],
+        linked: vec![],
         origin: None,
         measured,
     };
