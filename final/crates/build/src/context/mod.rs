@@ -1,9 +1,27 @@
 //! Where COPY, ADD and bind mounts take files from.
+//!
+//! ```text
+//! directory  the build context on this machine, with its .dockerignore
+//! ```
+//!
+//! Nothing in a tree is trusted: it may be a checkout of a stranger's repository, or the files of an image. Everything is
+//! looked up beneath the root by descriptor, and a symlink leads out of no tree.
 
+mod directory;
+
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use rustix::fs::{FileType, Mode, OFlags};
+
+use crate::error::IoContext;
 use crate::patterns::Patterns;
+use crate::{Error, Result};
+
+pub use directory::open_directory;
 
 /// A tree of files to take from: the build context, a stage, an image, a git checkout, a download.
 #[derive(Debug)]
@@ -16,4 +34,46 @@ pub struct Tree {
     pub name: String,
     /// A path of the root for what needs one (a bind mount), if it has one.
     pub path: Option<PathBuf>,
+}
+
+impl Tree {
+    /// The whole tree at `path`.
+    pub fn open(path: &Path, name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty());
+        let root = opened.context(|| format!("open {name} at {}", path.display()))?;
+        Ok(Self { root, ignore: Patterns::default(), name, path: Some(path.to_owned()) })
+    }
+
+    /// The content of a file, also of one that `.dockerignore` leaves out: a Dockerfile, an ignore file. `None` if it does
+    /// not exist. Symlinks lead to files of the tree only.
+    ///
+    /// # Errors
+    ///
+    /// If it is no regular file, or has more than `limit` bytes.
+    pub fn read_file(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        let action = || format!("read {} in {}", path.display(), self.name);
+        // Opened without reading, because opening a FIFO waits and opening a device has effects.
+        let found = match hull_sys::fs::open_in_root(&self.root, path, OFlags::PATH) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            found => found.context(action)?,
+        };
+        let stat = rustix::fs::fstat(&found).context(action)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            let what = format!("file {}", path.display());
+            return Err(Error::Invalid { what, why: format!("it is not a regular file of {}", self.name) });
+        }
+        let link = hull_sys::fs::fd_path(&found);
+        let file = File::from(
+            rustix::fs::open(link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context(action)?,
+        );
+        let mut content = Vec::new();
+        file.take(limit + 1).read_to_end(&mut content).context(action)?;
+        if content.len() as u64 > limit {
+            let what = format!("file {}", path.display());
+            return Err(Error::Invalid { what, why: format!("it has more than {limit} bytes") });
+        }
+        Ok(Some(content))
+    }
 }
