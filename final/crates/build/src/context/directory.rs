@@ -15,6 +15,7 @@ const LONGEST_IGNORE_FILE: u64 = 1 << 20;
 /// (<https://docs.docker.com/build/concepts/context/#filename-and-location>).
 pub fn open_directory(path: &Path, dockerfile: Option<&Path>) -> Result<Tree> {
     let mut tree = Tree::open(path, "the build context")?;
+    tree.has_local_owners = true;
     let own = dockerfile.map(beside).transpose()?.flatten();
     let text = match own {
         Some(text) => Some(text),

@@ -34,6 +34,9 @@ pub struct Tree {
     pub name: String,
     /// A path of the root for what needs one (a bind mount), if it has one.
     pub path: Option<PathBuf>,
+    /// The owners mean nothing in an image, because they are users of this machine: COPY and ADD give everything to root.
+    /// True for directories and checkouts, false for the files of images and for archives.
+    pub has_local_owners: bool,
 }
 
 impl Tree {
@@ -43,7 +46,13 @@ impl Tree {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty());
         let root = opened.context(|| format!("open {name} at {}", path.display()))?;
-        Ok(Self { root, ignore: Patterns::default(), name, path: Some(path.to_owned()) })
+        Ok(Self {
+            root,
+            ignore: Patterns::default(),
+            name,
+            path: Some(path.to_owned()),
+            has_local_owners: false,
+        })
     }
 
     /// The content of a file, also of one that `.dockerignore` leaves out: a Dockerfile, an ignore file. `None` if it does
