@@ -7,7 +7,7 @@
 //! monitor/     the process that stays with a container     handle/    a running container, as a command sees it
 //! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
-//! runtimes/    the OCI runtime of a container
+//! runtimes/    the OCI runtime of a container             steps/     containers of a build
 //! userns/      the ids of a container's own user namespace
 //! cdi/         devices by name
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
@@ -38,6 +38,7 @@ pub mod rootless;
 mod runtimes;
 mod search_path;
 mod spec;
+pub mod steps;
 mod system;
 mod userns;
 mod volumes;

@@ -2,7 +2,7 @@
 //! share is in `records`, `handle` and `gc`.
 
 pub(crate) mod boot;
-mod create;
+pub(crate) mod create;
 mod exec;
 pub(crate) mod generate;
 mod healthcheck;

@@ -35,16 +35,20 @@ impl Engine {
 
     /// Sends the entries of the writable layer, as a layer of an image has them.
     pub(super) fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
-        let upper = open(self.root().writable_layer(&record.id).upper())?;
         let ids = ContainerIds::new(record.copied_ids().cloned());
-        let source = View::container(upper, &record.name).with_ids(ids).source(Path::new("/"), false)?;
-        tree::send(&source, Path::new(""), Scope::Layer, sink)
+        send_upper(self.root().writable_layer(&record.id).upper(), &record.name, ids, sink)
     }
 
     /// The image's layers, the highest first.
     fn lowers(&self, record: &Record) -> Result<Vec<OwnedFd>> {
         record.layers.iter().rev().map(|layer| open(&self.root().data().join(layer))).collect()
     }
+}
+
+/// Sends the entries of an overlay's upper directory, as a layer of an image has them. `name` is for errors.
+pub(super) fn send_upper(upper: &Path, name: &str, ids: ContainerIds, sink: &mut dyn Sink) -> Result<()> {
+    let source = View::container(open(upper)?, name).with_ids(ids).source(Path::new("/"), false)?;
+    tree::send(&source, Path::new(""), Scope::Layer, sink)
 }
 
 fn open(path: &Path) -> Result<OwnedFd> {

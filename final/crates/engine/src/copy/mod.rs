@@ -7,6 +7,7 @@
 //! unpack  members     → entries               (entries → a tar: hull_image::packing)
 //! diff    changed files of a container        commit   the changes → a layer of an image
 //! volume  a volume as a tar, and back
+//! layer   an upper directory → the tar of a layer
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -24,6 +25,7 @@ mod entry;
 mod export;
 mod extractor;
 mod ids;
+pub(crate) mod layer;
 mod path;
 mod root;
 #[cfg(test)]

@@ -15,7 +15,7 @@ impl Event {
 /// Appends several events with one write, in this order.
 pub(crate) fn emit_all(engine: &Engine, events: impl IntoIterator<Item = Event>) {
     let mut lines = vec![b'\n'];
-    for event in events {
+    for event in events.into_iter().filter(|event| !event.is_muted()) {
         event.write_line(&mut lines);
     }
     if lines.len() == 1 {

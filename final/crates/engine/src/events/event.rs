@@ -22,6 +22,8 @@ pub(crate) struct Event {
     message: Message,
     /// A container's or image's own labels. An attribute of the event's replaces one of the same name.
     labels: BTreeMap<String, String>,
+    /// It is not written: the steps of a build have no events, as with BuildKit.
+    is_muted: bool,
 }
 
 impl Event {
@@ -36,7 +38,7 @@ impl Event {
             time_nano: now.as_nanos().try_into().unwrap_or(i64::MAX),
             ..Message::default()
         };
-        Self { message, labels: BTreeMap::new() }
+        Self { message, labels: BTreeMap::new(), is_muted: false }
     }
 
     /// `action` is docker's, with its argument if it has one: `start`, `exec_create: sh -c date`.
@@ -46,7 +48,7 @@ impl Event {
         event.message.id.clone_from(&record.id);
         event.message.from.clone_from(&record.options.image);
         event.message.status.clone_from(&event.message.action);
-        event.with("image", &record.options.image).with("name", &record.name)
+        event.of(record).with("image", &record.options.image).with("name", &record.name)
     }
 
     /// The same for a container whose record has to be read. `None` if it cannot be read.
@@ -97,6 +99,15 @@ impl Event {
         event.with("reclaimed", bytes)
     }
 
+    /// The event is about this container.
+    pub(crate) fn of(self, record: &Record) -> Self {
+        Self { is_muted: self.is_muted || record.is_step(), ..self }
+    }
+
+    pub(super) fn is_muted(&self) -> bool {
+        self.is_muted
+    }
+
     /// Adds an attribute.
     pub(crate) fn with(mut self, key: &str, value: impl ToString) -> Self {
         self.message.actor.attributes.insert(key.to_owned(), value.to_string());
@@ -107,7 +118,7 @@ impl Event {
     pub(crate) fn now(&self) -> Self {
         let Message { kind, action, actor, .. } = &self.message;
         let Message { time, time_nano, .. } = Self::new(kind, action.clone(), &actor.id).message;
-        Self { message: Message { time, time_nano, ..self.message.clone() }, labels: self.labels.clone() }
+        Self { message: Message { time, time_nano, ..self.message.clone() }, ..self.clone() }
     }
 
     /// Appends the event's line. One that would be too long loses its labels, and then the end of its action.

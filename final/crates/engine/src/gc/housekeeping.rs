@@ -67,6 +67,7 @@ impl Engine {
             errors.note(cgroup_parents::remove_unused(self));
         }
         errors.note(staging::collect(&root.containers_dir()));
+        errors.note(crate::gc::steps::collect(self));
         let known: HashSet<&str> = containers.values().copied().collect();
         errors.note(names::collect(root, |name| known.contains(name)));
         errors.note(file::collect(root.data()));

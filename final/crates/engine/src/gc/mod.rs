@@ -6,6 +6,7 @@
 //! cgroup_parents  cgroups that a container's --cgroup-parent named, and hull made
 //! limits          after an update that was killed
 //! removal         the files of a container that has ended
+//! steps           steps of builds that were killed
 //! ```
 
 pub(crate) mod cgroup_parents;
@@ -13,3 +14,4 @@ pub(crate) mod housekeeping;
 pub(crate) mod killed_monitor;
 pub(crate) mod limits;
 pub(crate) mod removal;
+pub(crate) mod steps;

@@ -27,11 +27,18 @@ impl Remains {
         Self {
             id: record.id.clone(),
             name: record.name.clone(),
-            names: vec![record.name.clone()],
+            // A step of a build has none.
+            names: Some(record.name.clone()).filter(|name| !name.is_empty()).into_iter().collect(),
             volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
             is_damaged: false,
             destroyed: Some(Event::container(record, "destroy")),
         }
+    }
+
+    /// Those of a build's step with this id, whose record cannot be read.
+    pub(crate) fn of_step(id: &str) -> Self {
+        let (names, volumes) = (vec![], vec![]);
+        Self { id: id.to_owned(), name: id.to_owned(), names, volumes, is_damaged: true, destroyed: None }
     }
 
     /// The same for a container that never existed for its user.

@@ -56,6 +56,10 @@ pub(super) struct EventLoop {
     /// stdin ends with the command that started the container (docker's `StdinOnce`). A detached container keeps its
     /// stdin, and a terminal stays open when a client leaves.
     pub stdin_once: bool,
+    /// The container ends with the command that started it: a step of a build, with its builder.
+    pub ends_with_command: bool,
+    /// That command has ended before the container.
+    pub has_lost_command: bool,
     pub stop: Option<Stop>,
     /// None for a container without a health check.
     pub checks: Option<Checks>,
@@ -274,6 +278,10 @@ impl EventLoop {
         let left = self.clients.remove_gone();
         if left.starter && self.stdin_once {
             self.streams.end_input();
+        }
+        if left.starter && self.ends_with_command {
+            self.has_lost_command = true;
+            self.signal(nix::libc::SIGKILL as u8);
         }
         // A freeze lasts as long as the client's connection, whether the client was killed or is done.
         if left.freezer && !self.clients.has_freezer() {

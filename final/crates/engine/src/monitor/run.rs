@@ -117,6 +117,7 @@ impl Monitor {
             checks: Checks::of(&record),
             runtime: Runtime::of(record.options.runtime.as_ref(), engine.root(), &record.id),
             stdin_once: stdin_once(&record.options),
+            ends_with_command: record.is_step(),
             ..EventLoop::default()
         };
         Ok(Self {
@@ -149,6 +150,10 @@ impl Monitor {
             }
         };
         self.welcome(command, attach);
+        if self.events.has_lost_command {
+            // It has not been reaped, so this can fail only if the process has ended.
+            let _ = process::pidfd_send_signal(running.pidfd.as_fd(), nix::libc::SIGKILL);
+        }
         self.events.network.close_setup_sockets();
 
         let exit = self.run_to_the_end(running);
@@ -273,9 +278,11 @@ impl Monitor {
     }
 
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
-        // If the command was killed meanwhile, the container continues.
-        if command.send(&Message::Started).is_ok() && attach == StartAttach::Attached {
-            self.events.clients.add(Client::starter(command));
+        // If the command was killed meanwhile, the container continues, unless it is a step of a build.
+        match command.send(&Message::Started) {
+            Ok(()) if attach == StartAttach::Attached => self.events.clients.add(Client::starter(command)),
+            Ok(()) => {}
+            Err(_) => self.events.has_lost_command = self.record.is_step(),
         }
     }
 
@@ -351,6 +358,11 @@ impl Monitor {
         mount::unmount_root(&self.engine, &self.record);
         let mut errors = std::mem::take(&mut self.cleanup);
         errors.note(self.events.network.release(root, id));
+        if self.record.is_step() && !self.events.has_lost_command {
+            // The builder takes the writable layer, and removes the rest.
+            errors.note(crate::records::run_dir::remove(root, id));
+            return errors.into_result();
+        }
         if self.record.options.auto_remove {
             if self.events.stop.is_none_or(|stop| !stop.keep) {
                 errors.note(crate::gc::removal::remove_files(&self.engine, Remains::of(&self.record, true)));

@@ -22,5 +22,6 @@ pub(super) fn of_container(record: &Record, endpoints: &[Endpoint], action: &str
     };
     let special = special.map(|network| Event::network(&network.id, &network.name, &network.driver, action));
     let own = endpoints.iter().map(|endpoint| of_network(&endpoint.network, action));
-    special.into_iter().chain(own).map(|event| event.with("container", &record.id)).collect()
+    let all = special.into_iter().chain(own);
+    all.map(|event| event.of(record).with("container", &record.id)).collect()
 }

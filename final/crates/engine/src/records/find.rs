@@ -45,10 +45,19 @@ impl Engine {
 
 /// The names in a directory that are container ids.
 pub(crate) fn directories(parent: &Path) -> Result<Vec<String>> {
+    names_of_length(parent, 64)
+}
+
+/// The names in a directory that are ids of steps of builds.
+pub(crate) fn step_directories(parent: &Path) -> Result<Vec<String>> {
+    names_of_length(parent, 32)
+}
+
+fn names_of_length(parent: &Path, length: usize) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(parent) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         other => other.context(|| format!("read {}", parent.display()))?,
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter(|name| name.len() == 64 && !name.starts_with('.')).collect())
+    Ok(names.filter(|name| name.len() == length && !name.starts_with('.')).collect())
 }

@@ -10,5 +10,14 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
 }
 
 pub(crate) fn random_id() -> Result<String> {
-    Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random::<32>()?))
+}
+
+/// The id of a build's step. It is half as long as a container's, so nothing that looks for containers finds the step.
+pub(crate) fn random_step_id() -> Result<String> {
+    Ok(hex(&random::<16>()?))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::{Mapping, Port};
+use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ const FORMAT: u32 = 1;
 pub struct Record {
     pub format: u32,
     pub id: String,
+    #[serde(default, skip_serializing_if = "Kind::is_container")]
+    pub kind: Kind,
     pub name: String,
     pub created: Timestamp,
     /// `sha256:…` of the image's configuration.
@@ -49,6 +52,22 @@ pub struct Record {
     /// The file that it was read from.
     #[serde(skip)]
     pub(crate) file: Option<FileId>,
+}
+
+/// What a container is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    #[default]
+    Container,
+    /// A step of a build ([`crate::steps`]): it has no name and no events, and nothing of it is needed after its builder.
+    Build { builder: ProcessId },
+}
+
+impl Kind {
+    fn is_container(&self) -> bool {
+        *self == Self::Container
+    }
 }
 
 /// A file that is replaced as a whole has another inode or another time.
@@ -176,6 +195,11 @@ impl Record {
     pub(crate) fn maps_ids_of(&self, mount: &MountRecord) -> bool {
         let is_wanted = mount.kind == MountKind::Volume || mount.extras.idmap;
         self.mapped_ids().is_some() && is_wanted && !mount.extras.overlay
+    }
+
+    /// Whether this is a step of a build.
+    pub(crate) fn is_step(&self) -> bool {
+        matches!(self.kind, Kind::Build { .. })
     }
 
     pub fn short_id(&self) -> &str {

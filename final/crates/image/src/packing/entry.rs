@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FileType, Timespec};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// Relative to the root of the tar or to the destination. Empty for that directory itself.
     pub path: PathBuf,
@@ -20,7 +20,7 @@ pub struct Entry {
     pub attributes: Vec<(CString, Vec<u8>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Kind {
     Directory,
     File {

@@ -11,7 +11,10 @@ mod check;
 mod mounts;
 mod plan;
 
+use std::path::PathBuf;
+
 use hull_docker::flags::local_driver;
+use hull_image::config::RunConfig;
 use hull_image::store::Image;
 use hull_storage::names;
 use hull_storage::staging::Staging;
@@ -25,6 +28,17 @@ use crate::gc::removal::Remains;
 use crate::records::ids::random;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
+
+/// What a new container is made on.
+#[derive(Debug, Default)]
+pub(crate) struct Base {
+    /// `sha256:…` of the image's configuration.
+    pub image_id: String,
+    /// Unpacked layers, lowest first, as paths below the data root.
+    pub layers: Vec<PathBuf>,
+    pub is_host_image: bool,
+    pub config: RunConfig,
+}
 
 impl Engine {
     /// Creates a container without starting it.
@@ -75,8 +89,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the directory under another name and renames it, so that a killed command never leaves a partial container.
-    fn make(&self, record: &Record) -> Result<()> {
+    /// Makes the container's directory under another name and renames it, so that a killed command never leaves a partial container.
+    pub(crate) fn make(&self, record: &Record) -> Result<()> {
         let staged = Staging::new(&self.root().containers_dir())?;
         let directory = staged.path();
         WritableLayer::of(directory).create()?;

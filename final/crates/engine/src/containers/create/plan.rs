@@ -6,13 +6,14 @@ use hull_image::config::RunConfig;
 use hull_image::store::Image;
 use hull_network::ports::Port;
 
+use super::Base;
 use super::check;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::health;
 use crate::records::ids::random_id;
 use crate::records::options::{CreateOptions, IpcSharing, NamespaceMode, NetworkMode, NetworkOption};
-use crate::records::record::{ProcessRecord, Record};
+use crate::records::record::{Kind, ProcessRecord, Record};
 use crate::records::signal;
 use crate::records::time::Timestamp;
 use crate::requests::exposed_ports;
@@ -20,9 +21,19 @@ use crate::requests::exposed_ports;
 impl Engine {
     /// Refuses everything that can be refused before anything is made.
     pub(super) fn plan(&self, options: &CreateOptions, image: &Image) -> Result<Record> {
-        let config = image.config.config.clone().unwrap_or_default();
+        let base = Base {
+            image_id: image.id.to_string(),
+            layers: self.layer_paths(&image.layer_dirs),
+            is_host_image: hull_image::host_image::is_host_image(image)?,
+            config: image.config.config.clone().unwrap_or_default(),
+        };
+        self.plan_on(options, base, random_id()?)
+    }
+
+    /// The same on a stack of layers.
+    pub(crate) fn plan_on(&self, options: &CreateOptions, base: Base, id: String) -> Result<Record> {
+        let Base { image_id, layers, is_host_image, config } = base;
         check::options(options)?;
-        let id = random_id()?;
         let process = merge(&config, options)?;
         let stop_signal_name = options.stop_signal.as_ref().or(config.stop_signal.as_ref());
         let stop_signal = stop_signal_name.map_or(Ok(nix::libc::SIGTERM), |name| signal::parse(name))?;
@@ -30,11 +41,12 @@ impl Engine {
         labels.extend(options.labels.clone());
         let mut record = Record {
             format: Record::FORMAT,
+            kind: Kind::Container,
             name: String::new(),
             created: Timestamp::now(),
-            image_id: image.id.to_string(),
-            layers: self.layer_paths(image)?,
-            host_image: hull_image::host_image::is_host_image(image)?,
+            image_id,
+            layers,
+            host_image: is_host_image,
             process,
             mounts: vec![],
             labels,
@@ -51,9 +63,10 @@ impl Engine {
         Ok(record)
     }
 
-    fn layer_paths(&self, image: &Image) -> Result<Vec<PathBuf>> {
+    /// Directories of layers as paths below the data root.
+    pub(crate) fn layer_paths(&self, directories: &[PathBuf]) -> Vec<PathBuf> {
         let data = self.root().data();
-        Ok(image.layer_dirs.iter().map(|dir| dir.strip_prefix(data).unwrap_or(dir).to_owned()).collect())
+        directories.iter().map(|dir| dir.strip_prefix(data).unwrap_or(dir).to_owned()).collect()
     }
 
     /// Replaces the names of other containers by their ids, because a name may later belong to another container.

@@ -1,0 +1,21 @@
+//! Steps of builds: one command, run in a container on a stack of layers, whose writable layer becomes the next one.
+//!
+//! ```text
+//! create   a step's container and its start          pack     its writable layer → a layer of an image
+//! running  its output until it ends                  finished its writable layer, and its removal
+//! ```
+//!
+//! A step's container has a record ([`crate::records::record::Kind::Build`]) and a monitor like every other. It has no
+//! name, no log and no events, and no verb of a container finds it, because its id is shorter than a container's. It
+//! ends with the process that started it: the monitor kills it when the connection closes. What a killed builder leaves
+//! is removed by the next listing or the next build.
+
+mod create;
+mod finished;
+mod pack;
+mod running;
+
+pub use create::StepOptions;
+pub use finished::FinishedStep;
+pub use pack::PackedStep;
+pub use running::RunningStep;
