@@ -1,5 +1,6 @@
 //! What the caller is told while a build runs.
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
 use hull_image::Digest;
@@ -68,6 +69,20 @@ pub enum Outcome {
 /// Is told what happens, in order.
 pub trait Reporter {
     fn report(&mut self, event: &Event);
+
+    /// How often [`Self::tick`] is to be called while nothing is reported. `None`: never.
+    fn interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Time has passed: a live view shows how long its steps have been running.
+    fn tick(&mut self) {}
+
+    /// A descriptor that becomes readable when the caller wants the build to end, such as a signalfd of SIGINT. The build
+    /// then stops its steps and returns [`crate::Error::Cancelled`].
+    fn cancellation(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 impl<F: FnMut(&Event)> Reporter for F {

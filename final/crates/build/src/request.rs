@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use hull_docker::wire::host_config::Ulimit;
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
+use hull_image::registry::AccessOptions;
 
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -21,6 +22,12 @@ pub struct Request {
     pub no_cache_filter: Vec<String>,
     /// Asks the registry for base images, even if the store has them.
     pub pull: bool,
+    /// Base images come from the store only: podman's `--pull=never`.
+    pub never_pull: bool,
+    /// How registries are reached: for base images, cache and results.
+    pub registry: AccessOptions,
+    /// A file of the caller's that is read instead of `.dockerignore`.
+    pub ignore_file: Option<PathBuf>,
     /// Empty: the machine's own.
     pub platforms: Vec<Platform>,
     pub labels: BTreeMap<String, String>,
