@@ -17,12 +17,17 @@
 //! log_attributes  labels, env and tag of --log-opt, `logs --details`
 //! local_driver  `volume create -o`, --mount volume-opt=
 //! userns     --userns, --uidmap, --gidmap
+//! secret, ssh, build_output, build_cache, build_context, build_call   flags of `build`
 //! ```
 //!
 //! Sizes are in [`crate::size`], times in [`crate::time`]. An error is a sentence; the caller knows the flag it is about.
 //! The results are the types that a request of the Engine API is made of ([`crate::wire`]), or become them.
 
 pub mod block_io;
+pub mod build_cache;
+pub mod build_call;
+pub mod build_context;
+pub mod build_output;
 pub mod cdi;
 pub mod cpus;
 pub mod device;
@@ -42,7 +47,9 @@ pub mod network;
 pub mod pairs;
 pub mod port;
 pub mod restart;
+pub mod secret;
 pub mod security;
+pub mod ssh;
 pub mod tmpfs;
 pub mod ulimit;
 pub mod userns;
