@@ -2,6 +2,7 @@
 //!
 //! clap reads `HULL_ROOT` and the like where the flag is defined (`cli/mod.rs`).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hull_engine::SearchPath;
@@ -59,6 +60,13 @@ pub fn paths() -> paths::Environment {
 /// Credentials, settings and proxies of registries.
 pub fn registry() -> registry::Environment {
     registry::Environment::of(std::env::vars_os())
+}
+
+/// The proxies that a build passes to RUN, by the names of their variables. docker reads both spellings.
+pub fn proxies() -> BTreeMap<String, String> {
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
+    let names = names.into_iter().flat_map(|name| [name.to_owned(), name.to_lowercase()]);
+    names.filter_map(|name| Some((name.clone(), variable(&name)?))).collect()
 }
 
 /// The value that `-e NAME` passes into a container.

@@ -5,7 +5,7 @@
 //! commands/  one file per verb, or per few that share a shape
 //! ui/        the terminal, and what is printed: errors, hints, tables, progress
 //! environment  the variables that hull reads
-//! persona    the name under which it was started: hull, docker or podman
+//! persona    the name under which it was started: hull, docker, podman or buildah
 //! ```
 
 mod cli;

@@ -1,4 +1,4 @@
-//! The name under which hull was started. Through a link called `docker` or `podman` it keeps to what programs that start
+//! The name under which hull was started. Through a link called `docker`, `podman` or `buildah` it keeps to what programs that start
 //! these read from them, where that differs from hull's own output.
 
 use std::path::Path;
@@ -8,12 +8,15 @@ use std::sync::OnceLock;
 const DOCKER_VERSION: &str = "28.2.2";
 /// The version of podman that hull follows.
 const PODMAN_VERSION: &str = "4.3.1";
+/// The version of buildah in that podman.
+const BUILDAH_VERSION: &str = "1.28.2";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persona {
     Hull,
     Docker,
     Podman,
+    Buildah,
 }
 
 impl Persona {
@@ -25,13 +28,15 @@ impl Persona {
             match Path::new(&program).file_name().and_then(|name| name.to_str()) {
                 Some("docker") => Self::Docker,
                 Some("podman") => Self::Podman,
+                Some("buildah") => Self::Buildah,
                 _ => Self::Hull,
             }
         })
     }
 
+    /// podman, or buildah, which is podman's builder.
     pub fn is_podman() -> bool {
-        Self::own() == Self::Podman
+        matches!(Self::own(), Self::Podman | Self::Buildah)
     }
 
     /// What stands before errors.
@@ -39,7 +44,7 @@ impl Persona {
         match self {
             Self::Hull => "hull",
             Self::Docker => "docker",
-            Self::Podman => "Error",
+            Self::Podman | Self::Buildah => "Error",
         }
     }
 
@@ -48,6 +53,7 @@ impl Persona {
             Self::Hull => "hull",
             Self::Docker => "docker",
             Self::Podman => "podman",
+            Self::Buildah => "buildah",
         }
     }
 
@@ -57,6 +63,7 @@ impl Persona {
             Self::Hull => env!("CARGO_PKG_VERSION"),
             Self::Docker => DOCKER_VERSION,
             Self::Podman => PODMAN_VERSION,
+            Self::Buildah => BUILDAH_VERSION,
         }
     }
 
@@ -67,7 +74,7 @@ impl Persona {
             Self::Docker => {
                 format!("Docker version {}, build hull-{}\n", self.version(), Self::Hull.version())
             }
-            Self::Podman => format!("podman version {}\n", self.version()),
+            Self::Podman | Self::Buildah => format!("{} version {}\n", self.name(), self.version()),
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum Verb {
 /// `hull image …`.
 #[derive(Debug, Subcommand)]
 pub enum Group {
+    /// Make an image from a Dockerfile
+    Build(Deferred<super::build::Build>),
     /// List images
     #[command(visible_alias = "list")]
     Ls(Deferred<List>),

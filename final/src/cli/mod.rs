@@ -9,6 +9,7 @@
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
 //! events                                        the flags of events
+//! build, build_flags, build_request             build: its flags, and the request that they make
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
 
@@ -20,6 +21,9 @@
 mod attach_flags;
 pub mod book;
 pub mod boot;
+pub mod build;
+pub mod build_flags;
+pub mod build_request;
 pub mod container;
 mod deferred;
 pub mod events;
@@ -111,6 +115,13 @@ pub enum Command {
     /// Manage images
     #[command(name = "image")]
     Image(DeferredGroup<image::Group>),
+    /// Make an image from a Dockerfile
+    #[command(aliases = ["bud", "build-using-dockerfile"])]
+    Build(Deferred<build::Build>),
+    /// Build images, and manage the build cache
+    Builder(DeferredGroup<build::Builder>),
+    /// Build images, with the words of docker's buildx
+    Buildx(DeferredGroup<build::Builder>),
     /// Manage health checks
     Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
     /// Manage networks

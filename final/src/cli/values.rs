@@ -7,7 +7,7 @@ use crate::ui::errors::{Exit, Hint};
 use crate::ui::hints::OWN_FAILURE;
 
 /// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
-fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
+pub(super) fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let mut root = <super::Cli as clap::CommandFactory>::command();
     root.build();

@@ -8,6 +8,8 @@
 mod attach;
 mod book;
 mod boot;
+mod build;
+mod builder;
 mod comeback;
 mod commit;
 mod copy;
@@ -64,6 +66,9 @@ use crate::environment;
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
+/// Other words for `build`, which the program's entry does not look for.
+const BUILD_ALIASES: [&str; 3] = ["b", "bud", "build-using-dockerfile"];
+
 /// Executes this program again from a file that containers cannot write to, if the verb enters a container. This comes
 /// first, because everything before it is done twice. A word that only looks like the verb costs half a millisecond.
 /// For an unprivileged user it comes later, when there is a user namespace to do it in: see [`open`].
@@ -76,7 +81,7 @@ pub fn protect() -> Result<(), ExitCode> {
 }
 
 fn is_entering() -> bool {
-    reexec::is_needed(&reexec::HULL)
+    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&BUILD_ALIASES)
 }
 
 /// Runs the verb of the command line, and reports its errors.
@@ -115,6 +120,8 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Container(group) => container_group(global, group),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
+        Command::Build(args) => build::build(&open(global)?, args),
+        Command::Builder(group) | Command::Buildx(group) => builder::builder(&open(global)?, group),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
@@ -196,6 +203,7 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
 
 fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
     match verb {
+        image::Group::Build(args) => build::build(engine, args),
         image::Group::Ls(args) => images::list(engine, args),
         image::Group::Pull(args) => pull::pull(engine, args),
         image::Group::Push(args) => push::push(engine, args),

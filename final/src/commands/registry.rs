@@ -15,7 +15,7 @@ pub fn access_with_chunk(args: &cli::Access, chunk: Option<u64>) -> Result<Acces
     Ok(Access::new(options(args, chunk)?)?)
 }
 
-fn options(args: &cli::Access, chunk: Option<u64>) -> Result<AccessOptions> {
+pub fn options(args: &cli::Access, chunk: Option<u64>) -> Result<AccessOptions> {
     let credential = args.creds.as_deref().map(credential).transpose()?;
     Ok(AccessOptions {
         auth_file: args.authfile.clone(),

@@ -2,13 +2,10 @@
 
 use super::{Flags, Verbs};
 
-const BUILDER: &str = "hull builds no images: `buildah bud` or `docker build` does, and `hull load` or `hull pull` brings the result here";
 const WORKING: &str = "buildah's working containers are containers here: `hull create` makes one, `hull cp` and `hull exec` change it, `hull commit` makes the image";
 
 pub const VERBS: Verbs = &[
     ("add", WORKING),
-    ("bud", BUILDER),
-    ("build-using-dockerfile", BUILDER),
     ("containers", "`hull ps --all` lists the containers"),
     ("from", WORKING),
     ("mkcw", "hull makes no images for confidential virtual machines"),
@@ -41,13 +38,19 @@ pub const FLAGS: Flags = &[
         "--authfile --cert-dir --creds --tls-verify --encrypt-layer --encryption-key --sign-by",
         "`hull commit` keeps the image here: `hull push` sends it",
     ),
-    ("commit", "--cw", CONFIDENTIAL),
+    ("build, commit", "--cw", CONFIDENTIAL),
+    ("commit", "--sbom", SBOM),
     (
-        "commit",
-        "--sbom --sbom-image-output --sbom-image-purl-output --sbom-merge-strategy --sbom-output --sbom-purl-output --sbom-scanner-command --sbom-scanner-image",
+        "build, commit",
+        "--sbom-image-output --sbom-image-purl-output --sbom-merge-strategy --sbom-output --sbom-purl-output --sbom-scanner-command --sbom-scanner-image",
         SBOM,
     ),
-    ("run", "--runtime-flag", "hull's own runtime takes no flags"),
+    ("run, build", "--runtime-flag", "hull's own runtime takes no flags"),
+    (
+        "build",
+        "--runtime",
+        "RUN uses hull's own runtime: `hull run --runtime` chooses another one for a container",
+    ),
     ("run", "--add-history --contextdir --no-pivot", WORKING),
     ("run", "--terminal", "`hull run --tty` gives the program a terminal"),
     ("run", "--workingdir", "`hull run --workdir` sets the directory"),

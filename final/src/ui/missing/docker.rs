@@ -2,8 +2,13 @@
 
 use super::{Flags, Verbs};
 
-const BUILDER: &str = "hull builds no images: `buildah bud` or `docker build` does, and `hull load` or `hull pull` brings the result here";
-const BUILD_RECORDS: &str = "hull builds no images, so it has neither builders nor a build cache";
+const BAKE: &str =
+    "hull builds what a Dockerfile says, and reads no bake file: `hull build --target` builds one stage";
+const ONE_BUILDER: &str =
+    "hull builds by itself and has one builder, which is always there: `hull builder ls` shows it";
+const BUILD_CACHE: &str = "hull has no verb for this part of the build cache";
+const BUILD_HISTORY: &str = "hull keeps no records of builds: `hull history` shows an image's steps";
+const DIAL: &str = "hull's builder is no service that others connect to";
 const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
 const COMPOSE: &str = "podman-compose starts what a compose file says with hull: podman-compose --in-pod=false --podman-path hull up";
 const DAEMON: &str =
@@ -23,19 +28,26 @@ const TRUST: &str =
 const WINDOWS: &str = "it is for containers of Windows, and hull's run on Linux";
 
 pub const VERBS: Verbs = &[
-    ("bake", BUILDER),
-    ("build", BUILDER),
-    ("builder", BUILD_RECORDS),
-    ("builder bake", BUILDER),
-    ("builder build", BUILDER),
-    ("buildx", BUILD_RECORDS),
-    ("buildx b", BUILDER),
-    ("buildx bake", BUILDER),
-    ("buildx build", BUILDER),
-    ("buildx f", BUILDER),
+    ("bake", BAKE),
+    ("builder bake", BAKE),
+    ("builder create", ONE_BUILDER),
+    ("builder dial-stdio", DIAL),
+    ("builder du", BUILD_CACHE),
+    ("builder history", BUILD_HISTORY),
     ("builder imagetools", MANIFEST),
+    ("builder prune", BUILD_CACHE),
+    ("builder rm", ONE_BUILDER),
+    ("builder stop", ONE_BUILDER),
+    ("buildx bake", BAKE),
+    ("buildx create", ONE_BUILDER),
+    ("buildx dial-stdio", DIAL),
+    ("buildx du", BUILD_CACHE),
+    ("buildx history", BUILD_HISTORY),
     ("buildx imagetools", MANIFEST),
-    ("image build", BUILDER),
+    ("buildx prune", BUILD_CACHE),
+    ("buildx rm", ONE_BUILDER),
+    ("buildx stop", ONE_BUILDER),
+    ("buildx f", BAKE),
     ("checkpoint", CHECKPOINT),
     ("compose", COMPOSE),
     (
@@ -61,10 +73,21 @@ pub const FLAGS: Flags = &[
     (".", "--config", "hull reads docker's config.json in $DOCKER_CONFIG, or the file that --authfile names"),
     (".", "-c --context -H --host", DAEMON),
     (".", "-D --debug -l --log-level", LEVELS),
+    (
+        "build, builder, builder inspect, builder ls, builder use, builder version, buildx, buildx inspect, buildx ls, buildx use, buildx version",
+        "-D --debug",
+        LEVELS,
+    ),
+    (
+        "builder, builder inspect, builder use, builder version, buildx, buildx inspect, buildx use, buildx version",
+        "--builder",
+        ONE_BUILDER,
+    ),
+    ("build", "--squash --squash-all", "a last stage with COPY --from makes one layer of many"),
     (".", "--tls --tlscacert --tlscert --tlskey --tlsverify", TLS),
     ("run, create", "--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
     (
-        "run, create, pull, push",
+        "run, create, pull, push, build",
         "--disable-content-trust",
         "hull verifies digests and no signatures, so there is nothing to leave out",
     ),

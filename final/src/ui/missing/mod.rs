@@ -52,11 +52,12 @@ fn plain(verb: &str) -> &str {
         "" => ".",
         "image ls" => "images",
         "image rm" => "rmi",
+        "builder build" | "buildx build" => "build",
         "container prune" => verb,
         _ => match verb.strip_prefix("image ") {
             Some(
-                short @ ("history" | "import" | "load" | "pull" | "push" | "save" | "search" | "tag"
-                | "untag"),
+                short @ ("build" | "history" | "import" | "load" | "pull" | "push" | "save" | "search"
+                | "tag" | "untag"),
             ) => short,
             _ => verb.strip_prefix("container ").unwrap_or(verb),
         },

@@ -35,7 +35,7 @@ pub const VERBS: Verbs = &[
         "container runlabel",
         "hull runs no commands that an image brings: `hull image inspect` shows its labels",
     ),
-    ("farm", "hull builds no images, and so needs no farm of machines to build on"),
+    ("farm", "hull builds on this machine, and knows no farm of others"),
     ("generate kube", KUBE),
     (
         "generate spec",
@@ -87,6 +87,60 @@ const STARTUP_HEALTH: &str =
 const STORE: &str = "hull keeps everything below --root and --runroot, with overlayfs";
 
 pub const FLAGS: Flags = &[
+    ("build", "--all-platforms", "`hull build --platform` names the platforms, with a comma between two"),
+    (
+        "build",
+        "--cap-add --cap-drop --device --group-add",
+        "RUN has the rights of `hull run` without flags: RUN --security=insecure in the Dockerfile and `hull build --allow` give it all",
+    ),
+    (
+        "build",
+        "--cgroupns --ipc --pid --uts --userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user",
+        "each RUN has namespaces of its own: `hull build --isolation` with chroot shares this machine's",
+    ),
+    (
+        "build",
+        "--cache-ttl",
+        "a cached step is as good as a new one at any age: `hull build --no-cache` runs all again",
+    ),
+    ("build", "--compat-volumes", "RUN may change a directory after VOLUME, and the image keeps the change"),
+    (
+        "build",
+        "--cpp-flag",
+        "hull does not run a Dockerfile through the C preprocessor: ARG and --build-arg change it",
+    ),
+    ("build", "--decryption-key --sign-by", "hull neither encrypts nor signs images"),
+    (
+        "build",
+        "--dns --dns-option --dns-search --no-hosts --no-hostname",
+        "RUN looks names up as `hull run` without flags does: `hull build --add-host` adds one",
+    ),
+    ("build", "--env", "ENV in the Dockerfile sets a variable, and with ARG and --build-arg its value"),
+    ("build", "--from", "ARG before FROM and `hull build --build-arg` choose the base image"),
+    ("build", "--hooks-dir", "RUN starts no hooks"),
+    ("build", "--identity-label", "hull adds no label of its own to an image"),
+    ("build", "--jobs", "stages that do not need each other are built side by side"),
+    ("build", "--layer-label", "`hull build --label` labels the image"),
+    ("build", "--logsplit", "`hull build --logfile` writes one file for all platforms"),
+    (
+        "build",
+        "--manifest",
+        "`hull build --platform` with several platforms makes an index, and --tag names it",
+    ),
+    ("build", "--omit-history", "the history of an image says how it was made: `hull history` shows it"),
+    ("build", "--os-feature --os-version", "they are for images of Windows, and hull's run on Linux"),
+    ("build", "--retry --retry-delay", "hull repeats what a registry could not answer"),
+    ("build", "--stdin", "RUN reads an empty input: a heredoc in the Dockerfile gives it a text"),
+    (
+        "build",
+        "--unsetenv --unsetlabel",
+        "a last ENV or LABEL in the Dockerfile, with an empty value, overrides it",
+    ),
+    (
+        "build",
+        "-v --volume",
+        "RUN --mount=type=bind and --mount=type=cache in the Dockerfile mount what only the build needs",
+    ),
     ("generate systemd", "--pod-prefix", POD),
     (
         "generate systemd",
@@ -256,8 +310,8 @@ pub const FLAGS: Flags = &[
     ("ps", "--sync", "hull asks the kernel each time, so nothing can be out of date"),
     ("ps", "-w --watch", "watch(1) repeats a command: watch hull ps"),
     ("ps, image prune, system prune", "--external", "hull's store holds no containers of other programs"),
-    ("image prune", "--build-cache", "hull builds no images, so it has no build cache"),
-    ("system prune", "--build", "hull builds no images, so it has no build cache"),
+    ("image prune", "--build-cache", "`hull builder` manages the build cache"),
+    ("system prune", "--build", "`hull builder` manages the build cache"),
     (
         "system check",
         "-f --force -m --max -r",
