@@ -2,12 +2,18 @@
 //!
 //! ```text
 //! directory  the build context on this machine, with its .dockerignore
+//! lookup     finds a source of COPY, with symlinks and wildcards     walk   visits what is beneath it     entry   one file
 //! ```
 //!
 //! Nothing in a tree is trusted: it may be a checkout of a stranger's repository, or the files of an image. Everything is
 //! looked up beneath the root by descriptor, and a symlink leads out of no tree.
 
 mod directory;
+mod entry;
+mod lookup;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +28,8 @@ use crate::patterns::Patterns;
 use crate::{Error, Result};
 
 pub use directory::open_directory;
+pub use entry::{Attribute, Entry};
+pub use walk::Walk;
 
 /// A tree of files to take from: the build context, a stage, an image, a git checkout, a download.
 #[derive(Debug)]
