@@ -13,6 +13,8 @@ pub struct Dockerfile {
     pub directives: Vec<(String, String, u32)>,
     /// `\`, or what `# escape=` says.
     pub escape: char,
+    /// Lines that are empty within a continued line: the last line of each instruction that has such lines.
+    pub empty_continuations: Vec<u32>,
     pub instructions: Vec<Instruction>,
 }
 
@@ -27,6 +29,8 @@ pub struct Instruction {
     pub comments: Vec<String>,
     /// Each `--name` or `--name=value`, as written, in order.
     pub flags: Vec<(String, Option<String>)>,
+    /// `ENV NAME VALUE` or `LABEL NAME VALUE`: the old form, without `=`.
+    pub legacy: bool,
     pub kind: Kind,
 }
 
@@ -95,6 +99,35 @@ pub struct Run {
     pub network: Option<String>,
     pub security: Option<String>,
     pub devices: Vec<String>,
+}
+
+/// What a RUN runs, with its heredocs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Script {
+    Command(Command),
+    /// A heredoc that begins with `#!` and is the whole command: a file to be executed as `/dev/pipes/<name>`.
+    File {
+        name: String,
+        content: String,
+    },
+}
+
+impl Run {
+    /// The command that runs: a heredoc that is the whole command is the script itself, and others are appended for the
+    /// shell to read.
+    pub fn script(&self) -> Script {
+        let (Command::Shell(line), [first, ..]) = (&self.command, &*self.heredocs) else {
+            return Script::Command(self.command.clone());
+        };
+        if !super::heredoc::is_heredoc(line) {
+            let rest = self.heredocs.iter().map(|heredoc| format!("\n{}{}", heredoc.content, heredoc.name));
+            return Script::Command(Command::Shell(std::iter::once(line.clone()).chain(rest).collect()));
+        }
+        if first.content.starts_with("#!") {
+            return Script::File { name: first.name.clone(), content: first.content.clone() };
+        }
+        Script::Command(Command::Shell(first.content.clone()))
+    }
 }
 
 /// COPY or ADD.
