@@ -134,7 +134,7 @@ impl Assembly {
         let mut layer = Descriptor { platform: None, ..layer.clone() };
         let known = [("+gzip", "tar.gzip"), ("+zstd", "tar.zstd"), ("", "tar")];
         match self.docker_types {
-            false => config::convert_media_types(std::slice::from_mut(&mut layer)),
+            false => layer.media_type = config::oci_layer_type(&layer.media_type),
             true if layer.media_type.starts_with(config::LAYER) => {
                 let suffix = &layer.media_type[config::LAYER.len()..];
                 let kind = known.iter().find(|(oci, _)| *oci == suffix).map_or("tar", |(_, docker)| docker);

@@ -66,7 +66,9 @@ pub fn commit<E: From<Error>>(
     images.unpack(&[packed.collect()])?;
     let measured =
         Measured { layers: below.rootfs.diff_ids.len(), bytes: images.unpacked_size(&base, &below)? };
-    crate::config::convert_media_types(&mut manifest.layers);
+    for layer in &mut manifest.layers {
+        layer.media_type = crate::config::oci_layer_type(&layer.media_type);
+    }
     manifest.layers.push(Descriptor::new(LAYER, staged.digest.clone(), staged.size));
     manifest.config = Descriptor::new(crate::config::CONFIG, stored.digest.clone(), stored.size);
     manifest.media_type = MANIFEST.into();

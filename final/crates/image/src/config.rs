@@ -113,13 +113,11 @@ impl Descriptor {
     }
 }
 
-/// Converts docker's media types to OCI's: all layers of a manifest have media types of the same specification.
-pub(crate) fn convert_media_types(layers: &mut [Descriptor]) {
+/// OCI's media type for a layer of docker's. All layers of a manifest have media types of the same specification.
+pub(crate) fn oci_layer_type(media_type: &str) -> String {
     const DOCKER: &str = "vnd.docker.image.rootfs.diff.tar";
-    for layer in layers {
-        layer.media_type = layer.media_type.replace(&format!("{DOCKER}."), "vnd.oci.image.layer.v1.tar+");
-        layer.media_type = layer.media_type.replace(DOCKER, "vnd.oci.image.layer.v1.tar");
-    }
+    let compressed = media_type.replace(&format!("{DOCKER}."), "vnd.oci.image.layer.v1.tar+");
+    compressed.replace(DOCKER, "vnd.oci.image.layer.v1.tar")
 }
 
 /// Go writes an empty list as null.

@@ -32,8 +32,9 @@ struct Packed {
     sum: Crc,
 }
 
-/// Compresses the stream to `out`.
-pub(crate) fn pack(stream: &mut impl Read, out: &mut impl Write) -> Result<()> {
+/// Compresses the stream to `out`, with zlib's level 0 to 9 or its default.
+pub(crate) fn pack(stream: &mut impl Read, out: &mut impl Write, level: Option<u32>) -> Result<()> {
+    let level = level.map_or(Compression::default(), Compression::new);
     // Deflate, without a name, a time or an operating system: the header must not depend on where it was written.
     out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]).map_err(not_stored)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
@@ -41,7 +42,7 @@ pub(crate) fn pack(stream: &mut impl Read, out: &mut impl Write) -> Result<()> {
     let queue = Mutex::new(queue);
     let sum = std::thread::scope(|scope| {
         for _ in 0..workers {
-            scope.spawn(|| work(&queue));
+            scope.spawn(|| work(&queue, level));
         }
         // Dropping the sender ends the workers, also on an error.
         let pieces = pieces;
@@ -80,20 +81,20 @@ fn next(stream: &mut impl Read) -> Result<Vec<u8>> {
 }
 
 /// Compresses pieces until the sender is dropped.
-fn work(queue: &Mutex<Receiver<Piece>>) {
+fn work(queue: &Mutex<Receiver<Piece>>, level: Compression) {
     loop {
         let piece = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
         let Ok(Piece { plain, last, packed }) = piece else { return };
         let mut sum = Crc::new();
         sum.update(&plain);
-        let bytes = deflate(&plain, last);
+        let bytes = deflate(&plain, last, level);
         // If nobody receives it, the main thread has failed already.
         let _ = packed.send(Packed { bytes, sum });
     }
 }
 
-fn deflate(plain: &[u8], last: bool) -> Vec<u8> {
-    let mut deflate = Compress::new(Compression::default(), false);
+fn deflate(plain: &[u8], last: bool, level: Compression) -> Vec<u8> {
+    let mut deflate = Compress::new(level, false);
     let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
     let mut bytes = Vec::with_capacity(plain.len() / 2);
     loop {
@@ -117,7 +118,7 @@ mod tests {
 
     fn packed(plain: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        pack(&mut &*plain, &mut out).unwrap();
+        pack(&mut &*plain, &mut out, None).unwrap();
         out
     }
 
@@ -151,12 +152,12 @@ mod tests {
                 Ok(buffer.len())
             }
         }
-        let error = pack(&mut Broken(20), &mut std::io::sink()).unwrap_err().to_string();
+        let error = pack(&mut Broken(20), &mut std::io::sink(), None).unwrap_err().to_string();
         assert!(error.contains("fell over"), "{error}");
         let noise: Vec<u8> =
             (0..4 * PIECE as u64).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
         let mut full = [0; 100];
-        let error = pack(&mut &*noise, &mut &mut full[..]).unwrap_err().to_string();
+        let error = pack(&mut &*noise, &mut &mut full[..], None).unwrap_err().to_string();
         assert!(error.contains("cannot store the image"), "{error}");
     }
 }

@@ -13,6 +13,7 @@
 //! registry/  HTTP, credentials, settings  pull, push, remote   what a registry is used for
 //! commit     adds a layer to an image     check     compares the store with its digests
 //! assemble   makes an image of layers that the store has
+//! recompress compresses layers in another way
 //! left_out   what a user namespace cannot unpack
 //! readahead  reads a stream in a thread   gzip      compresses on all processors
 //! child      runs threaded work in a child process
@@ -46,6 +47,7 @@ mod publish;
 pub mod pull;
 pub mod push;
 mod readahead;
+mod recompress;
 pub mod reference;
 pub mod registry;
 pub mod remote;
@@ -61,3 +63,4 @@ pub use error::{Error, RegistryProblem, Result};
 pub use history::HistoryLine;
 pub use inspect::ImageDetails;
 pub use layer_stack::{Difference, LayerFacts};
+pub use recompress::{LayerCompression, Recompressed, Recompression};

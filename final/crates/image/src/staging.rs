@@ -16,6 +16,7 @@ use crate::members::read;
 
 /// A staging directory. It is removed when this is dropped, or by [`crate::store::Images::collect`] if the process is
 /// killed.
+#[derive(Debug)]
 pub(crate) struct Staging {
     /// A layer that is never published: hull-storage identifies its owner and removes it.
     directory: StagedLayer,

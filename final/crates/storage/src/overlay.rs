@@ -46,9 +46,9 @@ pub struct Overlay {
 }
 
 /// The step that failed, and the kernel's reason.
-struct Failure {
-    step: String,
-    error: Errno,
+pub(crate) struct Failure {
+    pub step: String,
+    pub error: Errno,
 }
 
 impl Overlay {
@@ -254,19 +254,19 @@ impl<'a> Paths<'a> {
 
 /// Before Linux 6.5 overlay accepts any option and checks it only when it is mounted, where it refuses unknown ones
 /// with a line in the kernel's log each time. So this sets an option that no kernel knows.
-fn takes_anything(context: &OwnedFd) -> bool {
+pub(crate) fn takes_anything(context: &OwnedFd) -> bool {
     let taken = fsconfig_set_flag(context, "hull").is_ok();
     // Reads the kernel's message about it, so that the message is not taken for the reason of a later failure.
     drop(explained(context, "", Errno::INVAL));
     taken
 }
 
-fn failed(step: &str) -> impl FnOnce(Errno) -> Failure {
+pub(crate) fn failed(step: &str) -> impl FnOnce(Errno) -> Failure {
     move |error| Failure { step: step.to_owned(), error }
 }
 
 /// Adds the messages that the kernel wrote into the context's log, one per read(2); fsopen(2).
-fn explained(context: &OwnedFd, step: &str, error: Errno) -> Failure {
+pub(crate) fn explained(context: &OwnedFd, step: &str, error: Errno) -> Failure {
     let mut step = step.to_owned();
     let mut message = [0; 512];
     while let Ok(length @ 1..) = rustix::io::read(context, &mut message[..]) {

@@ -9,6 +9,7 @@
 //! volume  a volume as a tar, and back
 //! layer   an upper directory → the tar of a layer
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
+//! merged  the files of an image without a container, into a directory or a tar
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
 //!
@@ -26,6 +27,7 @@ mod export;
 mod extractor;
 mod ids;
 pub(crate) mod layer;
+mod merged;
 mod path;
 mod root;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use std::path::{Path, PathBuf};
 
 pub use commit::{CommitOptions, Freezable};
 pub use diff::Change;
+pub use merged::LayersToExport;
 
 use hull_image::packing::Packer;
 

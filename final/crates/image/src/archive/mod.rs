@@ -6,8 +6,10 @@
 //!   contents  the files in it, staged and hashed   layout  index.json of an OCI layout
 //!   docker    manifest.json of docker save
 //! save      images into an archive
+//!   plan      what an archive contains             assembled  an image that need not be in the store
 //! ```
 
+mod assembled;
 mod change;
 mod change_build;
 mod contents;
@@ -15,11 +17,13 @@ mod docker;
 mod import;
 mod layout;
 mod load;
+mod plan;
 mod save;
 mod shell_words;
 #[cfg(test)]
 mod tests;
 
+pub use assembled::Unstored;
 pub use change::{apply_change, apply_changes};
 pub(crate) use import::now;
 pub use import::{ImportOptions, import};

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::catalog::Line;
-use crate::config::{Descriptor, Manifest};
+use crate::config::{Descriptor, Index, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
 use crate::progress::{Progress, Step};
@@ -25,8 +25,8 @@ pub struct Pushed {
     pub size: u64,
 }
 
-/// Pushes the image `name` as `target`. Layers that are plain tars are first compressed in the store too, so that the
-/// registry and the store have the same digest.
+/// Pushes the image `name` as `target`, or all images of the index that the name stands for. Layers that are plain tars
+/// are first compressed in the store too, so that the registry and the store have the same digest.
 pub fn push(
     images: &Images,
     access: &Access,
@@ -35,24 +35,55 @@ pub fn push(
     progress: &dyn Progress,
 ) -> Result<Pushed> {
     let entry = compress::compressed(images, images.find(name)?)?;
-    let (manifest, _) = images.documents(&entry)?;
-    let held = manifest.layers.iter().chain([&manifest.config]).map(|blob| images.hold_blob(&blob.digest));
-    let held: Vec<Option<File>> = held.collect::<Result<_>>()?;
     let client = Client::new(access, access.settings().endpoint(target)?);
     let sources = sources(images, target)?;
+    let top = match entry.index_digest() {
+        None => {
+            send_blobs(images, &client, &entry, &sources, progress)?;
+            entry.clone()
+        }
+        Some(digest) => {
+            let index: Index = images.read_json(&digest)?;
+            for manifest in &index.manifests {
+                send_blobs(images, &client, manifest, &sources, progress)?;
+                put_manifest(images, &client, &manifest.digest.to_string(), manifest)?;
+            }
+            Descriptor::new(&index.media_type, digest, 0)
+        }
+    };
+    let size = put_manifest(images, &client, &target.wanted(), &top)?;
+    remember(images, &entry, target, &top.digest)?;
+    Ok(Pushed { digest: top.digest, size })
+}
+
+/// Sends the layers and the configuration of one image.
+fn send_blobs(
+    images: &Images,
+    client: &Client<'_>,
+    entry: &Descriptor,
+    sources: &[Mountable],
+    progress: &dyn Progress,
+) -> Result<()> {
+    let manifest: Manifest = images.read_json(&entry.digest)?;
+    let held = manifest.layers.iter().chain([&manifest.config]).map(|blob| images.hold_blob(&blob.digest));
+    let held: Vec<Option<File>> = held.collect::<Result<_>>()?;
     send_all(&manifest.layers, |blob| {
         let source = sources.iter().find(|source| source.blobs.contains(&blob.digest));
         let from = source.map(|source| source.repository.as_str());
-        send(images, &client, blob, from, progress)
+        send(images, client, blob, from, progress)
     })?;
     let silent = &crate::progress::Silent;
-    send(images, &client, &manifest.config, None, silent)?;
+    send(images, client, &manifest.config, None, silent)?;
     drop(held);
+    Ok(())
+}
+
+/// Sends a manifest or an index under a tag or its digest. Returns its size.
+fn put_manifest(images: &Images, client: &Client<'_>, wanted: &str, entry: &Descriptor) -> Result<u64> {
     let bytes = std::fs::read(images.blob_path(&entry.digest));
     let bytes = bytes.context(|| format!("read the manifest {}", entry.digest))?;
-    client.put_manifest(&target.wanted(), &entry.media_type, &bytes)?;
-    remember(images, &entry, target)?;
-    Ok(Pushed { digest: entry.digest, size: entry.size })
+    client.put_manifest(wanted, &entry.media_type, &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 /// A repository of the same registry, and the blobs that it is known to have.
@@ -150,8 +181,8 @@ impl Read for Watched<'_> {
 }
 
 /// Records that the registry has the image: `inspect` shows the digest, and another push may mount blobs from there.
-fn remember(images: &Images, pushed: &Descriptor, target: &Reference) -> Result<()> {
-    let origin = target.by_digest(&pushed.digest).canonical();
+fn remember(images: &Images, pushed: &Descriptor, target: &Reference, digest: &Digest) -> Result<()> {
+    let origin = target.by_digest(digest).canonical();
     images.change_catalog(|catalog| {
         catalog.update(&pushed.digest.to_string(), |entry| entry.add_origin(origin.clone()))
     })
