@@ -1,6 +1,8 @@
 //! A container's root file system: its own writable directory over the image's layers; see
 //! `Documentation/filesystems/overlayfs.rst`.
 
+mod view;
+
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -19,6 +21,8 @@ use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, OverlayObstacle, Result};
 use crate::mapped_layers::{LayerIds, MappedLayers};
 use crate::tree::copy_metadata;
+
+pub use view::LayersView;
 
 /// statfs(2), `f_type`.
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
@@ -89,20 +93,7 @@ impl Overlay {
 
     /// A configured file system context. `None` if the kernel does not take layers one by one.
     fn append_layers(&self, paths: &Paths<'_>) -> Result<Option<OwnedFd>, Failure> {
-        let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
-            Err(Errno::NOSYS | Errno::PERM) => return Ok(None),
-            context => context.map_err(failed("fsopen"))?,
-        };
-        if takes_anything(&context) {
-            return Ok(None);
-        }
-        for (n, lower) in paths.lowers.iter().enumerate() {
-            match fsconfig_set_string(&context, "lowerdir+", lower.short()) {
-                // The kernel does not know the option. If the path is wrong instead, mounting with a string fails too.
-                Err(Errno::INVAL) if n == 0 => return Ok(None),
-                set => set.map_err(|error| explained(&context, "lowerdir+", error))?,
-            }
-        }
+        let Some(context) = append_lowers(&paths.lowers)? else { return Ok(None) };
         let set = |key, path: &Handle<'_>| {
             fsconfig_set_string(&context, key, path.short()).map_err(|error| explained(&context, key, error))
         };
@@ -113,8 +104,6 @@ impl Overlay {
                 fsconfig_set_flag(&context, key).map_err(|error| explained(&context, key, error))?;
             }
         }
-        // The first column of /proc/mounts.
-        fsconfig_set_string(&context, "source", "hull").map_err(failed("source"))?;
         Ok(Some(context))
     }
 
@@ -180,7 +169,15 @@ struct Handle<'a> {
     is_mapped: bool,
 }
 
-impl Handle<'_> {
+impl<'a> Handle<'a> {
+    /// Opens a directory. If it is missing, the error names it; the error of the mount would not.
+    fn open(path: &'a Path) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty())
+            .context(|| format!("open the layer {}", path.display()))?;
+        Ok(Handle { path, opened, is_mapped: false })
+    }
+
     /// The path if the kernel takes it, because /proc/mounts shows it; else the link of the descriptor.
     fn short(&self) -> Vec<u8> {
         let path = self.path.as_os_str().as_bytes();
@@ -201,18 +198,11 @@ struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    /// Opens all directories. If one is missing, the error names it; the error of the mount would not.
     fn open(overlay: &'a Overlay) -> Result<Self> {
-        let open = |path: &'a PathBuf| {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened = rustix::fs::open(path, flags, Mode::empty())
-                .context(|| format!("open the layer {}", path.display()))?;
-            Ok(Handle { path, opened, is_mapped: false })
-        };
         Ok(Self {
-            lowers: overlay.lowers.iter().map(open).collect::<Result<_>>()?,
-            upper: open(&overlay.upper)?,
-            work: open(&overlay.work)?,
+            lowers: overlay.lowers.iter().map(|lower| Handle::open(lower)).collect::<Result<_>>()?,
+            upper: Handle::open(&overlay.upper)?,
+            work: Handle::open(&overlay.work)?,
         })
     }
 }
@@ -250,6 +240,27 @@ impl<'a> Paths<'a> {
         };
         adopt().context(|| format!("make {} like {}", overlay.upper.display(), top.display()))
     }
+}
+
+/// A file system context with lower layers, top first. `None` if the kernel does not take layers one by one.
+fn append_lowers(lowers: &[Handle<'_>]) -> Result<Option<OwnedFd>, Failure> {
+    let context = match fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC) {
+        Err(Errno::NOSYS | Errno::PERM) => return Ok(None),
+        context => context.map_err(failed("fsopen"))?,
+    };
+    if takes_anything(&context) {
+        return Ok(None);
+    }
+    for (n, lower) in lowers.iter().enumerate() {
+        match fsconfig_set_string(&context, "lowerdir+", lower.short()) {
+            // The kernel does not know the option. If the path is wrong instead, mounting with a string fails too.
+            Err(Errno::INVAL) if n == 0 => return Ok(None),
+            set => set.map_err(|error| explained(&context, "lowerdir+", error))?,
+        }
+    }
+    // The first column of /proc/mounts.
+    fsconfig_set_string(&context, "source", "hull").map_err(failed("source"))?;
+    Ok(Some(context))
 }
 
 /// Before Linux 6.5 overlay accepts any option and checks it only when it is mounted, where it refuses unknown ones

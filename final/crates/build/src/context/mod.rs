@@ -20,6 +20,9 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use hull_storage::overlay::LayersView;
+use hull_storage::root::Root;
+use hull_storage::staging::Staging;
 use nix::errno::Errno;
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -45,6 +48,18 @@ pub struct Tree {
     /// The owners mean nothing in an image, because they are users of this machine: COPY and ADD give everything to root.
     /// True for directories and checkouts, false for the files of images and for archives.
     pub has_local_owners: bool,
+    /// What keeps the tree there: a mount that has no mount point, or a directory that is removed with the tree.
+    pub keeper: Keeper,
+}
+
+/// What a tree is part of, and what ends with it.
+#[derive(Debug, Default)]
+pub enum Keeper {
+    /// It was there before.
+    #[default]
+    Others,
+    Layers(LayersView),
+    Staging(Staging),
 }
 
 impl Tree {
@@ -60,7 +75,41 @@ impl Tree {
             name,
             path: Some(path.to_owned()),
             has_local_owners: false,
+            keeper: Keeper::Others,
         })
+    }
+
+    /// The files of layers, lowest first, as a container would see them. The tree has no path until
+    /// [`Self::attach`] gives it one.
+    pub fn of_layers(root: &Root, layers: &[PathBuf], name: impl Into<String>) -> Result<Self> {
+        let layers: Vec<PathBuf> = layers.iter().rev().cloned().collect();
+        let view = LayersView::mount(&layers, &root.run().join("build/empty"))?;
+        let name = name.into();
+        let opened = rustix::fs::openat(
+            &view,
+            ".",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        let root = opened.context(|| format!("open the files of {name}"))?;
+        Ok(Self {
+            root,
+            ignore: Patterns::default(),
+            name,
+            path: None,
+            has_local_owners: false,
+            keeper: Keeper::Layers(view),
+        })
+    }
+
+    /// Gives a tree of layers a path, in the mount namespace of the caller, which must be its own: the mount stays until
+    /// the namespace ends.
+    pub fn attach(&mut self, point: &Path) -> Result<&Path> {
+        if let (None, Keeper::Layers(view)) = (&self.path, &self.keeper) {
+            view.attach(point)?;
+            self.path = Some(point.to_owned());
+        }
+        self.path.as_deref().ok_or_else(|| Error::Unsupported(format!("{} cannot be mounted", self.name)))
     }
 
     /// The content of a file, also of one that `.dockerignore` leaves out: a Dockerfile, an ignore file. `None` if it does

@@ -137,3 +137,26 @@ fn files_of_a_context_belong_to_root_and_keep_their_modes() {
     assert_eq!(owners(&open_directory(scratch.path(), None).unwrap()), (0, 0));
     assert_eq!(owners(&Tree::open(scratch.path(), "stage 0").unwrap()), (7, 8));
 }
+
+#[test]
+fn layers_are_a_tree_with_the_owners_of_the_image() {
+    if !rustix::process::geteuid().is_root() {
+        return hull_sys::testing::skip(
+            "layers_are_a_tree_with_the_owners_of_the_image",
+            "it mounts an overlay",
+        );
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let root =
+        hull_storage::root::Root::open(&scratch.path().join("data"), &scratch.path().join("run")).unwrap();
+    let layers = ["low", "high"].map(|name| scratch.path().join(name));
+    make(scratch.path(), &["low/a", "low/b/c", "high/b/d"]);
+    std::os::unix::fs::chown(layers[0].join("a"), Some(7), Some(8)).unwrap();
+    let tree = Tree::of_layers(&root, &layers, "stage \"x\"").unwrap();
+    assert_eq!(walked(&tree, "", &[]).unwrap(), ["/", "a", "b/", "b/c", "b/d"]);
+    let none = Patterns::default();
+    let owned = tree.walk(Path::new("a"), &none).unwrap().next_entry().unwrap().unwrap();
+    assert_eq!((owned.uid, owned.gid), (7, 8));
+    let error = walked(&tree, "none", &[]).unwrap_err().to_string();
+    assert_eq!(error, r#""none" is not in stage "x""#);
+}
