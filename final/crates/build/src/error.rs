@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hull_sys::Kind;
+
 use crate::dockerfile::Span;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -33,6 +35,9 @@ pub enum Error {
     Image(#[from] hull_image::Error),
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
+    /// The error of a process of the build, as it crossed to this one.
+    #[error("{text}")]
+    Worker { kind: Kind, text: String },
     #[error("the build was cancelled")]
     Cancelled,
 }
@@ -45,15 +50,22 @@ impl Error {
             source => Self::At { file: file.into(), span, source: Box::new(source) },
         }
     }
-}
 
-/// Adds what was attempted to a system call's error.
-pub(crate) trait IoContext<T> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T>;
-}
-
-impl<T, E: Into<std::io::Error>> IoContext<T> for Result<T, E> {
-    fn context(self, action: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| Error::Io { action: action(), source: source.into() })
+    /// What sort of failure it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::At { source, .. } => source.kind(),
+            Self::Syntax(_) | Self::Invalid { .. } | Self::Failed { .. } => Kind::Invalid,
+            Self::NoSuchFile { .. } => Kind::NotFound,
+            Self::Unsupported(_) => Kind::Unsupported,
+            Self::Io { source, .. } => Kind::from_io(source),
+            Self::Engine(error) => error.kind(),
+            Self::Image(error) => error.kind(),
+            Self::Storage(error) => error.kind(),
+            Self::Worker { kind, .. } => *kind,
+            Self::Cancelled => Kind::Kernel,
+        }
     }
 }
+
+hull_sys::define_context!(Error);

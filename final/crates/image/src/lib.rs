@@ -64,3 +64,4 @@ pub use history::HistoryLine;
 pub use inspect::ImageDetails;
 pub use layer_stack::{Difference, LayerFacts};
 pub use recompress::{LayerCompression, Recompressed, Recompression};
+pub use store::chain_ids;

@@ -171,6 +171,16 @@ impl Images {
         Ok(held.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
+    /// Opens and locks what an image consists of, like [`Self::hold_blob`]: while the files are open, garbage collection
+    /// removes none of it.
+    pub fn hold_image(&self, image: &Image) -> Result<Vec<File>> {
+        let mut held = self.hold_layers(&image.config)?;
+        for layer in &image.manifest.layers {
+            held.extend(self.hold_blob(&layer.digest)?);
+        }
+        Ok(held)
+    }
+
     fn load(&self, entry: &Descriptor) -> Result<Image> {
         let (manifest, config) = self.documents(entry)?;
         let (layers, chain) = (self.layers(), chain_ids(&config));
@@ -288,7 +298,7 @@ impl Images {
 }
 
 /// The chain ID of each layer, lowest first.
-pub(crate) fn chain_ids(config: &ImageConfig) -> Vec<Digest> {
+pub fn chain_ids(config: &ImageConfig) -> Vec<Digest> {
     Digest::chains(config.rootfs.diff_ids.iter())
 }
 

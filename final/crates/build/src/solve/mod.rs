@@ -1,1 +1,107 @@
 //! Runs the graph of steps: stages side by side, one process each.
+//!
+//! ```text
+//! job          what all processes of a build share      base     the images that stages stand on
+//! coordinator  forks the workers, and hears from them   worker   the process of one stage
+//! dispatch/    one instruction                          state    a stage's image so far
+//! trees        where a stage takes files from           wire     what processes send each other
+//! history      the image's history, in BuildKit's words
+//! ```
+
+mod base;
+mod coordinator;
+mod definition;
+mod dispatch;
+mod history;
+mod job;
+mod state;
+mod wire;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use hull_engine::Engine;
+use hull_image::platform::Platform;
+use hull_storage::layers::LayerStore;
+
+use crate::Result;
+use crate::cache::Cache;
+use crate::dockerfile::Dockerfile;
+use crate::output::{Built, BuiltLayer};
+use crate::plan::{Globals, Stages};
+use crate::progress::Reporter;
+use crate::request::Request;
+
+/// Builds what the request asks for, once for each platform. The results are in the store and have no names yet.
+/// `stdin` is read for `-` as context or as Dockerfile.
+///
+/// # Errors
+///
+/// [`Error::At`] with the lines of the instruction that failed. Nothing but the cache is left of a failed build.
+pub fn build(
+    engine: &Engine,
+    request: &Request,
+    stdin: &mut dyn Read,
+    reporter: &mut dyn Reporter,
+) -> Result<Vec<Built>> {
+    let cache = Cache::open(engine.root())?;
+    let _running = cache.begin_build()?;
+    LayerStore::new(engine.root()).collect()?;
+    engine.collect_steps()?;
+    let definition = definition::load(request, stdin)?;
+    for warning in crate::lint::check(&definition.file) {
+        reporter.report(&crate::progress::Event::Warning(warning));
+    }
+    let host = [Platform::host()];
+    let platforms = if request.platforms.is_empty() { &host[..] } else { &request.platforms };
+    let build = |platform| one_platform(engine, request, &cache, &definition, platform, reporter);
+    platforms.iter().map(build).collect()
+}
+
+fn one_platform(
+    engine: &Engine,
+    request: &Request,
+    cache: &Cache,
+    definition: &definition::Definition,
+    platform: &Platform,
+    reporter: &mut dyn Reporter,
+) -> Result<Built> {
+    let file: &Dockerfile = &definition.file;
+    let globals = Globals::new(file, &request.args, platform, request.target.as_deref().unwrap_or_default())?;
+    let is_context = |name: &str| definition.named_contexts.contains_key(name);
+    let stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
+    let needed: Vec<usize> = stages.needed(&is_context).into_iter().collect();
+    let images = base::images(engine, request, file, &stages, &needed, &is_context, reporter)?;
+    let mut first_steps = BTreeMap::new();
+    let mut next = definition::INTERNAL_STEPS;
+    for stage in &needed {
+        first_steps.insert(*stage, next);
+        next += job::count(&stages.stages[*stage]);
+    }
+    let job = job::Job {
+        engine,
+        request,
+        cache: cache.clone(),
+        file,
+        stages,
+        globals,
+        needed,
+        first_steps,
+        images: images.images,
+        definition,
+    };
+    let result = coordinator::run(&job, reporter)?;
+    let mut config = result.config;
+    if !request.labels.is_empty() {
+        let labels = &mut config.config.get_or_insert_default().labels;
+        labels.get_or_insert_default().extend(request.labels.clone());
+    }
+    let store = LayerStore::new(engine.root());
+    let layer = |layer: &wire::Layer| BuiltLayer {
+        descriptor: layer.descriptor.clone(),
+        step_blob: layer.of_step.then(|| store.step_blob(layer.directory.hex())),
+    };
+    let layers = result.layers.iter().map(layer).collect();
+    Ok(Built { platform: platform.clone(), config, layers, base: result.base })
+}

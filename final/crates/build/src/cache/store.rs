@@ -1,0 +1,189 @@
+//! The records of steps on disk, below `build` in the data root.
+//!
+//! ```text
+//! build/steps/<key>.json   a record; the time of its file is the time of its last use
+//!       locks/<key>        held by the process that runs the step
+//!       running/<build>    locked while a build runs; what was used since its file was made is not pruned
+//!       last/<place>       the key of the step that was last built at a place of a Dockerfile
+//! ```
+//!
+//! Records are not synced. After a crash a damaged record, and one whose layer is missing, is no record.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+use hull_image::Digest;
+use hull_storage::directory::make_dirs;
+use hull_storage::file;
+use hull_storage::layers::LayerStore;
+use hull_storage::lock::Lock;
+use hull_storage::root::Root;
+
+use super::key::Key;
+use super::record::{FORMAT, Record};
+use crate::error::{IoContext, Result};
+
+#[derive(Debug, Clone)]
+pub struct Cache {
+    dir: PathBuf,
+    layers: LayerStore,
+}
+
+/// The right to run the step of one key. The others that want the same step wait for it.
+#[derive(Debug)]
+pub struct StepLock {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Drop for StepLock {
+    fn drop(&mut self) {
+        // The file goes while it is locked: one who waits for it sees that its path leads elsewhere, and locks the new one.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A build that runs.
+#[derive(Debug)]
+pub struct RunningBuild {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Drop for RunningBuild {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+impl Cache {
+    /// Opens the cache and creates its directories.
+    pub fn open(root: &Root) -> Result<Self> {
+        let dir = root.data().join("build");
+        for name in ["steps", "locks", "running", "last"] {
+            make_dirs(&dir.join(name), 0o700)?;
+        }
+        Ok(Self { dir, layers: LayerStore::new(root) })
+    }
+
+    /// `build` in the data root.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The record of a key, if the layer is still there. It counts as used.
+    pub fn find(&self, key: &Key) -> Option<Record> {
+        let record = self.read(key)?;
+        let chain = record.layer.chain_id.hex();
+        if !self.layers.has(chain) || !self.layers.is_of_step(chain) {
+            return None;
+        }
+        // The time is for the order in which the cache is pruned. Without it the step counts as older than it is.
+        let _ = fs::File::open(self.path(key)).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(record)
+    }
+
+    /// The record of a key, whether its layer is there or not.
+    pub fn read(&self, key: &Key) -> Option<Record> {
+        let record: Record = file::read_json(&self.path(key)).ok()??;
+        (record.format == FORMAT).then_some(record)
+    }
+
+    /// Waits until nobody else runs the step of this key.
+    pub fn lock(&self, key: &Key) -> Result<StepLock> {
+        let path = self.dir.join("locks").join(key.hex());
+        Ok(StepLock { _lock: Lock::exclusive(&path)?, path })
+    }
+
+    /// Whether a build is running the step of this key.
+    pub fn is_locked(&self, key: &Key) -> bool {
+        let path = self.dir.join("locks").join(key.hex());
+        path.exists() && Lock::try_exclusive(&path).is_ok_and(|lock| lock.is_none())
+    }
+
+    pub fn add(&self, key: &Key, record: &Record) -> Result<()> {
+        Ok(file::write_json_atomic(&self.path(key), record)?)
+    }
+
+    /// All keys, with the time of the last use.
+    pub fn keys(&self) -> Result<Vec<(Key, SystemTime)>> {
+        let steps = self.dir.join("steps");
+        let names = hull_storage::directory::names_in(&steps)?;
+        let keys = names.iter().filter_map(|name| {
+            let key = Digest::parse(&format!("sha256:{}", name.strip_suffix(".json")?)).ok()?;
+            let used = fs::metadata(steps.join(name)).and_then(|file| file.modified()).ok()?;
+            Some((key, used))
+        });
+        Ok(keys.collect())
+    }
+
+    /// Removes a record. Its layer stays until [`Self::release_unused`].
+    pub fn remove(&self, key: &Key) -> Result<()> {
+        Ok(file::remove(&self.path(key))?)
+    }
+
+    /// Notes that a build runs, until the result is dropped or the process ends.
+    pub fn begin_build(&self) -> Result<RunningBuild> {
+        let running = self.dir.join("running");
+        loop {
+            let id = std::process::id();
+            let path = running.join(format!("{id}-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+            if let Some(lock) = Lock::try_exclusive(&path)? {
+                // The file may be that of a killed process with the same number.
+                let file = fs::File::open(&path).context(|| format!("open {}", path.display()))?;
+                file.set_modified(SystemTime::now()).context(|| format!("touch {}", path.display()))?;
+                return Ok(RunningBuild { path, _lock: lock });
+            }
+        }
+    }
+
+    /// When the oldest of the running builds began. What was used since then may be in use.
+    pub fn oldest_running(&self) -> Result<Option<SystemTime>> {
+        let mut oldest = None;
+        for name in hull_storage::directory::names_in(&self.dir.join("running"))? {
+            let path = self.dir.join("running").join(name);
+            match Lock::try_exclusive(&path)? {
+                // Its build was killed.
+                Some(_lock) => file::remove(&path)?,
+                None => {
+                    let began = fs::metadata(&path).and_then(|file| file.modified()).ok();
+                    oldest = [oldest, began].into_iter().flatten().min();
+                }
+            }
+        }
+        Ok(oldest)
+    }
+
+    /// Lets garbage collection remove the layers of steps that no record names. A step is recorded before its layer is
+    /// published.
+    pub fn release_unused(&self) -> Result<()> {
+        let records = self.keys()?.into_iter().filter_map(|(key, _)| self.read(&key));
+        let needed: std::collections::HashSet<String> =
+            records.map(|record| record.layer.chain_id.hex().to_owned()).collect();
+        for chain in self.layers.list()? {
+            if !needed.contains(&chain) && self.layers.is_of_step(&chain) {
+                self.layers.release_step(&chain)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of the step that was last built at a place.
+    pub fn last_at(&self, place: &Digest) -> Option<Key> {
+        Digest::parse(&fs::read_to_string(self.dir.join("last").join(place.hex())).ok()?).ok()
+    }
+
+    /// Notes which step was built at a place, for [`super::why`].
+    pub fn set_last(&self, place: &Digest, key: &Key) -> Result<()> {
+        let path = self.dir.join("last").join(place.hex());
+        fs::write(&path, key.to_string()).context(|| format!("write {}", path.display()))
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.dir.join("steps").join(format!("{}.json", key.hex()))
+    }
+}

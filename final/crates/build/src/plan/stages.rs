@@ -1,0 +1,210 @@
+//! The stages of a Dockerfile, and which of them the target needs.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use hull_image::platform::Platform;
+
+use super::arguments::Globals;
+use crate::dockerfile::mount::{Mount, MountKind};
+use crate::dockerfile::{Dockerfile, From, Instruction, Kind, Span};
+use crate::{Error, Result};
+
+/// How many stages and instructions a Dockerfile may have: more is a mistake or an attack.
+const MAX_INSTRUCTIONS: usize = 100_000;
+
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The name after AS.
+    pub name: Option<String>,
+    /// The text after FROM, for the display.
+    pub shown_base: String,
+    pub base: Base,
+    pub platform: Platform,
+    /// Of the line FROM.
+    pub span: Span,
+    /// Those after FROM.
+    pub instructions: Vec<Instruction>,
+}
+
+/// What a stage stands on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Base {
+    Scratch,
+    /// The number of an earlier stage.
+    Stage(usize),
+    Image(String),
+    /// `--build-context NAME=…`
+    Context(String),
+}
+
+/// Where `--from` takes files from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    Stage(usize),
+    Image(String),
+    Context(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct Stages {
+    pub stages: Vec<Stage>,
+    /// The number of the stage that is the result.
+    pub target: usize,
+}
+
+impl Stages {
+    /// `contexts` are the names of `--build-context`.
+    ///
+    /// # Errors
+    ///
+    /// With the line: if a FROM cannot be expanded, names itself, or if no stage is the target.
+    pub fn of(
+        file: &Dockerfile,
+        globals: &Globals,
+        contexts: &dyn Fn(&str) -> bool,
+        target: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Self> {
+        if file.instructions.len() > MAX_INSTRUCTIONS {
+            return Err(Error::Syntax(format!("{}: more than {MAX_INSTRUCTIONS} instructions", file.name)));
+        }
+        let mut stages: Vec<Stage> = Vec::new();
+        for instruction in &file.instructions {
+            match (&instruction.kind, stages.last_mut()) {
+                (Kind::From(from), _) => {
+                    let stage = stage(file, globals, contexts, &stages, instruction.span, from, platform);
+                    stages.push(stage.map_err(|error| error.at(&file.name, instruction.span))?);
+                }
+                (Kind::Arg(_), None) => {}
+                (_, None) => {
+                    let error = Error::Syntax("no build stage in current context: FROM comes first".into());
+                    return Err(error.at(&file.name, instruction.span));
+                }
+                (_, Some(stage)) => stage.instructions.push(instruction.clone()),
+            }
+        }
+        if stages.is_empty() {
+            return Err(Error::Syntax(format!(
+                "{}: the Dockerfile has no FROM, so there is nothing to build",
+                file.name
+            )));
+        }
+        let target = match target {
+            None => stages.len() - 1,
+            Some(name) => find(&stages, name).ok_or_else(|| no_target(&stages, name))?,
+        };
+        Ok(Self { stages, target })
+    }
+
+    /// Where a `--from` leads, in the stage of this number.
+    ///
+    /// # Errors
+    ///
+    /// If it names the stage itself or a later one by its number.
+    pub fn origin(&self, stage: usize, from: &str, contexts: &dyn Fn(&str) -> bool) -> Result<Origin> {
+        if let Some(found) = find(&self.stages[..stage], from) {
+            return Ok(Origin::Stage(found));
+        }
+        if contexts(from) {
+            return Ok(Origin::Context(from.into()));
+        }
+        let is_later = find(&self.stages, from).is_some();
+        let is_own = self.stages[stage].name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(from));
+        let why = match (is_own || from.parse() == Ok(stage), is_later, from.parse::<usize>()) {
+            (true, ..) => "a stage cannot copy from itself",
+            (_, true, _) => "that stage comes later, and only earlier ones can be used",
+            (_, _, Ok(_)) => "there is no stage with this number",
+            _ => return Ok(Origin::Image(from.into())),
+        };
+        Err(Error::Invalid { what: format!("--from={from}"), why: why.into() })
+    }
+
+    /// The stages that the target needs, lowest number first. `more` has instructions of base images for stages: ONBUILD.
+    pub fn needed(&self, contexts: &dyn Fn(&str) -> bool) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut queue = VecDeque::from([self.target]);
+        while let Some(stage) = queue.pop_front() {
+            if !needed.insert(stage) {
+                continue;
+            }
+            queue.extend(self.origins(stage, contexts).into_iter().filter_map(|origin| match origin {
+                Origin::Stage(stage) => Some(stage),
+                _ => None,
+            }));
+            if let Base::Stage(base) = self.stages[stage].base {
+                queue.push_back(base);
+            }
+        }
+        needed
+    }
+
+    /// Everything that the instructions of a stage take files from.
+    pub fn origins(&self, stage: usize, contexts: &dyn Fn(&str) -> bool) -> BTreeSet<Origin> {
+        let from = self.stages[stage].instructions.iter().flat_map(|one| sources(&one.kind));
+        from.filter_map(|from| self.origin(stage, &from, contexts).ok()).collect()
+    }
+}
+
+/// What an instruction's `--from`, or its mounts' `from=`, names.
+pub fn sources(kind: &Kind) -> Vec<String> {
+    match kind {
+        Kind::Copy(copy) | Kind::Add(copy) => copy.from.iter().cloned().collect(),
+        Kind::Run(run) => run.mounts.iter().filter_map(|text| mount_source(text)).collect(),
+        Kind::OnBuild(..) => vec![],
+        _ => vec![],
+    }
+}
+
+fn mount_source(text: &str) -> Option<String> {
+    match Mount::parse(text).ok()?.kind {
+        MountKind::Bind { from, .. } | MountKind::Cache { from, .. } => from,
+        _ => None,
+    }
+}
+
+fn stage(
+    file: &Dockerfile,
+    globals: &Globals,
+    contexts: &dyn Fn(&str) -> bool,
+    earlier: &[Stage],
+    span: Span,
+    from: &From,
+    target: &Platform,
+) -> Result<Stage> {
+    let image = globals.expand(file, &from.image)?;
+    if image.is_empty() {
+        let why = format!("base name ({}) should not be blank", from.image);
+        return Err(Error::Invalid { what: "FROM".into(), why });
+    }
+    let platform = match &from.platform {
+        Some(text) => Platform::parse(&globals.expand(file, text)?)?,
+        None => target.clone(),
+    };
+    let base = match find_by_name(earlier, &image) {
+        Some(stage) => Base::Stage(stage),
+        None if contexts(&image) => Base::Context(image.clone()),
+        None if image == "scratch" => Base::Scratch,
+        None => Base::Image(image.clone()),
+    };
+    Ok(Stage { name: from.name.clone(), shown_base: image, base, platform, span, instructions: vec![] })
+}
+
+/// The last stage with a name: docker lets a later stage take an earlier one's name.
+fn find_by_name(stages: &[Stage], name: &str) -> Option<usize> {
+    stages.iter().rposition(|stage| stage.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+}
+
+/// A stage by its name or its number.
+fn find(stages: &[Stage], name: &str) -> Option<usize> {
+    find_by_name(stages, name).or_else(|| name.parse().ok().filter(|number| *number < stages.len()))
+}
+
+fn no_target(stages: &[Stage], name: &str) -> Error {
+    let names: Vec<&str> = stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+    let known =
+        if names.is_empty() { "no stage has a name".into() } else { format!("stages: {}", names.join(", ")) };
+    Error::Invalid {
+        what: format!("--target {name}"),
+        why: format!("target stage {name:?} could not be found; {known}"),
+    }
+}

@@ -1,0 +1,87 @@
+//! What all processes of a build share: made before the first of them is forked.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use hull_engine::Engine;
+use hull_image::Digest;
+use hull_image::platform::Platform;
+
+use super::definition::Definition;
+use super::wire::StageResult;
+use crate::cache::Cache;
+use crate::dockerfile::{Dockerfile, Kind};
+use crate::plan::{Globals, Stage, Stages};
+use crate::progress::StepId;
+use crate::request::Request;
+
+pub(super) struct Job<'a> {
+    pub engine: &'a Engine,
+    pub request: &'a Request,
+    pub cache: Cache,
+    pub file: &'a Dockerfile,
+    pub stages: Stages,
+    pub globals: Globals,
+    /// The stages that are built, lowest number first.
+    pub needed: Vec<usize>,
+    /// The first number of each needed stage's steps.
+    pub first_steps: BTreeMap<usize, StepId>,
+    /// The images that stages stand on, and that files are taken from, by name and platform.
+    pub images: BTreeMap<(String, String), StageResult>,
+    pub definition: &'a Definition,
+}
+
+impl Job<'_> {
+    /// An image that the Dockerfile names.
+    pub(super) fn image(&self, name: &str, platform: &Platform) -> Option<&StageResult> {
+        self.images.get(&(name.to_owned(), platform.to_string()))
+    }
+
+    pub(super) fn first_step(&self, stage: usize) -> StepId {
+        self.first_steps.get(&stage).copied().unwrap_or(0)
+    }
+
+    /// How many steps a stage has: FROM, and the instructions that add a layer.
+    pub(super) fn count_of_steps(&self, stage: usize) -> StepId {
+        count(&self.stages.stages[stage])
+    }
+
+    /// The stage's name in the display, with a blank behind it: `build `. Empty for a single stage without a name.
+    pub(super) fn shown_stage(&self, number: usize) -> String {
+        match &self.stages.stages[number].name {
+            Some(name) => format!("{name} "),
+            None if self.stages.stages.len() == 1 => String::new(),
+            None => format!("stage-{number} "),
+        }
+    }
+
+    pub(super) fn uses_cache(&self, stage: &Stage) -> bool {
+        let is_named =
+            |filter: &String| stage.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(filter));
+        !self.request.no_cache && !self.request.no_cache_filter.iter().any(is_named)
+    }
+
+    /// A step's place in its Dockerfile.
+    pub(super) fn place(&self, stage: usize, step: StepId) -> Digest {
+        let at = step - self.first_step(stage);
+        let platform = &self.stages.stages[stage].platform;
+        let name = self.stages.stages[stage].name.clone().unwrap_or_else(|| stage.to_string());
+        Digest::of(format!("{} {platform} {name} {at}", self.definition.identity).as_bytes())
+    }
+
+    /// The time of what is made now: not later than `SOURCE_DATE_EPOCH`.
+    pub(super) fn created(&self) -> String {
+        let time = match self.request.source_date_epoch.and_then(|epoch| u64::try_from(epoch).ok()) {
+            Some(epoch) => SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(epoch),
+            None => SystemTime::now(),
+        };
+        hull_docker::time::print(time)
+    }
+}
+
+pub(super) fn count(stage: &Stage) -> StepId {
+    let adds_layer =
+        |kind: &Kind| matches!(kind, Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_));
+    let layers = stage.instructions.iter().filter(|one| adds_layer(&one.kind)).count();
+    StepId::try_from(layers + 1).unwrap_or(StepId::MAX)
+}

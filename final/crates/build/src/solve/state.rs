@@ -1,0 +1,161 @@
+//! A stage while it is built: its image so far, and the arguments that its instructions see.
+
+use std::path::PathBuf;
+
+use hull_image::Digest;
+use hull_image::config::{History, ImageConfig, RunConfig};
+use hull_storage::layers::LayerStore;
+
+use super::history::COMMENT;
+use super::wire::{Layer, StageResult};
+use crate::Result;
+use crate::cache::{Key, LayerOfStep};
+use crate::variables;
+
+/// docker's PATH, of which RUN and the image have at least this.
+pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub image: ImageConfig,
+    pub layers: Vec<Layer>,
+    pub key: Key,
+    pub base: Option<(String, Digest)>,
+    /// The arguments that this stage has declared so far, in order.
+    pub arguments: Vec<(String, Option<String>)>,
+    /// Whether the stage itself has a CMD: an ENTRYPOINT then keeps it.
+    pub has_cmd: bool,
+    pub escape: char,
+    /// When the last layer was made, for the history of instructions without one.
+    pub created: Option<String>,
+}
+
+impl State {
+    pub(super) fn new(result: StageResult, escape: char) -> Self {
+        let created = result.config.history.iter().rev().find_map(|line| line.created.clone());
+        let created = created.or_else(|| result.config.created.clone());
+        Self {
+            image: result.config,
+            layers: result.layers,
+            key: result.key,
+            base: result.base,
+            arguments: vec![],
+            has_cmd: false,
+            escape,
+            created,
+        }
+    }
+
+    pub(super) fn config(&mut self) -> &mut RunConfig {
+        self.image.config.get_or_insert_default()
+    }
+
+    pub(super) fn run_config(&self) -> RunConfig {
+        self.image.config.clone().unwrap_or_default()
+    }
+
+    /// A variable: ENV wins over ARG.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let env = self.image.config.as_ref().and_then(|config| config.env.as_ref());
+        let of_env =
+            env.into_iter().flatten().filter_map(|line| line.split_once('=')).rfind(|(key, _)| *key == name);
+        let of_args = || self.arguments.iter().rev().find(|(key, _)| key == name)?.1.clone();
+        of_env.map(|(_, value)| value.to_owned()).or_else(of_args)
+    }
+
+    pub(super) fn expand(&self, text: &str) -> Result<String> {
+        variables::word(text, self.escape, &|name| self.variable(name))
+    }
+
+    pub(super) fn expand_words(&self, texts: &[String]) -> Result<Vec<String>> {
+        let mut words = Vec::new();
+        for text in texts {
+            words.extend(variables::words(text, self.escape, &|name| self.variable(name))?);
+        }
+        Ok(words)
+    }
+
+    pub(super) fn set_env(&mut self, name: &str, value: &str) {
+        let line = format!("{name}={value}");
+        let env = self.config().env.get_or_insert_default();
+        let is_it = |old: &&mut String| old.split_once('=').is_some_and(|(key, _)| key == name);
+        match env.iter_mut().find(is_it) {
+            Some(old) => *old = line,
+            None => env.push(line),
+        }
+    }
+
+    /// docker's rule: the image has a PATH, whatever the base image says.
+    pub(super) fn ensure_path(&mut self) {
+        if self.variable("PATH").is_none() {
+            self.config().env.get_or_insert_default().push(DEFAULT_PATH.into());
+        }
+    }
+
+    /// The variables of RUN: ENV, and the arguments that ENV does not hide.
+    pub(super) fn environment(&self) -> Vec<String> {
+        let mut env = self.run_config().env.unwrap_or_default();
+        let is_set = |env: &[String], name: &str| {
+            env.iter().any(|line| line.split_once('=').is_some_and(|(key, _)| key == name))
+        };
+        for (name, value) in self.arguments.iter().rev() {
+            if let Some(value) = value
+                && !is_set(&env, name)
+            {
+                env.push(format!("{name}={value}"));
+            }
+        }
+        env
+    }
+
+    /// The shell of instructions in shell form.
+    pub(super) fn shell(&self) -> Vec<String> {
+        let shell = self.image.config.as_ref().and_then(|config| config.shell.clone());
+        shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()])
+    }
+
+    pub(super) fn working_dir(&self) -> String {
+        let dir = self.image.config.as_ref().and_then(|config| config.working_dir.clone());
+        dir.filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/".into())
+    }
+
+    /// The layer directories, lowest first.
+    pub(super) fn directories(&self, store: &LayerStore) -> Vec<PathBuf> {
+        self.layers.iter().map(|layer| store.path(layer.directory.hex())).collect()
+    }
+
+    /// The chain ID of the layers so far.
+    pub(super) fn chain(&self) -> Option<Digest> {
+        let diff_ids = self.image.rootfs.diff_ids.iter();
+        diff_ids.fold(None, |below, diff_id| Some(Digest::chain(below.as_ref(), diff_id)))
+    }
+
+    /// A line of the history for an instruction that adds no layer.
+    pub(super) fn note(&mut self, created_by: String) {
+        self.image.history.push(History {
+            created: self.created.clone(),
+            created_by: Some(created_by),
+            comment: Some(COMMENT.into()),
+            empty_layer: true,
+        });
+    }
+
+    /// Adds the layer of a step.
+    pub(super) fn add(&mut self, layer: &LayerOfStep, created: &str, created_by: String) {
+        self.image.rootfs.diff_ids.push(layer.diff_id.clone());
+        let (descriptor, directory) = (layer.descriptor.clone(), layer.chain_id.clone());
+        self.layers.push(Layer { descriptor, directory, of_step: true });
+        self.created = Some(created.into());
+        self.image.history.push(History {
+            created: Some(created.into()),
+            created_by: Some(created_by),
+            comment: Some(COMMENT.into()),
+            empty_layer: false,
+        });
+    }
+
+    pub(super) fn finish(mut self) -> StageResult {
+        self.image.created = self.created.clone().or(self.image.created);
+        StageResult { config: self.image, layers: self.layers, key: self.key, base: self.base }
+    }
+}

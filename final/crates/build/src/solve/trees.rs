@@ -1,0 +1,50 @@
+//! The trees that a stage takes files from, opened once.
+
+use super::worker::Worker;
+use crate::context::Tree;
+use crate::plan::stages::Origin;
+use crate::{Error, Result};
+
+impl Worker<'_> {
+    /// Where a `--from` of this stage leads.
+    pub(super) fn origin(&self, from: &str) -> Result<Origin> {
+        let contexts = |name: &str| self.job.definition.named_contexts.contains_key(name);
+        self.job.stages.origin(self.number, from, &contexts)
+    }
+
+    /// Opens a tree before it is used with [`Self::tree`]. A stage's is opened when the stage has ended.
+    pub(super) fn open_tree(&mut self, origin: Option<&Origin>) -> Result<()> {
+        let Some(origin) = origin.filter(|origin| !self.trees.contains_key(origin)) else { return Ok(()) };
+        let (layers, name) = match origin {
+            Origin::Context(_) => return Ok(()),
+            Origin::Stage(number) => {
+                let number = *number;
+                let layers = self.other(number)?.layers.clone();
+                let stage = &self.job.stages.stages[number];
+                (layers, format!("stage {:?}", stage.name.clone().unwrap_or_else(|| number.to_string())))
+            }
+            Origin::Image(image) => {
+                let platform = &self.job.stages.stages[self.number].platform;
+                let found = self.job.image(image, platform).ok_or_else(|| Error::Invalid {
+                    what: format!("--from={image}"),
+                    why: "the image was not found".into(),
+                })?;
+                (found.layers.clone(), format!("image {image:?}"))
+            }
+        };
+        let directories: Vec<_> =
+            layers.iter().map(|layer| self.store.path(layer.directory.hex())).collect();
+        let tree = Tree::of_layers(&directories, name)?;
+        self.trees.insert(origin.clone(), tree);
+        Ok(())
+    }
+
+    /// The tree of an origin, or the build context.
+    pub(super) fn tree(&self, origin: Option<&Origin>) -> Result<&Tree> {
+        match origin {
+            None => self.job.definition.context.as_ref().ok_or_else(super::no_context),
+            Some(Origin::Context(name)) => Ok(&self.job.definition.named_contexts[name]),
+            Some(origin) => Ok(&self.trees[origin]),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the coordinator and its workers send each other: lines of JSON over a pair of sockets.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+
+use hull_image::Digest;
+use hull_image::config::{Descriptor, ImageConfig};
+use hull_sys::Kind;
+use serde::{Deserialize, Serialize};
+
+use crate::cache::Key;
+use crate::dockerfile::Span;
+use crate::error::{Error, IoContext, Result};
+use crate::progress::Event;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FromWorker {
+    Event(Event),
+    /// The worker waits for the result of another stage.
+    Needs(usize),
+    Done(Box<StageResult>),
+    Failed(Report),
+}
+
+/// What a stage has made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StageResult {
+    pub config: ImageConfig,
+    pub layers: Vec<Layer>,
+    pub key: Key,
+    /// The image of the registry that the stage stands on.
+    pub base: Option<(String, Digest)>,
+}
+
+/// A layer of a stage. Its diff ID is in the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Layer {
+    pub descriptor: Descriptor,
+    /// The chain ID under which the store has its files and its blob. The layer of a copy with `--link` may have been made
+    /// on other layers.
+    pub directory: Digest,
+    /// Made by a step, and not by the base image.
+    pub of_step: bool,
+}
+
+/// An error on its way to the coordinator.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Report {
+    at: Option<(String, Span)>,
+    failed: Option<(String, i32)>,
+    kind: String,
+    text: String,
+}
+
+impl Report {
+    pub(super) fn new(error: &Error) -> Self {
+        let kind = error.kind().name().to_owned();
+        match error {
+            Error::At { file, span, source } => Self { at: Some((file.clone(), *span)), ..Self::new(source) },
+            Error::Failed { command, code } => {
+                Self { at: None, failed: Some((command.clone(), *code)), kind, text: error.to_string() }
+            }
+            _ => Self { at: None, failed: None, kind, text: error.to_string() },
+        }
+    }
+
+    pub(super) fn into_error(self) -> Error {
+        let error = match self.failed {
+            Some((command, code)) => Error::Failed { command, code },
+            None => {
+                Error::Worker { kind: Kind::from_name(&self.kind).unwrap_or(Kind::Kernel), text: self.text }
+            }
+        };
+        match self.at {
+            Some((file, span)) => error.at(&file, span),
+            None => error,
+        }
+    }
+}
+
+/// One end of the pair of sockets, for blocking messages.
+#[derive(Debug)]
+pub(super) struct Link {
+    reader: BufReader<UnixStream>,
+}
+
+impl Link {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self { reader: BufReader::new(socket) }
+    }
+
+    pub(super) fn socket(&self) -> &UnixStream {
+        self.reader.get_ref()
+    }
+
+    pub(super) fn send<T: Serialize>(&mut self, message: &T) -> Result<()> {
+        let mut line = serde_json::to_vec(message).expect("messages become JSON");
+        line.push(b'\n');
+        self.reader
+            .get_mut()
+            .write_all(&line)
+            .context(|| "send a message between processes of the build".into())
+    }
+
+    /// `None` when the other end is closed.
+    pub(super) fn receive<T: for<'a> Deserialize<'a>>(&mut self) -> Result<Option<T>> {
+        let mut line = Vec::new();
+        let length = self.reader.read_until(b'\n', &mut line);
+        match length.context(|| "receive a message between processes of the build".into())? {
+            0 => Ok(None),
+            _ => decode(&line).map(Some),
+        }
+    }
+
+    /// Whether a message can be received without waiting.
+    pub(super) fn has_buffered(&self) -> bool {
+        self.reader.buffer().contains(&b'\n')
+    }
+}
+
+fn decode<T: for<'a> Deserialize<'a>>(line: &[u8]) -> Result<T> {
+    serde_json::from_slice(line).map_err(|error| Error::Io {
+        action: "read a message between processes of the build".into(),
+        source: std::io::Error::other(error),
+    })
+}

@@ -1,0 +1,242 @@
+//! The process of one stage: applies the stage's instructions in order. It has one thread, because the containers of RUN
+//! are cloned from it.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime};
+
+use hull_engine::Engine;
+use hull_engine::steps::PackedStep;
+use hull_image::Digest;
+use hull_image::config::{Descriptor, LAYER};
+use hull_storage::layers::LayerStore;
+
+use super::job::Job;
+use super::state::State;
+use super::wire::{FromWorker, Link, StageResult};
+use crate::cache::record::FORMAT;
+use crate::cache::{Inputs, LayerOfStep, Record, why};
+use crate::context::Tree;
+use crate::dockerfile::Instruction;
+use crate::plan::{Globals, Stage};
+use crate::progress::{Event, Outcome, Step, StepId};
+use crate::{Error, Result};
+
+pub(super) struct Worker<'a> {
+    pub job: &'a Job<'a>,
+    pub engine: &'a Engine,
+    pub globals: &'a Globals,
+    pub state: State,
+    /// The stage's number.
+    pub number: usize,
+    pub link: Link,
+    /// The results of other stages that this one has asked for.
+    pub others: BTreeMap<usize, StageResult>,
+    /// Trees of stages and images, which are opened once.
+    pub trees: BTreeMap<crate::plan::stages::Origin, Tree>,
+    pub store: LayerStore,
+    next_step: StepId,
+    /// Whether a step above was not in the cache.
+    missed: bool,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(job: &'a Job<'a>, number: usize, link: Link, base: StageResult) -> Self {
+        Self {
+            job,
+            engine: job.engine,
+            globals: &job.globals,
+            state: State::new(base, job.file.escape),
+            number,
+            link,
+            others: BTreeMap::new(),
+            trees: BTreeMap::new(),
+            store: LayerStore::new(job.engine.root()),
+            next_step: job.first_step(number),
+            missed: false,
+        }
+    }
+
+    pub(super) fn stage(&self) -> &'a Stage {
+        &self.job.stages.stages[self.number]
+    }
+
+    /// Builds the stage, and tells the coordinator how it went.
+    pub(super) fn run_stage(mut self) {
+        let message = match self.instructions() {
+            Ok(()) => FromWorker::Done(Box::new(self.state.finish())),
+            Err(error) => FromWorker::Failed(super::wire::Report::new(&error)),
+        };
+        // If the coordinator has gone, nobody needs the result.
+        let _ = self.link.send(&message);
+    }
+
+    fn instructions(&mut self) -> Result<()> {
+        let stage = self.stage();
+        self.announce_base(stage)?;
+        let triggers = self.state.config().on_build.take().unwrap_or_default();
+        self.state.ensure_path();
+        for trigger in triggers {
+            self.trigger(&trigger, stage)?;
+        }
+        for instruction in &stage.instructions {
+            self.dispatch(instruction).map_err(|error| error.at(&self.job.file.name, instruction.span))?;
+        }
+        Ok(())
+    }
+
+    /// An instruction that the base image keeps for images that are built on it.
+    fn trigger(&mut self, text: &str, stage: &Stage) -> Result<()> {
+        let name = format!("ONBUILD of {}", stage.shown_base);
+        let parsed = crate::dockerfile::parse(&name, text.as_bytes());
+        let at = |error: Error| error.at(&self.job.file.name, stage.span);
+        for instruction in parsed.map_err(at)?.instructions {
+            self.dispatch(&instruction).map_err(|error| error.at(&self.job.file.name, stage.span))?;
+        }
+        Ok(())
+    }
+
+    /// The line FROM, as BuildKit shows it.
+    fn announce_base(&mut self, stage: &Stage) -> Result<()> {
+        let name = format!("FROM {}", stage.shown_base);
+        let id = self.plan_step(&name, Some(stage.span))?;
+        self.started(id)?;
+        self.finished(id, Instant::now(), Outcome::Cached)
+    }
+
+    /// Announces a step. Its number within the stage follows from the order.
+    pub(super) fn plan_step(&mut self, text: &str, span: Option<crate::dockerfile::Span>) -> Result<StepId> {
+        let id = self.next_step;
+        self.next_step += 1;
+        let at = id - self.job.first_step(self.number) + 1;
+        let prefix = self.job.shown_stage(self.number);
+        let name = format!("[{prefix}{at}/{}] {text}", self.job.count_of_steps(self.number));
+        let stage = Some(prefix.trim_end().to_owned()).filter(|name| !name.is_empty());
+        let inputs = if at > 1 { vec![id - 1] } else { vec![] };
+        self.send(Event::Planned(Step { id, name, stage, span, inputs }))?;
+        Ok(id)
+    }
+
+    pub(super) fn send(&mut self, event: Event) -> Result<()> {
+        self.link.send(&FromWorker::Event(event))
+    }
+
+    fn started(&mut self, step: StepId) -> Result<()> {
+        self.send(Event::Started { step, at: SystemTime::now() })
+    }
+
+    fn finished(&mut self, step: StepId, began: Instant, outcome: Outcome) -> Result<()> {
+        self.send(Event::Finished { step, at: SystemTime::now(), took: began.elapsed(), outcome })
+    }
+
+    /// A step with a layer: taken from the cache, or made by `make`.
+    pub(super) fn step(
+        &mut self,
+        instruction: &Instruction,
+        inputs: Inputs,
+        created_by: String,
+        make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
+    ) -> Result<()> {
+        let id = self.plan_step(&instruction.original, Some(instruction.span))?;
+        let began = Instant::now();
+        self.started(id)?;
+        let outcome = self.find_or_make(id, instruction, inputs, created_by, make);
+        let reported = match &outcome {
+            Ok(outcome) => outcome.clone(),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        self.finished(id, began, reported)?;
+        outcome.map(|_| ())
+    }
+
+    fn find_or_make(
+        &mut self,
+        id: StepId,
+        instruction: &Instruction,
+        inputs: Inputs,
+        created_by: String,
+        make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
+    ) -> Result<Outcome> {
+        let job = self.job;
+        let key = inputs.key();
+        let uses_cache = job.uses_cache(self.stage());
+        let place = job.place(self.number, id);
+        if uses_cache && let Some(record) = job.cache.find(&key) {
+            return self.adopt(id, &record, key, created_by, &place);
+        }
+        // Another build, or another stage, may be running the same step.
+        let _lock = job.cache.lock(&key)?;
+        if uses_cache && let Some(record) = job.cache.find(&key) {
+            return self.adopt(id, &record, key, created_by, &place);
+        }
+        self.explain(id, &inputs, &place, uses_cache)?;
+        let made = make(self, id)?;
+        let chain = Digest::chain(self.state.chain().as_ref(), &made.diff_id);
+        let record = Record {
+            format: FORMAT,
+            created: job.created(),
+            description: instruction.original.clone(),
+            inputs,
+            layer: LayerOfStep {
+                descriptor: Descriptor::new(LAYER, made.diff_id.clone(), made.size),
+                diff_id: made.diff_id,
+                chain_id: chain.clone(),
+                bytes: made.bytes,
+            },
+        };
+        // Pruning gives up the layers that no record names.
+        job.cache.add(&key, &record)?;
+        made.layer.publish(&self.store, chain.hex(), made.bytes)?;
+        job.cache.set_last(&place, &key)?;
+        self.missed = true;
+        self.state.add(&record.layer, &record.created, created_by);
+        self.state.key = key;
+        Ok(Outcome::Done(Some(record.layer.diff_id)))
+    }
+
+    fn adopt(
+        &mut self,
+        id: StepId,
+        record: &Record,
+        key: Digest,
+        created_by: String,
+        place: &Digest,
+    ) -> Result<Outcome> {
+        self.job.cache.set_last(place, &key)?;
+        if self.job.request.why {
+            self.send(Event::Why { step: id, reason: "in the cache".into() })?;
+        }
+        self.state.add(&record.layer, &record.created, created_by);
+        self.state.key = key;
+        Ok(Outcome::Cached)
+    }
+
+    /// `--why`: what differs from the step that was here the last time.
+    fn explain(&mut self, step: StepId, inputs: &Inputs, place: &Digest, uses_cache: bool) -> Result<()> {
+        if !self.job.request.why {
+            return Ok(());
+        }
+        let before = self.job.cache.last_at(place).and_then(|key| self.job.cache.read(&key));
+        let reasons = match before {
+            _ if !uses_cache => vec!["the cache is not used".to_owned()],
+            None => vec!["it was not built here before".into()],
+            Some(before) => match why::differences(&before.inputs, inputs) {
+                none if none.is_empty() => vec!["its layer is not in the cache any more".into()],
+                differences => differences,
+            },
+        };
+        for reason in reasons {
+            self.send(Event::Why { step, reason })?;
+        }
+        Ok(())
+    }
+
+    /// The result of another stage, for which the worker waits.
+    pub(super) fn other(&mut self, stage: usize) -> Result<&StageResult> {
+        if !self.others.contains_key(&stage) {
+            self.link.send(&FromWorker::Needs(stage))?;
+            let result: StageResult = self.link.receive()?.ok_or(Error::Cancelled)?;
+            self.others.insert(stage, result);
+        }
+        Ok(&self.others[&stage])
+    }
+}
