@@ -104,9 +104,19 @@ impl Annotations {
         all.into_iter().chain(some).map(|one| (one.key.clone(), one.value.clone())).collect()
     }
 
-    /// Whether any is for an index, which an image for one platform lacks.
-    pub(super) fn need_index(&self) -> bool {
-        self.0.iter().any(|one| matches!(one.place, Place::Index | Place::IndexDescriptor))
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] if one is for an index, and there is one platform only.
+    pub(super) fn check(&self, several: bool) -> Result<()> {
+        let is_for_index = |one: &Annotation| matches!(one.place, Place::Index | Place::IndexDescriptor);
+        if several || !self.0.iter().any(is_for_index) {
+            return Ok(());
+        }
+        Err(Error::Unsupported("annotations of an index need several platforms: --platform".into()))
     }
 }
 

@@ -6,14 +6,14 @@ use hull_image::store::Images;
 
 use super::annotations::Place;
 use super::{Annotations, Built, BuiltLayer};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Makes an image of what was built, and gives it these names, which another image may lose. Without a name the image
 /// is found by its id. Of several platforms an index is made, which the names stand for.
 ///
 /// # Errors
 ///
-/// [`Error::Unsupported`] for annotations of an index if there is one platform; what the store says if it lacks a layer.
+/// [`crate::Error::Unsupported`] for annotations of an index if there is one platform; what the store says if it lacks a layer.
 pub fn image(
     images: &Images,
     built: &[Built],
@@ -25,10 +25,7 @@ pub fn image(
 
 /// The parts of an image, with their annotations.
 pub(super) fn assembly(built: &[Built], annotations: &Annotations) -> Result<Assembly> {
-    if built.len() == 1 && annotations.need_index() {
-        let text = "annotations of an index, and of descriptors in it, need several platforms: --platform";
-        return Err(Error::Unsupported(text.into()));
-    }
+    annotations.check(built.len() > 1)?;
     let layer = |one: &BuiltLayer| Layer { descriptor: one.descriptor.clone(), blob: one.step_blob.clone() };
     let part = |one: &Built| Part {
         config: one.config.clone(),

@@ -1,11 +1,17 @@
 //! The results of a build: an image in the store, an archive, files.
 //!
 //! ```text
-//! annotations  which document of an image an annotation is for       image  an image in the store
+//! target       one --output, checked                write     writes all of them
+//! annotations  which document of an image has one   image     an image in the store
+//! metadata     what --metadata-file gets            destination  a file that appears whole
 //! ```
 
 mod annotations;
+mod destination;
 mod image;
+mod metadata;
+mod target;
+mod write;
 
 use std::path::PathBuf;
 
@@ -15,6 +21,7 @@ use hull_image::platform::Platform;
 
 pub use annotations::Annotations;
 pub use image::image;
+pub use write::{Caller, Outputs, Results};
 
 /// What the stages of one platform have made.
 #[derive(Debug, Clone)]

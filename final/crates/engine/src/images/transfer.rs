@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use hull_image::Digest;
 use hull_image::archive::{self, ImportOptions, LoadSource, Loaded, SaveCompression, SaveFormat};
+use hull_image::assemble::{Assembled, Assembly};
 use hull_image::progress::Progress;
 use hull_image::pull::{self, PullOptions, Pulled};
 use hull_image::push::{self, Pushed};
@@ -16,6 +17,13 @@ use crate::error::Result;
 use crate::events::emit_all;
 
 impl Engine {
+    /// Makes an image of layers that the store has: [`hull_image::store::Images::assemble`].
+    pub fn assemble_image(&self, assembly: &Assembly, names: &[Reference]) -> Result<Assembled> {
+        let made = self.images().assemble(assembly, names)?;
+        names.iter().for_each(|name| self.emit_tag(name));
+        Ok(made)
+    }
+
     /// Pulls the first of the candidates that a registry has.
     pub fn pull_image(
         &self,
@@ -38,6 +46,14 @@ impl Engine {
     ) -> Result<Pushed> {
         let pushed = push::push(self.images(), access, name, target, progress)?;
         self.emit_transfer(target, name, "push");
+        Ok(pushed)
+    }
+
+    /// Pushes the image `name` under its own name, with the layers as they are in the store.
+    pub fn push_built_image(&self, access: &Access, name: &Reference) -> Result<Pushed> {
+        let silent = &hull_image::progress::Silent;
+        let pushed = push::push_as_it_is(self.images(), access, &name.canonical(), name, silent)?;
+        self.emit_transfer(name, &name.canonical(), "push");
         Ok(pushed)
     }
 

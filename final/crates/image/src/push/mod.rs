@@ -34,12 +34,32 @@ pub fn push(
     target: &Reference,
     progress: &dyn Progress,
 ) -> Result<Pushed> {
-    let entry = compress::compressed(images, images.find(name)?)?;
+    push_entry(images, access, &compress::compressed(images, images.find(name)?)?, target, progress)
+}
+
+/// Pushes an image as it is in the store, with the layers as they are.
+pub fn push_as_it_is(
+    images: &Images,
+    access: &Access,
+    name: &str,
+    target: &Reference,
+    progress: &dyn Progress,
+) -> Result<Pushed> {
+    push_entry(images, access, &images.find(name)?, target, progress)
+}
+
+fn push_entry(
+    images: &Images,
+    access: &Access,
+    entry: &Descriptor,
+    target: &Reference,
+    progress: &dyn Progress,
+) -> Result<Pushed> {
     let client = Client::new(access, access.settings().endpoint(target)?);
     let sources = sources(images, target)?;
     let top = match entry.index_digest() {
         None => {
-            send_blobs(images, &client, &entry, &sources, progress)?;
+            send_blobs(images, &client, entry, &sources, progress)?;
             entry.clone()
         }
         Some(digest) => {
@@ -52,7 +72,7 @@ pub fn push(
         }
     };
     let size = put_manifest(images, &client, &target.wanted(), &top)?;
-    remember(images, &entry, target, &top.digest)?;
+    remember(images, entry, target, &top.digest)?;
     Ok(Pushed { digest: top.digest, size })
 }
 
