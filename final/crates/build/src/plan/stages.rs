@@ -6,7 +6,7 @@ use hull_image::platform::Platform;
 
 use super::arguments::Globals;
 use crate::dockerfile::mount::{Mount, MountKind};
-use crate::dockerfile::{Dockerfile, From, Instruction, Kind, Span};
+use crate::dockerfile::{self, Dockerfile, From, Instruction, Kind, Span};
 use crate::{Error, Result};
 
 /// How many stages and instructions a Dockerfile may have: more is a mistake or an attack.
@@ -22,6 +22,9 @@ pub struct Stage {
     pub platform: Platform,
     /// Of the line FROM.
     pub span: Span,
+    /// The instructions that the base keeps for what is built on it (ONBUILD), with the lines of FROM. `None` before the
+    /// base is known.
+    pub triggers: Option<Vec<Instruction>>,
     /// Those after FROM.
     pub instructions: Vec<Instruction>,
 }
@@ -43,6 +46,26 @@ pub enum Origin {
     Stage(usize),
     Image(String),
     Context(String),
+}
+
+impl Stage {
+    /// All instructions in their order.
+    pub fn all(&self) -> impl Iterator<Item = &Instruction> {
+        self.triggers.iter().flatten().chain(&self.instructions)
+    }
+
+    /// Parses what a base image keeps for images that are built on it.
+    ///
+    /// # Errors
+    ///
+    /// If a text is no instruction, or one that cannot be a trigger.
+    pub fn set_triggers(&mut self, texts: &[String]) -> Result<()> {
+        let name = format!("ONBUILD of {}", self.shown_base);
+        let parse = |text: &String| Ok(Instruction { span: self.span, ..dockerfile::trigger(&name, text)? });
+        let triggers = texts.iter().map(parse).collect::<Result<_>>()?;
+        self.triggers = Some(triggers);
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -119,7 +142,7 @@ impl Stages {
         Err(Error::Invalid { what: format!("--from={from}"), why: why.into() })
     }
 
-    /// The stages that the target needs, lowest number first. `more` has instructions of base images for stages: ONBUILD.
+    /// The stages that the target needs, lowest number first.
     pub fn needed(&self, contexts: &dyn Fn(&str) -> bool) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();
         let mut queue = VecDeque::from([self.target]);
@@ -140,7 +163,7 @@ impl Stages {
 
     /// Everything that the instructions of a stage take files from.
     pub fn origins(&self, stage: usize, contexts: &dyn Fn(&str) -> bool) -> BTreeSet<Origin> {
-        let from = self.stages[stage].instructions.iter().flat_map(|one| sources(&one.kind));
+        let from = self.stages[stage].all().flat_map(|one| sources(&one.kind));
         from.filter_map(|from| self.origin(stage, &from, contexts).ok()).collect()
     }
 }
@@ -186,7 +209,15 @@ fn stage(
         None if image == "scratch" => Base::Scratch,
         None => Base::Image(image.clone()),
     };
-    Ok(Stage { name: from.name.clone(), shown_base: image, base, platform, span, instructions: vec![] })
+    Ok(Stage {
+        name: from.name.clone(),
+        shown_base: image,
+        base,
+        platform,
+        span,
+        triggers: None,
+        instructions: vec![],
+    })
 }
 
 /// The last stage with a name: docker lets a later stage take an earlier one's name.

@@ -12,10 +12,9 @@ use hull_image::store::Image;
 use super::state::DEFAULT_PATH;
 use super::wire::{Layer, StageResult};
 use crate::Result;
-use crate::dockerfile::{Dockerfile, Span};
+use crate::dockerfile::{Dockerfile, Kind};
 use crate::plan::stages::Origin;
 use crate::plan::{Base, Stages};
-use crate::progress::Reporter;
 use crate::request::Request;
 
 pub(super) struct BaseImages {
@@ -24,43 +23,77 @@ pub(super) struct BaseImages {
     pub _held: Vec<File>,
 }
 
-/// Finds all images that the needed stages use, and pulls those that are missing.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn images(
+/// Finds all images that the target needs, and pulls those that are missing. A base image may keep instructions for what is
+/// built on it, which may need more stages and images. Returns the stages that are needed.
+pub(super) fn resolve(
     engine: &Engine,
     request: &Request,
     file: &Dockerfile,
-    stages: &Stages,
-    needed: &[usize],
+    stages: &mut Stages,
     is_context: &dyn Fn(&str) -> bool,
-    reporter: &mut dyn Reporter,
-) -> Result<BaseImages> {
-    let _ = reporter;
-    let mut wanted: BTreeMap<(String, String), Span> = BTreeMap::new();
-    for number in needed {
-        let stage = &stages.stages[*number];
-        let mut names = vec![];
-        if let Base::Image(name) = &stage.base {
-            names.push(name.clone());
-        }
-        names.extend(stages.origins(*number, is_context).into_iter().filter_map(|origin| match origin {
-            Origin::Image(name) => Some(name),
-            _ => None,
-        }));
-        for name in names {
-            wanted.entry((name, stage.platform.to_string())).or_insert(stage.span);
-        }
-    }
+) -> Result<(Vec<usize>, BaseImages)> {
     let mut found = BaseImages { images: BTreeMap::new(), _held: vec![] };
-    for (key, span) in wanted {
-        let (name, platform) = (&key.0, Platform::parse(&key.1)?);
-        let image = image(engine, request, name, &platform);
-        let image = image.map_err(|error| error.at(&file.name, span))?;
-        found._held.extend(engine.images().hold_image(&image)?);
-        let result = result(name, image);
-        found.images.insert(key, result);
+    loop {
+        let needed: Vec<usize> = stages.needed(is_context).into_iter().collect();
+        for number in &needed {
+            let span = stages.stages[*number].span;
+            for (name, platform) in names(stages, *number, is_context) {
+                let key = (name, platform.to_string());
+                if !found.images.contains_key(&key) {
+                    let image = image(engine, request, &key.0, &platform);
+                    let image = image.map_err(|error| error.at(&file.name, span))?;
+                    found._held.extend(engine.images().hold_image(&image)?);
+                    found.images.insert(key.clone(), result(&key.0, image));
+                }
+            }
+        }
+        let new: Vec<usize> =
+            needed.iter().copied().filter(|number| stages.stages[*number].triggers.is_none()).collect();
+        for number in &new {
+            let texts = triggers(stages, *number, &found);
+            let stage = &mut stages.stages[*number];
+            let span = stage.span;
+            stage.set_triggers(&texts).map_err(|error| error.at(&file.name, span))?;
+        }
+        if new.iter().all(|number| stages.stages[*number].triggers.as_ref().is_none_or(Vec::is_empty)) {
+            return Ok((needed, found));
+        }
     }
-    Ok(found)
+}
+
+/// The images that a stage stands on and takes files from.
+fn names(stages: &Stages, number: usize, is_context: &dyn Fn(&str) -> bool) -> Vec<(String, Platform)> {
+    let stage = &stages.stages[number];
+    let base = match &stage.base {
+        Base::Image(name) => Some(name.clone()),
+        _ => None,
+    };
+    let others = stages.origins(number, is_context).into_iter().filter_map(|origin| match origin {
+        Origin::Image(name) => Some(name),
+        _ => None,
+    });
+    base.into_iter().chain(others).map(|name| (name, stage.platform.clone())).collect()
+}
+
+/// What the base of a stage keeps for what is built on it.
+fn triggers(stages: &Stages, number: usize, found: &BaseImages) -> Vec<String> {
+    let stage = &stages.stages[number];
+    match &stage.base {
+        Base::Image(name) => {
+            let image = found.images.get(&(name.clone(), stage.platform.to_string()));
+            let config = image.and_then(|image| image.config.config.as_ref());
+            config.and_then(|config| config.on_build.clone()).unwrap_or_default()
+        }
+        // What that stage's own base has kept was run there.
+        Base::Stage(other) => {
+            let own = stages.stages[*other].instructions.iter().filter_map(|one| match &one.kind {
+                Kind::OnBuild(text, _) => Some(text.clone()),
+                _ => None,
+            });
+            own.collect()
+        }
+        Base::Scratch | Base::Context(_) => vec![],
+    }
 }
 
 fn image(engine: &Engine, request: &Request, name: &str, platform: &Platform) -> Result<Image> {

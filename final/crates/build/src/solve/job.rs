@@ -82,6 +82,6 @@ impl Job<'_> {
 pub(super) fn count(stage: &Stage) -> StepId {
     let adds_layer =
         |kind: &Kind| matches!(kind, Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_));
-    let layers = stage.instructions.iter().filter(|one| adds_layer(&one.kind)).count();
+    let layers = stage.all().filter(|one| adds_layer(&one.kind)).count();
     StepId::try_from(layers + 1).unwrap_or(StepId::MAX)
 }

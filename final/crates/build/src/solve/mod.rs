@@ -70,9 +70,8 @@ fn one_platform(
     let file: &Dockerfile = &definition.file;
     let globals = Globals::new(file, &request.args, platform, request.target.as_deref().unwrap_or_default())?;
     let is_context = |name: &str| definition.named_contexts.contains_key(name);
-    let stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
-    let needed: Vec<usize> = stages.needed(&is_context).into_iter().collect();
-    let images = base::images(engine, request, file, &stages, &needed, &is_context, reporter)?;
+    let mut stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
+    let (needed, images) = base::resolve(engine, request, file, &mut stages, &is_context)?;
     let mut first_steps = BTreeMap::new();
     let mut next = definition::INTERNAL_STEPS;
     for stage in &needed {
@@ -93,6 +92,7 @@ fn one_platform(
     };
     let result = coordinator::run(&job, reporter)?;
     let mut config = result.config;
+    config.created.get_or_insert_with(|| job.created());
     if !request.labels.is_empty() {
         let labels = &mut config.config.get_or_insert_default().labels;
         labels.get_or_insert_default().extend(request.labels.clone());

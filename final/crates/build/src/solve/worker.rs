@@ -73,24 +73,11 @@ impl<'a> Worker<'a> {
     fn instructions(&mut self) -> Result<()> {
         let stage = self.stage();
         self.announce_base(stage)?;
-        let triggers = self.state.config().on_build.take().unwrap_or_default();
+        // They are run now.
+        self.state.config().on_build = None;
         self.state.ensure_path();
-        for trigger in triggers {
-            self.trigger(&trigger, stage)?;
-        }
-        for instruction in &stage.instructions {
+        for instruction in stage.all() {
             self.dispatch(instruction).map_err(|error| error.at(&self.job.file.name, instruction.span))?;
-        }
-        Ok(())
-    }
-
-    /// An instruction that the base image keeps for images that are built on it.
-    fn trigger(&mut self, text: &str, stage: &Stage) -> Result<()> {
-        let name = format!("ONBUILD of {}", stage.shown_base);
-        let parsed = crate::dockerfile::parse(&name, text.as_bytes());
-        let at = |error: Error| error.at(&self.job.file.name, stage.span);
-        for instruction in parsed.map_err(at)?.instructions {
-            self.dispatch(&instruction).map_err(|error| error.at(&self.job.file.name, stage.span))?;
         }
         Ok(())
     }
