@@ -2,15 +2,19 @@
 //!
 //! ```text
 //! directory  the build context on this machine, with its .dockerignore
+//! contents   the digest of what COPY reads, and what has changed   stat_cache, hash   without reading it all again
 //! lookup     finds a source of COPY, with symlinks and wildcards     walk   visits what is beneath it     entry   one file
 //! ```
 //!
 //! Nothing in a tree is trusted: it may be a checkout of a stranger's repository, or the files of an image. Everything is
 //! looked up beneath the root by descriptor, and a symlink leads out of no tree.
 
+mod contents;
 mod directory;
 mod entry;
+mod hash;
 mod lookup;
+mod stat_cache;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -30,8 +34,10 @@ use crate::error::IoContext;
 use crate::patterns::Patterns;
 use crate::{Error, Result};
 
+pub use contents::{Change, Contents, Listing, What, changes, measure};
 pub use directory::open_directory;
 pub use entry::{Attribute, Entry};
+pub use stat_cache::StatCache;
 pub use walk::Walk;
 
 /// A tree of files to take from: the build context, a stage, an image, a git checkout, a download.
