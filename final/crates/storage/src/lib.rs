@@ -5,7 +5,6 @@
 //! root        the data and run directories of one hull, and which version wrote them      paths   where they are by default
 //! names       names of containers          layers   unpacked layers          writable_layer   a container's own layer
 //! overlay     mounts layers                mapped_layers  layers with mapped ids     volumes  named and anonymous volumes
-//! merged      layers as one tree to read
 //! file        files that appear whole      directory, tree  directories, and whole trees
 //! staging     objects before publication   lock     one lock per object      process_id, boot  who made what, and when
 //! ```
@@ -22,7 +21,6 @@ pub mod file;
 pub mod layers;
 pub mod lock;
 mod mapped_layers;
-pub mod merged;
 pub mod names;
 pub mod overlay;
 pub mod paths;

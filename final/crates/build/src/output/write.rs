@@ -1,7 +1,6 @@
 //! Writes the results that were asked for.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use hull_engine::{CopyTarget, Engine, LayersToExport};
 use hull_image::archive::{SaveFormat, Unstored};
@@ -233,13 +232,14 @@ fn write_files(engine: &Engine, built: &[Built], target: &Target, caller: &mut C
 fn to_export(engine: &Engine, built: &[Built], split: bool) -> Vec<LayersToExport> {
     let layers = engine.images().layers();
     let one = |built: &Built| {
-        let mut chain: Vec<Digest> = Vec::new();
-        for diff_id in &built.config.rootfs.diff_ids {
-            chain.push(Digest::chain(chain.last(), diff_id));
-        }
-        let prefix =
-            if split { PathBuf::from(built.platform.to_string().replace('/', "_")) } else { PathBuf::new() };
-        LayersToExport { prefix, layers: chain.iter().map(|id| layers.path(id.hex())).collect() }
+        let chain = hull_image::chain_ids(&built.config);
+        let layers = built.layers.iter().zip(chain).map(|(layer, chain)| match &layer.step_blob {
+            // The files are beside the blob. Those of a copy with --link may be under another chain ID.
+            Some(blob) => blob.with_file_name("diff"),
+            None => layers.path(chain.hex()),
+        });
+        let prefix = if split { built.platform.to_string().replace('/', "_") } else { String::new() };
+        LayersToExport { prefix: prefix.into(), layers: layers.collect() }
     };
     built.iter().map(one).collect()
 }

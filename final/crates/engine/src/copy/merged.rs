@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hull_image::packing::Packer;
+use hull_storage::overlay::LayersView;
 use rustix::fs::{Dir, Mode, OFlags, Stat};
 
 use super::entry::{Content, Entry, Sink};
@@ -58,10 +59,13 @@ impl Engine {
     }
 
     fn send_layers(&self, image: &LayersToExport, sink: &mut dyn Sink) -> Result<()> {
-        let empty = self.root().data().join("build/empty");
-        std::fs::create_dir_all(&empty).context(|| format!("create {}", empty.display()))?;
+        if hull_sys::id_map::in_user_namespace() {
+            // fsmount(2) wants rights over the mount namespace.
+            hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
+        }
         let layers: Vec<PathBuf> = image.layers.iter().rev().cloned().collect();
-        let root = hull_storage::merged::merged(&layers, &empty)?;
+        let view = LayersView::mount(&layers, &self.root().run().join("build/empty"))?;
+        let root = view.as_fd().try_clone_to_owned().context(|| "hold the result's files".into())?;
         let source = View::container(root, "result").source(Path::new("/"), false)?;
         tree::send(&source, &image.prefix, Scope::OneMount, sink)
     }
