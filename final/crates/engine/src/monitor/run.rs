@@ -1,6 +1,7 @@
 //! A monitor, from the fork to its exit.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hull_runtime::Running;
@@ -31,6 +32,7 @@ use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
 use crate::rootfs::mount;
+use crate::rootfs::stubs::Stubs;
 use crate::runtimes::Runtime;
 
 /// What a start asks of its monitor.
@@ -48,8 +50,10 @@ pub(super) struct Start {
 /// before that, no other command takes the container for stopped.
 pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) -> ! {
     let Start { command, attach, size, restart_count } = start;
-    let ready = detach(&[command.as_fd(), lock.as_fd()])
-        .and_then(|()| Monitor::new(engine, record, size, restart_count));
+    let handed = record.handed.clone();
+    let kept = handed.iter().flat_map(|handed| handed.descriptors()).chain([command.as_fd(), lock.as_fd()]);
+    let ready =
+        detach(&kept.collect::<Vec<_>>()).and_then(|()| Monitor::new(engine, record, size, restart_count));
     drop(lock);
     let outcome = match ready {
         Ok(mut monitor) => monitor.live(command, attach),
@@ -75,6 +79,8 @@ pub(super) struct Monitor {
     events: EventLoop,
     /// The errors of the cleanup, for the container's record.
     cleanup: Errors,
+    /// Mount points that a step's container lacked.
+    stubs: Option<Stubs>,
     /// What the end of a run could not detach from the networks. The end of the container tries that again.
     still_attached: Errors,
 }
@@ -127,6 +133,7 @@ impl Monitor {
             monitor_lock: Some(monitor_lock),
             events,
             cleanup: Errors::default(),
+            stubs: None,
             still_attached: Errors::default(),
         })
     }
@@ -136,6 +143,7 @@ impl Monitor {
         let started = hull_sys::mount::enter_slave_namespace()
             .context(|| "create a mount namespace".into())
             .and_then(|()| mount::mount_root(&self.engine, &self.record))
+            .and_then(|()| self.find_stubs())
             .and_then(|()| self.start(attach));
         let running = match started {
             Ok(running) => running,
@@ -277,6 +285,16 @@ impl Monitor {
         self.start(StartAttach::Detached)
     }
 
+    fn find_stubs(&mut self) -> Result<()> {
+        if self.record.is_step() {
+            let own = ["/etc/resolv.conf", "/etc/hosts"].map(Path::new);
+            let mounts = self.record.mounts.iter().map(|mount| mount.destination.as_path());
+            let rootfs = mount::rootfs(&self.engine, &self.record);
+            self.stubs = Some(Stubs::find(&rootfs, mounts.chain(own))?);
+        }
+        Ok(())
+    }
+
     fn welcome(&mut self, command: Connection, attach: StartAttach) {
         // If the command was killed meanwhile, the container continues, unless it is a step of a build.
         match command.send(&Message::Started) {
@@ -355,6 +373,7 @@ impl Monitor {
         let id = &self.record.id;
         // Released while the state still names this monitor, so that a reader finds a monitor or an end.
         self.monitor_lock = None;
+        self.stubs.take().into_iter().for_each(Stubs::remove);
         mount::unmount_root(&self.engine, &self.record);
         let mut errors = std::mem::take(&mut self.cleanup);
         errors.note(self.events.network.release(root, id));

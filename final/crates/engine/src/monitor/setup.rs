@@ -63,9 +63,13 @@ pub(super) fn start(
     size: Option<WindowSize>,
 ) -> Result<(Running, Streams)> {
     let joined = spec::Joined::of(engine, record)?;
-    let (bundle, spec) = write_bundle(engine, record, state, network, size)?;
+    let (bundle, mut spec) = write_bundle(engine, record, state, network, size)?;
     if let Some(external) = runtime.external() {
         return external::start(engine, record, state, (external, spec), (network, &joined), size);
+    }
+    if let (Some(handed), Some(process)) = (&record.handed, &mut spec.process) {
+        // After the configuration was written: secrets are in no file.
+        spec::set_variables(&mut process.env, handed.env.iter());
     }
     let cgroup = match &state.cgroup {
         Some(path) => Some(cgroup_layout()?.cgroup(path)),

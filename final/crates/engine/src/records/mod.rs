@@ -9,6 +9,7 @@
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
 //! block_io  limits of devices
+//! handed   what a builder gives its step in memory
 //! health   checks and their results: health.json
 //! mount_extras  what few mounts ask for
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
@@ -20,6 +21,7 @@ pub mod block_io;
 pub mod exec_instance;
 pub(crate) mod find;
 pub(crate) mod from_kernel;
+pub mod handed;
 pub(crate) mod health;
 pub(crate) mod ids;
 mod locks;

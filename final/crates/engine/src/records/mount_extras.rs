@@ -33,6 +33,9 @@ pub struct MountExtras {
     /// `O`: the source is the lower directory of an overlay, whose changes end with the run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overlay: bool,
+    /// The number of what a builder hands over as the source ([`crate::records::handed`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed: Option<usize>,
     /// `idmap`: the files of a bind mount have the container's ids. Those of a volume have them anyway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub idmap: bool,
@@ -66,6 +69,6 @@ impl MountExtras {
 
     /// Whether the source has to be made in the monitor's mount namespace before it can be bound.
     pub(crate) fn need_source(&self) -> bool {
-        self.has_driver_mount || self.subpath.is_some() || self.overlay
+        self.has_driver_mount || self.subpath.is_some() || self.overlay || self.handed.is_some()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::{Mapping, Port};
@@ -10,6 +11,7 @@ use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::records::handed::Handed;
 use crate::records::mount_extras::MountExtras;
 use crate::records::options::CreateOptions;
 use crate::records::time::Timestamp;
@@ -52,6 +54,9 @@ pub struct Record {
     /// The file that it was read from.
     #[serde(skip)]
     pub(crate) file: Option<FileId>,
+    /// Of a step of a build, in its builder and its monitor only.
+    #[serde(skip)]
+    pub(crate) handed: Option<Arc<Handed>>,
 }
 
 /// What a container is for.
@@ -154,7 +159,7 @@ impl Record {
     pub(crate) fn refresh(&mut self, root: &Root) -> Result<()> {
         let file = FileId::of(&root.container_dir(&self.id).join("container.json"));
         if file.is_none() || file != self.file {
-            *self = Self::load(root, &self.id)?;
+            *self = Self { handed: self.handed.take(), ..Self::load(root, &self.id)? };
         }
         Ok(())
     }

@@ -5,10 +5,15 @@
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
+//! handed       sources that a builder hands to its step    forward      a socket of the host, in a step
+//! stubs        mount points that were made for a step
 //! ```
 
 pub(crate) mod etc_files;
+mod forward;
+mod handed;
 pub(crate) mod host_mount;
 pub(crate) mod mount;
 pub(crate) mod mountpoints;
 pub(crate) mod sources;
+pub(crate) mod stubs;

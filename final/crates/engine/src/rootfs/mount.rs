@@ -27,7 +27,7 @@ fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
 
 fn image_layers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
     let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
-    Ok(layers.chain([mountpoints::ensure(engine.root())?]).collect())
+    Ok(layers.chain([mountpoints::ensure(engine.root(), record)?]).collect())
 }
 
 /// The image's files with the container's owners, for an unprivileged user: only root can map the ids of files

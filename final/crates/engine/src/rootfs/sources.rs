@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! containers/<id>/sources/<n>.volume   the volume of mount n, mounted by its driver
+//!                         <n>.tree     what the builder of a step hands over, of which a part is mounted (handed)
 //!                         <n>          the part of it, or the overlay over it
 //! ```
 
@@ -24,10 +25,10 @@ use crate::error::{Error, IoContext, Result};
 use crate::records::mount_extras::Recursion;
 use crate::records::record::{MountKind, MountRecord, Record};
 
-/// Room for mount points only.
-const SIZE: &str = "size=256k,nr_inodes=1024,mode=700";
+/// Room for mount points.
+const SIZE: usize = 256 << 10;
 
-fn directory(engine: &Engine, record: &Record) -> PathBuf {
+pub(super) fn directory(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("sources")
 }
 
@@ -39,7 +40,7 @@ fn driver_path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
 pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
     let mount = &record.mounts[index];
     match &mount.extras {
-        extras if extras.subpath.is_some() || extras.overlay => {
+        extras if extras.subpath.is_some() || extras.overlay || extras.handed.is_some() => {
             directory(engine, record).join(index.to_string())
         }
         extras if extras.has_driver_mount => driver_path(engine, record, index),
@@ -66,8 +67,15 @@ pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -
     let context = || format!("mount a file system at {}", directory.display());
     hull_storage::directory::make_dirs(&directory, 0o700)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(SIZE)).context(context)?;
+    let handed = record.handed.as_ref().map_or(0, |handed| handed.content_size());
+    let size = format!("size={},nr_inodes=1024,mode=700", SIZE + handed);
+    nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(size.as_str()))
+        .context(context)?;
     for (index, mount) in record.mounts.iter().enumerate().filter(|(_, mount)| mount.extras.need_source()) {
+        if let Some(number) = mount.extras.handed {
+            super::handed::prepare(engine, record, index, number)?;
+            continue;
+        }
         let wanted = rootfs.filter(|_| mount.kind == MountKind::Volume && mount.copy_up);
         Source { engine, record, index, mount }.prepare(wanted)?;
     }
@@ -210,13 +218,13 @@ fn resolved(local: LocalMount) -> Result<LocalMount> {
     Ok(local.resolved(address.ok_or_else(missing).context(context)?))
 }
 
-fn make_directory(path: &Path) -> Result<OwnedFd> {
+pub(super) fn make_directory(path: &Path) -> Result<OwnedFd> {
     hull_storage::directory::make_dirs(path, 0o755)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
 }
 
-fn is_directory(file: &OwnedFd) -> rustix::io::Result<bool> {
+pub(super) fn is_directory(file: &OwnedFd) -> rustix::io::Result<bool> {
     Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode).is_dir())
 }
 

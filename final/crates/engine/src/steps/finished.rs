@@ -36,7 +36,7 @@ impl FinishedStep {
         let data = self.engine.root().data();
         match self.record.layers.last() {
             Some(top) => Ok(data.join(top)),
-            None => crate::rootfs::mountpoints::ensure(self.engine.root()),
+            None => crate::rootfs::mountpoints::ensure(self.engine.root(), &self.record),
         }
     }
 

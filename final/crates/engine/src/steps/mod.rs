@@ -15,7 +15,8 @@ mod finished;
 mod pack;
 mod running;
 
-pub use create::StepOptions;
+pub use crate::records::handed::{HandedSource as Source, Metadata, Secret};
+pub use create::{Access, StepMount, StepOptions};
 pub use finished::FinishedStep;
 pub use pack::PackedStep;
 pub use running::RunningStep;

@@ -60,7 +60,7 @@ fn copy_with_owners(
 }
 
 /// Gives an open file or directory the owner, mode, attributes and times of another one.
-pub(crate) fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+pub fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     copy_metadata_as(from, to, &|uid, gid| (uid, gid))
 }
 

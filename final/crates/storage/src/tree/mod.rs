@@ -17,7 +17,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::{IoContext, Result};
 
-pub(crate) use copy::{copy_directory, copy_metadata};
+pub(crate) use copy::copy_directory;
+pub use copy::copy_metadata;
 
 pub use copy::{copy_tree, copy_tree_as};
 pub use extract::{Destination, Refused, Replace, Target, open_beneath};

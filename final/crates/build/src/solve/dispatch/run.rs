@@ -27,7 +27,7 @@ impl Worker<'_> {
             let epoch = worker.job.request.source_date_epoch;
             let engine = worker.engine;
             let mut lost = Ok(());
-            let finished = engine.run_step(&step, &mut |stream, bytes| {
+            let finished = engine.run_step(step, &mut |stream, bytes| {
                 let stderr = stream == Stream::Stderr;
                 let event = Event::Output { step: id, stderr, bytes: bytes.to_vec() };
                 if lost.is_ok() {

@@ -56,6 +56,7 @@ impl Engine {
             exposed: exposed(&config, options)?,
             id_maps: None,
             file: None,
+            handed: None,
             options: CreateOptions { stop_signal: stop_signal_name.cloned(), ..self.resolve_peers(options)? },
             id,
         };
