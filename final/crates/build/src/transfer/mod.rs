@@ -1,9 +1,39 @@
 //! COPY and ADD: files of trees become a layer, without a container.
+//!
+//! ```text
+//! view     the layers below, merged, without a mount      source   what the sources of an instruction match
+//! owner    --chown                                        plan     where each of them goes
+//! mode     --chmod                                        walk     directories of several sources, merged by name
+//! file     one file of a source
+//! layer    writes each entry twice: as a file of the layer's directory, and as a member of its tar
+//! ```
+//!
+//! The rules are those of BuildKit's file operations; where the reference is silent
+//! (<https://docs.docker.com/reference/dockerfile/#copy>), what BuildKit does is right. The sources are hostile and may
+//! change while they are read: each name is looked up by descriptor, and only regular files are opened.
 
-use std::path::PathBuf;
+mod file;
+mod layer;
+mod mode;
+mod owner;
+mod plan;
+mod source;
+#[cfg(test)]
+mod tests;
+mod view;
+mod walk;
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::Result;
 use crate::context::Tree;
+use crate::error::IoContext;
 use crate::patterns::Patterns;
+use layer::Layer;
+use mode::Chmod;
+use plan::Plan;
+use view::View;
 
 /// A COPY or ADD, with everything expanded.
 #[derive(Debug)]
@@ -28,4 +58,65 @@ pub enum Source<'a> {
     Pattern { tree: &'a Tree, pattern: String, unpack: bool },
     /// A heredoc.
     Content { name: String, bytes: Vec<u8> },
+}
+
+/// A layer that has been written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes in all files of the layer's directory.
+    pub bytes: u64,
+    /// Members of the tar. 0 if the instruction changes nothing: docker keeps such a layer.
+    pub members: u64,
+}
+
+/// Writes what an instruction copies as a layer: in the format of overlayfs into `directory`, which is empty and has the
+/// mode 0755, and as a tar. Equal sources give equal tars; with an epoch also at other times.
+///
+/// # Errors
+///
+/// [`crate::Error::NoSuchFile`] for a source without wildcards that does not exist, [`crate::Error::Invalid`] for
+/// options and for a file in the way of a directory or the reverse. The directory is then of no use.
+pub fn write(request: &Request<'_>, directory: &Path, tar: &mut dyn Write) -> Result<Written> {
+    let below = View::of_layers(&request.below).context(|| "open the layers below".into())?;
+    let chown = request.chown.as_deref().map(|chown| owner::find(chown, below.as_ref())).transpose()?;
+    let chmod = request.chmod.as_deref().map(Chmod::parse).transpose()?;
+    let mut plan = Plan::new(below, &request.working_dir, &request.destination);
+    for (number, source) in request.sources.iter().enumerate() {
+        for taken in source::take(source, number, request.parents)? {
+            plan.add(taken)?;
+        }
+    }
+    let mut layer = Layer::new(directory, tar, request.epoch)?;
+    walk::write(plan, request, walk::Changes { chown, chmod }, &mut layer)?;
+    layer.finish()
+}
+
+/// Writes the layer of `WORKDIR path`: the directories that the layers below do not have. They belong to `owner`
+/// (`user[:group]`, as `USER` has it), or to root.
+pub fn make_directory(
+    path: &str,
+    below: &[PathBuf],
+    owner: Option<&str>,
+    epoch: Option<i64>,
+    directory: &Path,
+    tar: &mut dyn Write,
+) -> Result<Written> {
+    let request = Request {
+        sources: vec![],
+        destination: format!("{path}/"),
+        working_dir: "/".into(),
+        below: below.to_vec(),
+        chown: owner.map(str::to_owned),
+        chmod: None,
+        parents: false,
+        exclude: Patterns::default(),
+        epoch,
+    };
+    let below = View::of_layers(&request.below).context(|| "open the layers below".into())?;
+    let chown = owner.map(|owner| owner::find(owner, below.as_ref())).transpose()?;
+    let mut plan = Plan::new(below, "/", &request.destination);
+    plan.add_destination()?;
+    let mut layer = Layer::new(directory, tar, epoch)?;
+    walk::write(plan, &request, walk::Changes { chown, chmod: None }, &mut layer)?;
+    layer.finish()
 }
