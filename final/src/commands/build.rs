@@ -1,24 +1,97 @@
 //! `build`: makes an image from a Dockerfile.
 
-use anyhow::Result;
-use hull_build::output::{Caller, Outputs};
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use hull_build::Error;
+use hull_build::output::{Built, Caller, Outputs, Results};
 use hull_engine::Engine;
+use hull_image::Digest;
 
 use super::registry;
 use crate::cli::build::Build;
+use crate::persona::Persona;
+use crate::ui::build::{Kind, Progress};
+use crate::ui::errors::{Exit, Hint};
+use crate::ui::output;
+
+/// The exit code of a command that SIGINT ended.
+const INTERRUPTED: u8 = 130;
 
 pub fn build(engine: &Engine, args: &Build) -> Result<u8> {
     let mut request = args.request()?;
     request.registry = registry::options(&args.access, None)?;
+    let kind = Kind::choose(args.look.progress.as_deref(), args.look.quiet)?;
     let outputs = Outputs::new(&request)?;
-    let mut stdin = std::io::stdin();
-    let built =
-        hull_build::solve::build(engine, &request, &mut stdin, &mut |event: &_| eprintln!("{event:?}"))?;
-    let mut stdout = std::io::stdout();
-    let mut caller = Caller { stdout: &mut stdout, note: &mut |note| eprintln!("{note}") };
-    let results = outputs.write(engine, &built, &mut caller)?;
-    if let Some(id) = results.id.filter(|_| !outputs.use_stdout()) {
-        crate::ui::output::line(id)?;
+    let mut progress = Progress::start(kind, args.look.logfile.as_deref())?;
+    let built = hull_build::solve::build(engine, &request, &mut std::io::stdin(), &mut progress);
+    progress.give_signals_back();
+    let results = built.and_then(|built| write(engine, &outputs, &built, &mut progress));
+    progress.end();
+    let results = match results {
+        Ok(results) => results,
+        Err(error) => return Err(failed(error, &progress)),
+    };
+    if let Some(path) = &args.output.metadata_file {
+        write_file(path, &serde_json::to_string_pretty(&results.metadata)?)?;
     }
+    results.id.map_or(Ok(()), |id| tell(&id, args, outputs.use_stdout()))?;
     Ok(0)
+}
+
+/// Writes the results, which is shown as a step.
+fn write(
+    engine: &Engine,
+    outputs: &Outputs,
+    built: &[Built],
+    progress: &mut Progress,
+) -> hull_build::Result<Results> {
+    let mut stdout = std::io::stdout();
+    let mut step = progress.begin_export();
+    let mut caller = Caller { stdout: &mut stdout, note: &mut |text: &str| step.note(text) };
+    let results = outputs.write(engine, built, &mut caller);
+    step.end(results.as_ref().err());
+    results
+}
+
+/// The image's id, where it was asked for. podman prints it in any case.
+fn tell(id: &Digest, args: &Build, stdout_is_taken: bool) -> Result<()> {
+    if let Some(path) = &args.output.iidfile {
+        write_file(path, &id.to_string())?;
+    }
+    match (Persona::is_podman(), args.look.quiet) {
+        _ if stdout_is_taken => Ok(()),
+        (true, _) => output::line(id.hex()),
+        (false, true) => output::line(id),
+        (false, false) => Ok(()),
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    output::file(path, |mut file| {
+        file.write_all(text.as_bytes()).and_then(|()| file.flush()).with_context(cannot)
+    })
+}
+
+/// The error, after what is shown of the step that failed.
+fn failed(error: Error, progress: &Progress) -> anyhow::Error {
+    if matches!(error, Error::Cancelled) {
+        let hint = "the steps that ended are in the cache, and the next build does not run them again";
+        return anyhow::Error::new(error).context(Hint(hint.into())).context(Exit(INTERRUPTED));
+    }
+    progress.explain(&error);
+    let code = match &error {
+        Error::At { source, .. } => match **source {
+            Error::Failed { code, .. } => u8::try_from(code).ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    // podman's exit code is that of the program.
+    match code.filter(|_| Persona::is_podman()) {
+        Some(code) => anyhow::Error::new(error).context(Exit(code)),
+        None => error.into(),
+    }
 }

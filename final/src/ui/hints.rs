@@ -39,6 +39,9 @@ pub fn classify(error: &anyhow::Error) -> (Option<Kind>, Option<Detail>) {
         return (Some(image.kind()), Detail::of_image(image));
     }
     let known = error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<hull_build::Error>() {
+            return Some(of_build(error));
+        }
         if let Some(error) = cause.downcast_ref::<hull_engine::Error>() {
             return Some((error.kind(), error.detail()));
         }
@@ -49,6 +52,19 @@ pub fn classify(error: &anyhow::Error) -> (Option<Kind>, Option<Detail>) {
         Some((error.kind(), Detail::of_storage(error)))
     });
     known.map_or((None, None), |(kind, detail)| (Some(kind), detail))
+}
+
+/// An error of the builder contains those of the crates below it.
+fn of_build(error: &hull_build::Error) -> (Kind, Option<Detail>) {
+    use hull_build::Error;
+    let detail = match error {
+        Error::At { source, .. } => return of_build(source),
+        Error::Engine(error) => error.detail(),
+        Error::Image(error) => Detail::of_image(error),
+        Error::Storage(error) => Detail::of_storage(error),
+        _ => None,
+    };
+    (error.kind(), detail)
 }
 
 /// The hint for an error with these details.

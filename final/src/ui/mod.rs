@@ -6,9 +6,11 @@
 //! output, list, human   results on stdout: JSON, templates, tables, texts for people
 //! reader_gone           broken pipes of the own output
 //! progress              bars while images are moved         terminal/   the client of an attachment
+//! build/                how a build is shown
 //! ```
 
 pub mod book;
+pub mod build;
 pub mod errors;
 pub mod hints;
 pub mod human;

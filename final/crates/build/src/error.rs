@@ -23,7 +23,7 @@ pub enum Error {
     #[error("{path:?} is not in {place}")]
     NoSuchFile { path: PathBuf, place: String },
     /// A command of RUN ended with another code than 0.
-    #[error("{command:?} ended with exit code {code}")]
+    #[error("process {command:?} did not complete successfully: exit code: {code}")]
     Failed { command: String, code: i32 },
     #[error("{0}")]
     Unsupported(String),

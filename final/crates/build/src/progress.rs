@@ -45,6 +45,11 @@ pub enum Event {
         step: StepId,
         reason: String,
     },
+    /// The Dockerfile, as soon as it is read: what the lines of errors and warnings are about.
+    Dockerfile {
+        name: String,
+        text: String,
+    },
 }
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]

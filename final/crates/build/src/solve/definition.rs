@@ -9,7 +9,7 @@ use hull_image::Digest;
 use crate::context::{self, Tree};
 use crate::dockerfile::{self, Dockerfile};
 use crate::error::IoContext;
-use crate::progress::StepId;
+use crate::progress::{Event, Reporter, StepId};
 use crate::request::{ContextSource, FileSource, Request};
 use crate::{Error, Result};
 
@@ -27,7 +27,11 @@ pub(super) struct Definition {
     pub identity: Digest,
 }
 
-pub(super) fn load(request: &Request, stdin: &mut dyn Read) -> Result<Definition> {
+pub(super) fn load(
+    request: &Request,
+    stdin: &mut dyn Read,
+    reporter: &mut dyn Reporter,
+) -> Result<Definition> {
     let directory = match &request.context {
         ContextSource::Directory(path) => path.clone(),
         other => return Err(Error::Unsupported(format!("a build context like {other:?}"))),
@@ -55,6 +59,9 @@ pub(super) fn load(request: &Request, stdin: &mut dyn Read) -> Result<Definition
             ("Dockerfile".into(), found.ok_or_else(missing)?)
         }
     };
+    // Before it is parsed: an error of the parser is shown with its lines.
+    let shown = String::from_utf8_lossy(&text).into_owned();
+    reporter.report(&Event::Dockerfile { name: name.clone(), text: shown });
     let file = dockerfile::parse(&name, &text)?;
     let context = Some(context::open_directory(&directory, own_file.as_deref())?);
     let identity = Digest::of(format!("{:?} {:?}", request.context, request.file).as_bytes());

@@ -49,7 +49,7 @@ pub fn build(
     let _running = cache.begin_build()?;
     LayerStore::new(engine.root()).collect()?;
     engine.collect_steps()?;
-    let definition = definition::load(request, stdin)?;
+    let definition = definition::load(request, stdin, reporter)?;
     for warning in crate::lint::check(&definition.file) {
         reporter.report(&crate::progress::Event::Warning(warning));
     }
