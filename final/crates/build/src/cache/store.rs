@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! build/steps/<key>.json   a record; the time of its file is the time of its last use
+//!             <key>.files  the files that the step has read, with the digest of each
 //!       locks/<key>        held by the process that runs the step
 //!       running/<build>    locked while a build runs; what was used since its file was made is not pruned
 //!       last/<place>       the key of the step that was last built at a place of a Dockerfile
@@ -23,6 +24,7 @@ use hull_storage::root::Root;
 
 use super::key::Key;
 use super::record::{FORMAT, Record};
+use crate::context::Listing;
 use crate::error::{IoContext, Result};
 
 #[derive(Debug, Clone)]
@@ -105,8 +107,17 @@ impl Cache {
         path.exists() && Lock::try_exclusive(&path).is_ok_and(|lock| lock.is_none())
     }
 
-    pub fn add(&self, key: &Key, record: &Record) -> Result<()> {
+    /// Adds a record, with the list of the files that the step has read, for [`super::why`].
+    pub fn add(&self, key: &Key, record: &Record, listing: &Listing) -> Result<()> {
+        if !listing.0.is_empty() {
+            file::write_atomic(&self.listing_path(key), listing.0.as_bytes(), 0o600)?;
+        }
         Ok(file::write_json_atomic(&self.path(key), record)?)
+    }
+
+    /// The list of the files that a step has read. Empty if it has read none.
+    pub fn listing(&self, key: &Key) -> Listing {
+        Listing(fs::read_to_string(self.listing_path(key)).unwrap_or_default())
     }
 
     /// All keys, with the time of the last use.
@@ -123,7 +134,8 @@ impl Cache {
 
     /// Removes a record. Its layer stays until [`Self::release_unused`].
     pub fn remove(&self, key: &Key) -> Result<()> {
-        Ok(file::remove(&self.path(key))?)
+        file::remove(&self.path(key))?;
+        Ok(file::remove(&self.listing_path(key))?)
     }
 
     /// Notes that a build runs, until the result is dropped or the process ends.
@@ -181,6 +193,10 @@ impl Cache {
     pub fn set_last(&self, place: &Digest, key: &Key) -> Result<()> {
         let path = self.dir.join("last").join(place.hex());
         fs::write(&path, key.to_string()).context(|| format!("write {}", path.display()))
+    }
+
+    fn listing_path(&self, key: &Key) -> PathBuf {
+        self.dir.join("steps").join(format!("{}.files", key.hex()))
     }
 
     fn path(&self, key: &Key) -> PathBuf {

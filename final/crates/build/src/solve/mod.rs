@@ -15,6 +15,7 @@ mod dispatch;
 mod history;
 mod job;
 mod state;
+mod trees;
 mod wire;
 mod worker;
 

@@ -67,6 +67,10 @@ impl State {
         variables::word(text, self.escape, &|name| self.variable(name))
     }
 
+    pub(super) fn expand_heredoc(&self, text: &str) -> Result<String> {
+        variables::heredoc(text, &|name| self.variable(name))
+    }
+
     pub(super) fn expand_words(&self, texts: &[String]) -> Result<Vec<String>> {
         let mut words = Vec::new();
         for text in texts {

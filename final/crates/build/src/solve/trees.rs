@@ -32,9 +32,8 @@ impl Worker<'_> {
                 (found.layers.clone(), format!("image {image:?}"))
             }
         };
-        let directories: Vec<_> =
-            layers.iter().map(|layer| self.store.path(layer.directory.hex())).collect();
-        let tree = Tree::of_layers(&directories, name)?;
+        let directories: Vec<_> = layers.iter().map(|layer| self.store.path(layer.directory.hex())).collect();
+        let tree = Tree::of_layers(self.engine.root(), &directories, name)?;
         self.trees.insert(origin.clone(), tree);
         Ok(())
     }
@@ -42,9 +41,16 @@ impl Worker<'_> {
     /// The tree of an origin, or the build context.
     pub(super) fn tree(&self, origin: Option<&Origin>) -> Result<&Tree> {
         match origin {
-            None => self.job.definition.context.as_ref().ok_or_else(super::no_context),
+            None => self.job.definition.context.as_ref().ok_or_else(no_context),
             Some(Origin::Context(name)) => Ok(&self.job.definition.named_contexts[name]),
             Some(origin) => Ok(&self.trees[origin]),
         }
+    }
+}
+
+fn no_context() -> Error {
+    Error::Invalid {
+        what: "the build context".into(),
+        why: "there is none: the Dockerfile came from the standard input or from a URL".into(),
     }
 }

@@ -15,7 +15,7 @@ use super::state::State;
 use super::wire::{FromWorker, Link, StageResult};
 use crate::cache::record::FORMAT;
 use crate::cache::{Inputs, LayerOfStep, Record, why};
-use crate::context::Tree;
+use crate::context::{Listing, StatCache, Tree};
 use crate::dockerfile::Instruction;
 use crate::plan::{Globals, Stage};
 use crate::progress::{Event, Outcome, Step, StepId};
@@ -34,9 +34,19 @@ pub(super) struct Worker<'a> {
     /// Trees of stages and images, which are opened once.
     pub trees: BTreeMap<crate::plan::stages::Origin, Tree>,
     pub store: LayerStore,
+    /// What is known of the files of the build contexts, by their names.
+    pub known_files: BTreeMap<String, StatCache>,
     next_step: StepId,
-    /// Whether a step above was not in the cache.
-    missed: bool,
+}
+
+/// A step with a layer: what it depends on, and how it is recorded.
+pub(super) struct Recipe<'a> {
+    pub instruction: &'a Instruction,
+    pub inputs: Inputs,
+    /// For the image's history.
+    pub created_by: String,
+    /// The files that it reads.
+    pub listing: Listing,
 }
 
 impl<'a> Worker<'a> {
@@ -50,9 +60,9 @@ impl<'a> Worker<'a> {
             link,
             others: BTreeMap::new(),
             trees: BTreeMap::new(),
+            known_files: BTreeMap::new(),
             store: LayerStore::new(job.engine.root()),
             next_step: job.first_step(number),
-            missed: false,
         }
     }
 
@@ -118,15 +128,13 @@ impl<'a> Worker<'a> {
     /// A step with a layer: taken from the cache, or made by `make`.
     pub(super) fn step(
         &mut self,
-        instruction: &Instruction,
-        inputs: Inputs,
-        created_by: String,
+        recipe: Recipe<'_>,
         make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
     ) -> Result<()> {
-        let id = self.plan_step(&instruction.original, Some(instruction.span))?;
+        let id = self.plan_step(&recipe.instruction.original, Some(recipe.instruction.span))?;
         let began = Instant::now();
         self.started(id)?;
-        let outcome = self.find_or_make(id, instruction, inputs, created_by, make);
+        let outcome = self.find_or_make(id, recipe, make);
         let reported = match &outcome {
             Ok(outcome) => outcome.clone(),
             Err(error) => Outcome::Failed(error.to_string()),
@@ -138,12 +146,11 @@ impl<'a> Worker<'a> {
     fn find_or_make(
         &mut self,
         id: StepId,
-        instruction: &Instruction,
-        inputs: Inputs,
-        created_by: String,
+        recipe: Recipe<'_>,
         make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
     ) -> Result<Outcome> {
         let job = self.job;
+        let Recipe { instruction, inputs, created_by, listing } = recipe;
         let key = inputs.key();
         let uses_cache = job.uses_cache(self.stage());
         let place = job.place(self.number, id);
@@ -155,7 +162,7 @@ impl<'a> Worker<'a> {
         if uses_cache && let Some(record) = job.cache.find(&key) {
             return self.adopt(id, &record, key, created_by, &place);
         }
-        self.explain(id, &inputs, &place, uses_cache)?;
+        self.explain(id, &inputs, &listing, &place, uses_cache)?;
         let made = make(self, id)?;
         let chain = Digest::chain(self.state.chain().as_ref(), &made.diff_id);
         let record = Record {
@@ -171,10 +178,9 @@ impl<'a> Worker<'a> {
             },
         };
         // Pruning gives up the layers that no record names.
-        job.cache.add(&key, &record)?;
+        job.cache.add(&key, &record, &listing)?;
         made.layer.publish(&self.store, chain.hex(), made.bytes)?;
         job.cache.set_last(&place, &key)?;
-        self.missed = true;
         self.state.add(&record.layer, &record.created, created_by);
         self.state.key = key;
         Ok(Outcome::Done(Some(record.layer.diff_id)))
@@ -198,18 +204,23 @@ impl<'a> Worker<'a> {
     }
 
     /// `--why`: what differs from the step that was here the last time.
-    fn explain(&mut self, step: StepId, inputs: &Inputs, place: &Digest, uses_cache: bool) -> Result<()> {
+    fn explain(
+        &mut self,
+        step: StepId,
+        inputs: &Inputs,
+        listing: &Listing,
+        place: &Digest,
+        uses_cache: bool,
+    ) -> Result<()> {
         if !self.job.request.why {
             return Ok(());
         }
-        let before = self.job.cache.last_at(place).and_then(|key| self.job.cache.read(&key));
+        let cache = &self.job.cache;
+        let before = cache.last_at(place).and_then(|key| Some((cache.read(&key)?, cache.listing(&key))));
         let reasons = match before {
             _ if !uses_cache => vec!["the cache is not used".to_owned()],
             None => vec!["it was not built here before".into()],
-            Some(before) => match why::differences(&before.inputs, inputs) {
-                none if none.is_empty() => vec!["its layer is not in the cache any more".into()],
-                differences => differences,
-            },
+            Some((before, files)) => why::reasons(&before.inputs, inputs, &files, listing),
         };
         for reason in reasons {
             self.send(Event::Why { step, reason })?;

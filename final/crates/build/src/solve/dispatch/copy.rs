@@ -3,16 +3,18 @@
 use std::fs::File;
 
 use hull_engine::steps::PackedStep;
-use hull_image::Hasher;
+use hull_image::{Digest, Hasher};
 use hull_sys::sparse::HoleWriter;
 
-use super::super::worker::Worker;
-use crate::cache::Inputs;
-use crate::dockerfile::{Instruction, Transfer};
-use crate::error::IoContext;
-use crate::patterns::Patterns;
-use crate::transfer::{self, Request, Source};
+use super::super::worker::{Recipe, Worker};
 use crate::Result;
+use crate::cache::Inputs;
+use crate::context::{self, Listing, StatCache};
+use crate::dockerfile::{Heredoc, Instruction, Transfer};
+use crate::error::IoContext;
+use crate::patterns::{Glob, Patterns};
+use crate::plan::stages::Origin;
+use crate::transfer::{self, Request, Source};
 
 impl Worker<'_> {
     pub(super) fn copy(&mut self, instruction: &Instruction, copy: &Transfer, is_add: bool) -> Result<()> {
@@ -22,42 +24,30 @@ impl Worker<'_> {
         let chown = copy.chown.as_ref().map(expand).transpose()?;
         let chmod = copy.chmod.as_ref().map(expand).transpose()?;
         let exclude = Patterns::new(copy.exclude.iter().map(expand).collect::<Result<Vec<_>>>()?)?;
-        let mut words = vec![if is_add { "ADD".to_owned() } else { "COPY".into() }];
+        let heredocs = self.heredocs(copy)?;
+        let name = if is_add { "ADD" } else { "COPY" };
+        let mut words = vec![name.to_owned()];
         words.extend(chown.iter().map(|chown| format!("--chown={chown}")));
         words.extend(chmod.iter().map(|chmod| format!("--chmod={chmod}")));
         words.extend(sources.iter().cloned());
-        words.extend(copy.heredocs.iter().map(|heredoc| format!("<<{}", heredoc.name)));
+        words.extend(heredocs.iter().map(|(name, _)| format!("<<{name}")));
         words.push(destination.clone());
         let created_by = format!("{} # buildkit", words.join(" "));
+        let mut inputs = Inputs::new((!copy.link).then_some(&self.state.key), words);
+        inputs.set("working directory", self.state.working_dir());
+        inputs.set("--link", copy.link.to_string());
+        inputs.set("--parents", copy.parents.to_string());
+        inputs.set("--exclude", copy.exclude.join(" "));
+        for (name, bytes) in &heredocs {
+            inputs.files.insert(format!("<<{name}"), Digest::of(bytes));
+        }
         let origin = copy.from.as_deref().map(|from| self.origin(from)).transpose()?;
         self.open_tree(origin.as_ref())?;
-        let heredocs: Vec<(String, Vec<u8>)> = copy
-            .heredocs
-            .iter()
-            .map(|heredoc| {
-                let text = if heredoc.expands { self.state.expand_text(&heredoc.content)? } else { heredoc.content.clone() };
-                Ok((heredoc.name.clone(), text.into_bytes()))
-            })
-            .collect::<Result<_>>()?;
-        let parent = (!copy.link).then(|| self.state.key.clone());
-        let mut inputs = Inputs::new(parent.as_ref(), words);
-        inputs.set("working directory", self.state.working_dir());
-        inputs.set("link", copy.link.to_string());
-        inputs.set("parents", copy.parents.to_string());
-        inputs.set("exclude", copy.exclude.join(" "));
-        for (name, bytes) in &heredocs {
-            inputs.files.insert(format!("<<{name}"), hull_image::Digest::of(bytes));
-        }
-        {
-            let tree = self.tree(origin.as_ref())?;
-            for source in &sources {
-                let digest = transfer::digest(tree, source, &exclude)?;
-                inputs.files.insert(format!("{source} of {}", tree.name), digest);
-            }
-        }
-        self.step(instruction, inputs, created_by, |worker, _| {
+        let listing = self.measure(origin.as_ref(), &sources, &exclude, &mut inputs)?;
+        self.step(Recipe { instruction, inputs, created_by, listing }, |worker, _| {
             let tree = worker.tree(origin.as_ref())?;
-            let patterns = sources.into_iter().map(|pattern| Source::Pattern { tree, pattern, unpack: is_add });
+            let patterns =
+                sources.into_iter().map(|pattern| Source::Pattern { tree, pattern, unpack: is_add });
             let contents = heredocs.into_iter().map(|(name, bytes)| Source::Content { name, bytes });
             let request = Request {
                 sources: patterns.chain(contents).collect(),
@@ -74,6 +64,40 @@ impl Worker<'_> {
         })
     }
 
+    /// The files that are written in the Dockerfile itself.
+    fn heredocs(&self, copy: &Transfer) -> Result<Vec<(String, Vec<u8>)>> {
+        let text = |heredoc: &Heredoc| match heredoc.expands {
+            true => self.state.expand_heredoc(&heredoc.content),
+            false => Ok(heredoc.content.clone()),
+        };
+        let file = |heredoc: &Heredoc| Ok((heredoc.name.clone(), text(heredoc)?.into_bytes()));
+        copy.heredocs.iter().map(file).collect()
+    }
+
+    /// Adds the digests of the sources to the inputs of a step.
+    fn measure(
+        &mut self,
+        origin: Option<&Origin>,
+        sources: &[String],
+        exclude: &Patterns,
+        inputs: &mut Inputs,
+    ) -> Result<Listing> {
+        let name = self.tree(origin)?.name.clone();
+        let cache = match self.known_files.remove(&name) {
+            Some(cache) => cache,
+            None => StatCache::open(self.engine.root(), self.tree(origin)?),
+        };
+        let mut cache = cache;
+        let mut listing = Listing::default();
+        for source in sources {
+            let contents = context::measure(self.tree(origin)?, &Glob::new(source)?, exclude, &mut cache)?;
+            inputs.files.insert(format!("{source} of {name}"), contents.digest);
+            listing.0.push_str(&contents.listing.0);
+        }
+        self.known_files.insert(name, cache);
+        Ok(listing)
+    }
+
     /// WORKDIR makes the directory, as a layer, if it is missing.
     pub(super) fn workdir(&mut self, instruction: &Instruction, path: &str) -> Result<()> {
         let path = self.state.expand(path)?;
@@ -85,10 +109,11 @@ impl Worker<'_> {
             return Ok(());
         }
         let inputs = Inputs::new(Some(&self.state.key), vec!["WORKDIR".into(), path.clone()]);
-        self.step(instruction, inputs, created_by, |worker, _| {
+        let recipe = Recipe { instruction, inputs, created_by, listing: Listing::default() };
+        self.step(recipe, |worker, _| {
             let below = worker.state.directories(&worker.store);
             let epoch = worker.job.request.source_date_epoch;
-            worker.write(|diff, tar| transfer::make_directory(&path, &below, epoch, diff, tar))
+            worker.write(|diff, tar| transfer::make_directory(&path, &below, None, epoch, diff, tar))
         })
     }
 

@@ -5,6 +5,7 @@
 //! ```
 
 mod config;
+mod copy;
 mod run;
 
 use super::worker::Worker;
@@ -46,9 +47,9 @@ impl Worker<'_> {
                 Ok(())
             }
             Kind::Run(run) => self.run(instruction, run),
-            Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_) => {
-                Err(Error::Unsupported("COPY, ADD and WORKDIR".into()))
-            }
+            Kind::Copy(copy) => self.copy(instruction, copy, false),
+            Kind::Add(add) => self.copy(instruction, add, true),
+            Kind::Workdir(path) => self.workdir(instruction, path),
         }
     }
 }

@@ -4,9 +4,10 @@ use hull_engine::Stream;
 use hull_engine::steps::StepOptions;
 
 use super::super::history;
-use super::super::worker::Worker;
+use super::super::worker::{Recipe, Worker};
 use super::config::words_of;
 use crate::cache::Inputs;
+use crate::context::Listing;
 use crate::dockerfile::mount::Mount;
 use crate::dockerfile::{Instruction, Run, Script};
 use crate::progress::Event;
@@ -18,11 +19,13 @@ impl Worker<'_> {
             Script::Command(command) => words_of(&self.state, &command),
             Script::File { .. } => return Err(Error::Unsupported("a heredoc that begins with #!".into())),
         };
-        let mounts = run.mounts.iter().map(|text| Mount::parse(&self.state.expand(text)?));
+        let variable = |name: &str| self.state.variable(name);
+        let mounts = run.mounts.iter().map(|text| Mount::expand(text, self.state.escape, &variable));
         let mounts = mounts.collect::<Result<Vec<_>>>()?;
         let inputs = self.inputs_of_run(&args, run, &mounts)?;
         let created_by = history::run(&self.state.arguments, &args);
-        self.step(instruction, inputs, created_by, |worker, id| {
+        let recipe = Recipe { instruction, inputs, created_by, listing: Listing::default() };
+        self.step(recipe, |worker, id| {
             let step = worker.prepare(&args, run, &mounts)?;
             let epoch = worker.job.request.source_date_epoch;
             let engine = worker.engine;
