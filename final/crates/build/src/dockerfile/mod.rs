@@ -40,7 +40,9 @@ pub const LONGEST_LINE: usize = 65_535;
 pub const MOST_INSTRUCTIONS: usize = 100_000;
 
 /// The lines of an instruction, counted from 1, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Span {
     pub first: u32,
     pub last: u32,

@@ -5,10 +5,11 @@
 //! coordinator  forks the workers, and hears from them   worker   the process of one stage
 //! dispatch/    one instruction                          state    a stage's image so far
 //! trees        where a stage takes files from           wire     what processes send each other
-//! history      the image's history, in BuildKit's words
+//! history      the image's history, in BuildKit's words         checks   mistakes in the Dockerfile
 //! ```
 
 mod base;
+mod checks;
 mod coordinator;
 mod definition;
 mod dispatch;
@@ -25,6 +26,8 @@ use std::io::Read;
 use hull_engine::Engine;
 use hull_image::platform::Platform;
 use hull_storage::layers::LayerStore;
+
+pub use checks::{Checked, check};
 
 use crate::Result;
 use crate::cache::Cache;
@@ -51,9 +54,6 @@ pub fn build(
     LayerStore::new(engine.root()).collect()?;
     engine.collect_steps()?;
     let definition = definition::load(request, stdin, reporter)?;
-    for warning in crate::lint::check(&definition.file) {
-        reporter.report(&crate::progress::Event::Warning(warning));
-    }
     let host = [Platform::host()];
     let platforms = if request.platforms.is_empty() { &host[..] } else { &request.platforms };
     let build = |platform| one_platform(engine, request, &cache, &definition, platform, reporter);
@@ -73,6 +73,9 @@ fn one_platform(
     let is_context = |name: &str| definition.named_contexts.contains_key(name);
     let mut stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
     let (needed, images) = base::resolve(engine, request, file, &mut stages, &is_context)?;
+    if request.platforms.first().is_none_or(|first| first == platform) {
+        checks::report(request, definition, platform, &images.images, reporter)?;
+    }
     let mut first_steps = BTreeMap::new();
     let mut next = definition::INTERNAL_STEPS;
     for stage in &needed {
