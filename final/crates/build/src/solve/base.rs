@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use hull_engine::{Engine, Pull, PullPolicy};
+use hull_engine::Engine;
 use hull_image::Digest;
 use hull_image::config::{ImageConfig, RootFs, RunConfig};
 use hull_image::platform::Platform;
 use hull_image::store::Image;
 
+use super::pull::{Missing, pull_all};
 use super::state::DEFAULT_PATH;
 use super::wire::{Layer, StageResult};
 use crate::Result;
 use crate::dockerfile::{Dockerfile, Kind};
 use crate::plan::stages::Origin;
 use crate::plan::{Base, Stages};
+use crate::progress::{Reporter, StepId};
 use crate::request::Request;
 
 pub(super) struct BaseImages {
@@ -24,40 +26,93 @@ pub(super) struct BaseImages {
 }
 
 /// Finds all images that the target needs, and pulls those that are missing. A base image may keep instructions for what is
-/// built on it, which may need more stages and images. Returns the stages that are needed.
-pub(super) fn resolve(
-    engine: &Engine,
-    request: &Request,
-    file: &Dockerfile,
-    stages: &mut Stages,
-    is_context: &dyn Fn(&str) -> bool,
-) -> Result<(Vec<usize>, BaseImages)> {
-    let mut found = BaseImages { images: BTreeMap::new(), _held: vec![] };
-    loop {
-        let needed: Vec<usize> = stages.needed(is_context).into_iter().collect();
-        for number in &needed {
+/// built on it, which may need more stages and images.
+pub(super) struct Resolver<'a> {
+    pub engine: &'a Engine,
+    pub request: &'a Request,
+    pub file: &'a Dockerfile,
+    pub is_context: &'a dyn Fn(&str) -> bool,
+    /// The number of the next step that is announced.
+    pub next_step: StepId,
+}
+
+impl Resolver<'_> {
+    /// Returns the stages that are needed, and the images.
+    pub(super) fn resolve(
+        &mut self,
+        stages: &mut Stages,
+        reporter: &mut dyn Reporter,
+    ) -> Result<(Vec<usize>, BaseImages)> {
+        let mut found = BaseImages { images: BTreeMap::new(), _held: vec![] };
+        loop {
+            let needed: Vec<usize> = stages.needed(self.is_context).into_iter().collect();
+            self.find(stages, &needed, &mut found, reporter)?;
+            let new: Vec<usize> =
+                needed.iter().copied().filter(|number| stages.stages[*number].triggers.is_none()).collect();
+            for number in &new {
+                let texts = triggers(stages, *number, &found);
+                let stage = &mut stages.stages[*number];
+                let span = stage.span;
+                stage.set_triggers(&texts).map_err(|error| error.at(&self.file.name, span))?;
+            }
+            if new.iter().all(|number| stages.stages[*number].triggers.as_ref().is_none_or(Vec::is_empty)) {
+                return Ok((needed, found));
+            }
+        }
+    }
+
+    /// Finds the images of these stages that are not found yet.
+    fn find(
+        &mut self,
+        stages: &Stages,
+        needed: &[usize],
+        found: &mut BaseImages,
+        reporter: &mut dyn Reporter,
+    ) -> Result<()> {
+        let mut wanted: BTreeMap<(String, String), Missing> = BTreeMap::new();
+        for number in needed {
             let span = stages.stages[*number].span;
-            for (name, platform) in names(stages, *number, is_context) {
-                let key = (name, platform.to_string());
-                if !found.images.contains_key(&key) {
-                    let image = image(engine, request, &key.0, &platform);
-                    let image = image.map_err(|error| error.at(&file.name, span))?;
-                    found._held.extend(engine.images().hold_image(&image)?);
-                    found.images.insert(key.clone(), result(&key.0, image));
+            for (name, platform) in names(stages, *number, self.is_context) {
+                let key = (name.clone(), platform.to_string());
+                if found.images.contains_key(&key) || wanted.contains_key(&key) {
+                    continue;
+                }
+                let local = self.local(&name, &platform).map_err(|error| error.at(&self.file.name, span))?;
+                match local {
+                    Some(image) => found.add(self.engine, key, image)?,
+                    None => drop(wanted.insert(key, Missing { name, platform, span })),
                 }
             }
         }
-        let new: Vec<usize> =
-            needed.iter().copied().filter(|number| stages.stages[*number].triggers.is_none()).collect();
-        for number in &new {
-            let texts = triggers(stages, *number, &found);
-            let stage = &mut stages.stages[*number];
-            let span = stage.span;
-            stage.set_triggers(&texts).map_err(|error| error.at(&file.name, span))?;
+        let (keys, missing): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let (engine, first) = (self.engine, self.next_step);
+        self.next_step += missing.len() as StepId;
+        let pulled = pull_all(engine, self.request, &self.file.name, &missing, first, reporter)?;
+        for (key, name) in keys.into_iter().zip(pulled) {
+            found.add(engine, key, engine.images().resolve(&name)?)?;
         }
-        if new.iter().all(|number| stages.stages[*number].triggers.as_ref().is_none_or(Vec::is_empty)) {
-            return Ok((needed, found));
+        Ok(())
+    }
+
+    /// The image of the store, if it is there, is for the platform, and the registry need not be asked.
+    fn local(&self, name: &str, platform: &Platform) -> Result<Option<Image>> {
+        if self.request.pull {
+            return Ok(None);
         }
+        match self.engine.images().resolve(name) {
+            Ok(image) => Ok(platform.suits(&image.config.platform()).map(|_| image)),
+            Err(error) if error.kind() == hull_sys::Kind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl BaseImages {
+    fn add(&mut self, engine: &Engine, key: (String, String), image: Image) -> Result<()> {
+        self._held.extend(engine.images().hold_image(&image)?);
+        let result = result(&key.0, image);
+        self.images.insert(key, result);
+        Ok(())
     }
 }
 
@@ -94,24 +149,6 @@ fn triggers(stages: &Stages, number: usize, found: &BaseImages) -> Vec<String> {
         }
         Base::Scratch | Base::Context(_) => vec![],
     }
-}
-
-fn image(engine: &Engine, request: &Request, name: &str, platform: &Platform) -> Result<Image> {
-    let suits = |image: &Image| platform.suits(&image.config.platform()).is_some();
-    if !request.pull {
-        match engine.images().resolve(name) {
-            Ok(image) if suits(&image) => return Ok(image),
-            Err(error) if error.kind() != hull_sys::Kind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    let pull = Pull {
-        policy: PullPolicy::Always,
-        access: &|| request.registry.clone(),
-        progress: &|| Box::new(hull_image::progress::Silent),
-    };
-    let pulled = engine.ensure_image(name, Some(&platform.to_string()), &pull)?;
-    Ok(engine.images().resolve(&pulled)?)
 }
 
 fn result(name: &str, image: Image) -> StageResult {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! job          what all processes of a build share      base     the images that stages stand on
-//! coordinator  forks the workers, and hears from them   worker   the process of one stage
+//! processes    forked processes, and what they say      pull     missing base images
+//! coordinator  starts the workers, and tells them all   worker   the process of one stage
 //! dispatch/    one instruction                          state    a stage's image so far
 //! trees        where a stage takes files from           wire     what processes send each other
 //! history      the image's history, in BuildKit's words         checks   mistakes in the Dockerfile
@@ -15,6 +16,8 @@ mod definition;
 mod dispatch;
 mod history;
 mod job;
+mod processes;
+mod pull;
 mod state;
 mod trees;
 mod wire;
@@ -72,12 +75,15 @@ fn one_platform(
     let globals = Globals::new(file, &request.args, platform, request.target.as_deref().unwrap_or_default())?;
     let is_context = |name: &str| definition.named_contexts.contains_key(name);
     let mut stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
-    let (needed, images) = base::resolve(engine, request, file, &mut stages, &is_context)?;
+    let is_context: &dyn Fn(&str) -> bool = &is_context;
+    let mut resolver =
+        base::Resolver { engine, request, file, is_context, next_step: definition::INTERNAL_STEPS };
+    let (needed, images) = resolver.resolve(&mut stages, reporter)?;
     if request.platforms.first().is_none_or(|first| first == platform) {
         checks::report(request, definition, platform, &images.images, reporter)?;
     }
     let mut first_steps = BTreeMap::new();
-    let mut next = definition::INTERNAL_STEPS;
+    let mut next = resolver.next_step;
     for stage in &needed {
         first_steps.insert(*stage, next);
         next += job::count(&stages.stages[*stage]);

@@ -19,6 +19,8 @@ pub(super) enum FromWorker {
     /// The worker waits for the result of another stage.
     Needs(usize),
     Done(Box<StageResult>),
+    /// The name that a pulled image has in the store.
+    Pulled(String),
     Failed(Report),
 }
 
