@@ -1,4 +1,4 @@
-//! Clients of docker and podman from PyPI, in an environment of their own in the test cache.
+//! Programs and modules from PyPI that hull is compared with, in environments of their own in the test cache.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,20 +21,33 @@ const PACKAGES: [&str; 11] = [
     "typing_extensions==4.16.0",
 ];
 
+/// docker's official parser of Dockerfiles, BuildKit's, as a module for Python.
+const OFFICIAL_PARSER: [&str; 1] = ["dockerfile==3.4.0"];
+
 /// The directory with the clients' programs and their `python3`. It is to be called before the test enters a network
 /// namespace without routes.
 pub fn clients() -> Result<PathBuf, String> {
+    environment("python-clients", &PACKAGES)
+}
+
+/// The directory with a `python3` that has the module `dockerfile`.
+pub fn official_parser() -> Result<PathBuf, String> {
+    environment("python-dockerfile", &OFFICIAL_PARSER)
+}
+
+/// The directory with the programs of an environment that has these packages, and nothing that they depend on.
+fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let python = skip::find_program("python3").ok_or("python3 is not installed")?;
     // The scripts name the interpreter by its path, so the environment is made where it stays, and the marker last.
-    let environment = crate::program::cache().join("python-clients");
-    let packages = PACKAGES.join(" ");
-    cached(&format!("python-clients-{:x}", hash(&packages)), |marker| {
+    let environment = crate::program::cache().join(name);
+    let listed = packages.join(" ");
+    cached(&format!("{name}-{:x}", hash(&listed)), |marker| {
         let _ = std::fs::remove_dir_all(&environment);
         run_quietly(Command::new(python).args(["-m", "venv"]).arg(&environment))?;
         let mut pip = Command::new(environment.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps"]).args(PACKAGES);
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps"]).args(packages);
         run_quietly(&mut pip)?;
-        std::fs::write(marker, packages.as_bytes()).map_err(|error| error.to_string())
+        std::fs::write(marker, listed.as_bytes()).map_err(|error| error.to_string())
     })?;
     Ok(environment.join("bin"))
 }

@@ -29,9 +29,16 @@ impl Directives {
             return Ok(false);
         }
         if self.found.iter().any(|(known, ..)| *known == name) {
+            // Behind an interpreter's line, the first one counts.
+            if self.has_interpreter {
+                return Ok(true);
+            }
             return Err(format!("only one {name} parser directive can be used"));
         }
-        if name == "escape" && !self.has_interpreter {
+        if name == "escape" {
+            if self.has_interpreter {
+                return Ok(false);
+            }
             self.escape = match value {
                 "\\" => '\\',
                 "`" => '`',
@@ -45,10 +52,14 @@ impl Directives {
 
 /// `# name = value`
 fn directive(line: &str) -> Option<(&str, &str)> {
-    let (name, value) = line.strip_prefix('#')?.trim_start().split_once('=')?;
-    let name = name.trim_end();
+    // A regular expression of Go finds them, whose blanks are these.
+    let is_blank = |char: char| matches!(char, ' ' | '\t' | '\n' | '\u{c}' | '\r');
+    let (name, value) = line.strip_prefix('#')?.split_once('=')?;
+    let name = name.trim_matches(is_blank);
     let is_name = name.starts_with(|char: char| char.is_ascii_alphabetic())
         && name.chars().all(|char| char.is_ascii_alphanumeric());
-    let value = value.trim();
-    (is_name && !value.is_empty()).then_some((name, value))
+    let trimmed = value.trim_matches(is_blank);
+    // It takes a blank for the value if there is nothing else.
+    let value = if trimmed.is_empty() { value.get(value.len().checked_sub(1)?..)? } else { trimmed };
+    is_name.then_some((name, value))
 }

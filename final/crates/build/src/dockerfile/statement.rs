@@ -72,9 +72,7 @@ impl Statement {
             "ONBUILD" if !rest.is_empty() => {
                 // One level is enough to refuse the second one.
                 let (inner, ..) = split(rest);
-                if inner.eq_ignore_ascii_case("ONBUILD") {
-                    return Err("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".into());
-                }
+                let rest = if inner.eq_ignore_ascii_case("ONBUILD") { inner } else { rest };
                 statement.sub = Some(Box::new(Self::parse(rest.into(), escape)?));
             }
             "MAINTAINER" | "STOPSIGNAL" | "USER" | "WORKDIR" if !rest.is_empty() => {
