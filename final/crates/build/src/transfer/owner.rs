@@ -77,7 +77,7 @@ fn field(fields: &[String], at: usize, chown: &str) -> Result<u32> {
 
 /// `None` if there is no such file.
 fn read(below: &View, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let resolved = resolve(below, path, true)?;
+    let resolved = resolve(below, path)?;
     let (Some(Found::Other(directory)), Some(name)) = (resolved.found, resolved.path.file_name()) else {
         return Ok(None);
     };

@@ -119,8 +119,7 @@ impl Plan {
     /// The path without symlinks.
     fn followed(&self, path: &Path) -> Result<PathBuf> {
         let Some(root) = &self.root.below else { return Ok(path.to_owned()) };
-        let resolved =
-            resolve(root, path, true).context(|| format!("look up the destination {}", name(path)))?;
+        let resolved = resolve(root, path).context(|| format!("look up the destination {}", name(path)))?;
         Ok(resolved.path)
     }
 

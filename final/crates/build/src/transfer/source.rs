@@ -10,9 +10,7 @@ use hull_image::members::shown;
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags};
 
 use super::Source;
-use super::view::{Found, View, resolve};
 use crate::context::Tree;
-use crate::error::IoContext;
 use crate::patterns::{Glob, Patterns};
 use crate::{Error, Result};
 
@@ -65,119 +63,49 @@ pub(super) fn take(source: &Source<'_>, number: usize, parents: bool) -> Result<
             Ok(vec![Taken { source: number, name, what: What::Content }])
         }
         Source::Pattern { tree, pattern, .. } => {
-            let search = Search::new(tree, number)?;
-            if parents { search.with_parents(pattern) } else { search.matches(pattern) }
+            if parents {
+                with_parents(tree, number, pattern)
+            } else {
+                matches(tree, number, pattern)
+            }
         }
     }
 }
 
-struct Search<'a> {
-    tree: &'a Tree,
-    root: View,
-    number: usize,
-}
-
-impl<'a> Search<'a> {
-    fn new(tree: &'a Tree, number: usize) -> Result<Self> {
-        let root = tree.root.try_clone().context(|| format!("open {}", tree.name))?;
-        Ok(Self { tree, root: View::of_tree(root), number })
-    }
-
-    fn missing(&self, path: &Path) -> Error {
-        Error::NoSuchFile { path: Path::new("/").join(path), place: self.tree.name.clone() }
-    }
-
-    fn reading(&self, path: &Path) -> String {
-        format!("read {} in {}", shown(path), self.tree.name)
-    }
-
-    /// Follows the symlinks of a path. It is an error if there is nothing, or only what `.dockerignore` leaves out.
-    fn find(&self, path: &Path) -> Result<(PathBuf, Found)> {
-        let resolved = resolve(&self.root, path, true).context(|| self.reading(path))?;
-        let found = resolved.found.ok_or_else(|| self.missing(path))?;
-        let is_directory = matches!(found, Found::Directory(_));
-        match is_visible(&self.tree.ignore, &resolved.path, is_directory) {
-            true => Ok((resolved.path, found)),
-            false => Err(self.missing(path)),
-        }
-    }
-
-    fn matches(&self, pattern: &str) -> Result<Vec<Taken>> {
-        let glob = Glob::new(pattern)?;
-        let (base, found) = self.find(glob.base())?;
-        let mut paths = Vec::new();
-        if !glob.has_wildcards() {
-            let name = glob.base().file_name().unwrap_or_default().to_owned();
-            return Ok(vec![self.taken(name, base, &found)]);
-        }
-        self.search(&glob, &base, Path::new(""), &mut paths)?;
-        let taken = paths.into_iter().map(|path| {
-            let (target, found) = self.find(&path)?;
-            Ok(self.taken(path.file_name().unwrap_or_default().to_owned(), target, &found))
-        });
-        taken.collect()
-    }
-
-    fn taken(&self, name: OsString, path: PathBuf, found: &Found) -> Taken {
-        let what = match found {
-            Found::Directory(_) => What::Directory { path, include: None },
-            _ => What::File { path },
+/// What a pattern matches. Symlinks are followed, also the last one, and the copy keeps the name that was matched.
+fn matches(tree: &Tree, number: usize, pattern: &str) -> Result<Vec<Taken>> {
+    let mut taken = Vec::new();
+    for matched in tree.matches(&Glob::new(pattern)?)? {
+        let none = Patterns::default();
+        let mut walk = tree.walk(&matched, &none)?;
+        let path = walk.base().to_owned();
+        let is_directory = walk.next_entry()?.is_some_and(|entry| entry.kind == FileType::Directory);
+        let what = match is_directory {
+            true => What::Directory { path, include: None },
+            false => What::File { path },
         };
-        Taken { source: self.number, name, what }
+        taken.push(Taken { source: number, name: matched.file_name().unwrap_or_default().to_owned(), what });
     }
-
-    /// Collects the paths that match beneath a directory. One that matches is not searched.
-    fn search(&self, glob: &Glob, base: &Path, below: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-        let path = joined(base, below);
-        let directory = match open_directory(self.tree, &path) {
-            // The base is a file.
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENOTDIR) => return Ok(()),
-            opened => opened.context(|| self.reading(&path))?,
-        };
-        for (name, kind) in names(&directory).context(|| self.reading(&path))? {
-            let (path, below) = (path.join(&name), joined(below, Path::new(&name)));
-            let is_directory = kind == FileType::Directory;
-            if !is_visible(&self.tree.ignore, &path, is_directory) {
-                continue;
-            }
-            if glob.matches(&below) {
-                paths.push(path);
-            } else if is_directory && glob.may_match_beneath(&below) {
-                self.search(glob, base, &below, paths)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// `--parents`: the tree's root is copied, or the directory before `/./`, and of it only what matches.
-    fn with_parents(&self, pattern: &str) -> Result<Vec<Taken>> {
-        let (top, pattern) = pattern.split_once("/./").unwrap_or(("", pattern));
-        let glob = Glob::deep(pattern)?;
-        let mut taken = self.matches(top)?;
-        let is_plain = !glob.has_wildcards() && !Glob::new(top)?.has_wildcards();
-        if is_plain {
-            // Only a pattern may match nothing.
-            self.find(&joined(Path::new(top.trim_start_matches('/')), glob.base()))?;
-        }
-        for Taken { what, name, .. } in &mut taken {
-            match what {
-                What::Directory { include, .. } => *include = Some(Include(glob.clone())),
-                _ => {
-                    let what = format!("source {}", shown(Path::new(name)));
-                    return Err(Error::Invalid {
-                        what,
-                        why: "the part before /./ is not a directory".into(),
-                    });
-                }
-            }
-        }
-        Ok(taken)
-    }
+    Ok(taken)
 }
 
-/// Whether something of a path is left by `.dockerignore`.
-fn is_visible(ignore: &Patterns, path: &Path, is_directory: bool) -> bool {
-    !ignore.excludes(path) || path.as_os_str().is_empty() || is_directory && ignore.may_include_beneath(path)
+/// `--parents`: the tree's root is copied, or the directory before `/./`, and of it only what matches.
+fn with_parents(tree: &Tree, number: usize, pattern: &str) -> Result<Vec<Taken>> {
+    let (top, pattern) = pattern.split_once("/./").unwrap_or(("", pattern));
+    let glob = Glob::deep(pattern)?;
+    let mut taken = matches(tree, number, top)?;
+    if !glob.has_wildcards() && !Glob::new(top)?.has_wildcards() {
+        // Only a pattern may match nothing.
+        tree.walk(&joined(Path::new(top.trim_start_matches('/')), glob.base()), &Patterns::default())?;
+    }
+    for Taken { what, name, .. } in &mut taken {
+        let What::Directory { include, .. } = what else {
+            let what = format!("source {}", shown(Path::new(name)));
+            return Err(Error::Invalid { what, why: "the part before /./ is not a directory".into() });
+        };
+        *include = Some(Include(glob.clone()));
+    }
+    Ok(taken)
 }
 
 /// Joining an empty path would leave a slash at the end.

@@ -1,5 +1,4 @@
-//! Directories as a container would see them, without mounting anything: those of a stack of layers merged as overlayfs
-//! merges them (overlayfs.rst), or those of one tree.
+//! Directories of a stack of layers, merged as overlayfs merges them (overlayfs.rst), without mounting anything.
 //!
 //! A [`View`] holds descriptors. One name is looked up at a time and no symlink is followed by the kernel, so nothing that
 //! changes meanwhile leads out of the root. [`resolve`] follows symlinks by their text.
@@ -22,8 +21,6 @@ const MOST_SYMLINKS: usize = 40;
 pub(super) struct View {
     /// The layers' directories of this name, the highest first. Never empty.
     directories: Vec<Rc<OwnedFd>>,
-    /// Whether whiteouts and opaque directories have their meaning.
-    is_layered: bool,
 }
 
 /// What a name stands for.
@@ -36,17 +33,12 @@ pub(super) enum Found {
 }
 
 impl View {
-    /// A directory that is merged with nothing.
-    pub(super) fn of_tree(root: OwnedFd) -> Self {
-        Self { directories: vec![Rc::new(root)], is_layered: false }
-    }
-
     /// The root of a stack of layers, lowest first. `None` if there are no layers.
     pub(super) fn of_layers(layers: &[PathBuf]) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |layer: &PathBuf| Ok(Rc::new(rustix::fs::open(layer, flags, Mode::empty())?));
         let directories = layers.iter().rev().map(open).collect::<io::Result<Vec<_>>>()?;
-        Ok((!directories.is_empty()).then_some(Self { directories, is_layered: true }))
+        Ok((!directories.is_empty()).then_some(Self { directories }))
     }
 
     /// The directory whose metadata the merged one has.
@@ -67,7 +59,7 @@ impl View {
                 FileType::Directory => {
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                     let opened = rustix::fs::openat(&**directory, name, flags, Mode::empty())?;
-                    let ends = self.is_layered && is_opaque(&opened)?;
+                    let ends = is_opaque(&opened)?;
                     merged.push(Rc::new(opened));
                     if ends {
                         break;
@@ -75,7 +67,7 @@ impl View {
                 }
                 // What is below a file shows through no directory above it.
                 _ if !merged.is_empty() => break,
-                FileType::CharacterDevice if self.is_layered && stat.st_rdev == 0 => return Ok(None),
+                FileType::CharacterDevice if stat.st_rdev == 0 => return Ok(None),
                 FileType::Symlink => {
                     let target = rustix::fs::readlinkat(&**directory, name, Vec::new())?;
                     return Ok(Some(Found::Symlink(OsString::from_vec(target.into_bytes()).into())));
@@ -83,7 +75,7 @@ impl View {
                 _ => return Ok(Some(Found::Other(Rc::clone(directory)))),
             }
         }
-        let found = Self { directories: merged, is_layered: self.is_layered };
+        let found = Self { directories: merged };
         Ok((!found.directories.is_empty()).then_some(Found::Directory(found)))
     }
 }
@@ -98,13 +90,13 @@ fn is_opaque(directory: &OwnedFd) -> io::Result<bool> {
 pub(super) struct Resolved {
     /// Relative to the root; empty for the root.
     pub path: PathBuf,
-    /// What is there. A symlink only if it was not to be followed.
+    /// What is there; no symlink.
     pub found: Option<Found>,
 }
 
 /// Follows the symlinks of a path inside of the root. As in docker, a name that does not exist is kept, and so is what
-/// comes after it. `last` says whether a symlink at the end is followed.
-pub(super) fn resolve(root: &View, path: &Path, last: bool) -> io::Result<Resolved> {
+/// comes after it.
+pub(super) fn resolve(root: &View, path: &Path) -> io::Result<Resolved> {
     let mut above: Vec<(OsString, Option<Found>)> = Vec::new();
     let mut pending: Vec<OsString> = Vec::new();
     push_names(&mut pending, path);
@@ -119,9 +111,7 @@ pub(super) fn resolve(root: &View, path: &Path, last: bool) -> io::Result<Resolv
             Some((_, Some(Found::Directory(directory)))) => directory.entry(&name)?,
             Some(_) => None,
         };
-        if let Some(Found::Symlink(target)) = &found
-            && (last || !pending.is_empty())
-        {
+        if let Some(Found::Symlink(target)) = &found {
             symlinks += 1;
             if symlinks > MOST_SYMLINKS {
                 return Err(Errno::ELOOP.into());
