@@ -25,6 +25,9 @@ pub enum Error {
     /// A command of RUN ended with another code than 0.
     #[error("process {command:?} did not complete successfully: exit code: {code}")]
     Failed { command: String, code: i32 },
+    /// An archive that ADD unpacks.
+    #[error("{archive}: {source}")]
+    InArchive { archive: String, source: hull_image::Error },
     #[error("{0}")]
     Unsupported(String),
     #[error("cannot {action}: {source}")]
@@ -60,7 +63,7 @@ impl Error {
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Io { source, .. } => Kind::from_io(source),
             Self::Engine(error) => error.kind(),
-            Self::Image(error) => error.kind(),
+            Self::Image(error) | Self::InArchive { source: error, .. } => error.kind(),
             Self::Storage(error) => error.kind(),
             Self::Worker { kind, .. } => *kind,
             Self::Cancelled => Kind::Kernel,

@@ -52,7 +52,9 @@ pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;
 pub use containers::top::Top;
 pub use containers::wait::Condition;
-pub use copy::{Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport};
+pub use copy::{
+    Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport, pack_layer,
+};
 pub use engine::{
     ConfiguredRuntime, Engine, EventReporter, InvalidSetting, NetworkDefaults, Runtimes, Settings,
 };

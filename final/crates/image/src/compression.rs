@@ -125,7 +125,7 @@ const BOMB: u64 = 4 << 30;
 const RATIO: u64 = 200;
 
 /// The decompressed tar. Reading fails if it is a decompression bomb.
-pub(crate) struct Bounded<'a> {
+pub struct Bounded<'a> {
     tar: Box<dyn Read + 'a>,
     packed: Rc<Cell<u64>>,
     unpacked: u64,
@@ -133,7 +133,7 @@ pub(crate) struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    pub(crate) fn new(stream: impl BufRead + 'a) -> Result<Self> {
+    pub fn new(stream: impl BufRead + 'a) -> Result<Self> {
         let packed = Rc::new(Cell::new(0));
         let counted = Counted { inner: stream, count: packed.clone() };
         Ok(Self { tar: unpacked(counted)?, packed, unpacked: 0, bomb: BOMB })
@@ -146,7 +146,7 @@ impl Read for Bounded<'_> {
         self.unpacked += length as u64;
         if self.unpacked > self.bomb && self.unpacked / RATIO > self.packed.get() {
             let why = format!("{} bytes of it become more than {}", self.packed.get(), self.unpacked);
-            return Err(Error::Refused { member: "a layer".into(), why }.into_io());
+            return Err(Error::Refused { member: "its content".into(), why }.into_io());
         }
         Ok(length)
     }

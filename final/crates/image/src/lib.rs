@@ -57,7 +57,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
-pub use compression::decompress;
+pub use compression::{Bounded, decompress};
 pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
 pub use history::HistoryLine;

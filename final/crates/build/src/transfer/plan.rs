@@ -96,7 +96,7 @@ impl Plan {
                 self.directory(&target)?.copied.push(Copied { source, path, include, order });
                 return Ok(());
             }
-            What::File { path } => Some(path),
+            What::File { path } | What::Archive { path } => Some(path),
             What::Content => None,
         };
         let target = if kind == Kind::Directory { target.join(&taken.name) } else { target };
@@ -107,6 +107,13 @@ impl Plan {
         let name = target.file_name().unwrap_or_default().to_owned();
         directory.children.insert(name, Child::File(Single { source, path, order }));
         Ok(())
+    }
+
+    /// The destination as a directory, which is created if it is missing, and followed through symlinks.
+    pub(super) fn directory_of_archive(&mut self) -> Result<PathBuf> {
+        let path = self.followed(&self.destination)?;
+        self.directory(&path)?;
+        Ok(path)
     }
 
     /// Adds the directories that the destination needs.

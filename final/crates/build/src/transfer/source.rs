@@ -1,16 +1,19 @@
 //! What the sources of an instruction match.
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hull_image::members::shown;
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 
 use super::Source;
+use super::archive::is_archive;
 use crate::context::Tree;
+use crate::error::IoContext;
 use crate::patterns::{Glob, Patterns};
 use crate::{Error, Result};
 
@@ -32,6 +35,10 @@ pub(super) enum What {
         include: Option<Include>,
     },
     File {
+        path: PathBuf,
+    },
+    /// A file that ADD unpacks.
+    Archive {
         path: PathBuf,
     },
     Content,
@@ -62,12 +69,18 @@ pub(super) fn take(source: &Source<'_>, number: usize, parents: bool) -> Result<
             let name = Path::new(name).file_name().unwrap_or(OsStr::new(name)).to_owned();
             Ok(vec![Taken { source: number, name, what: What::Content }])
         }
-        Source::Pattern { tree, pattern, .. } => {
-            if parents {
-                with_parents(tree, number, pattern)
-            } else {
-                matches(tree, number, pattern)
+        Source::Pattern { tree, pattern, unpack } => {
+            let find = if parents { with_parents } else { matches };
+            let mut taken = find(tree, number, pattern)?;
+            for Taken { what, .. } in taken.iter_mut().filter(|_| *unpack) {
+                match what {
+                    What::File { path } if is_archive(tree, path)? => {
+                        *what = What::Archive { path: std::mem::take(path) };
+                    }
+                    _ => {}
+                }
             }
+            Ok(taken)
         }
     }
 }
@@ -118,6 +131,21 @@ pub(super) fn open_directory(tree: &Tree, path: &Path) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
     Ok(hull_storage::tree::open_beneath(&tree.root, path, flags, resolve)?)
+}
+
+/// Opens a regular file of a tree. `None` if it is none.
+pub(super) fn open_file(tree: &Tree, path: &Path) -> Result<Option<File>> {
+    let reading = || format!("read {} in {}", shown(path), tree.name);
+    let directory = open_directory(tree, path.parent().unwrap_or(Path::new(""))).context(reading)?;
+    let name = path.file_name().unwrap_or_default();
+    let stat = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).context(reading)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    // NONBLOCK: if a FIFO has taken the file's name, opening it must not wait for a writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(&directory, name, flags, Mode::empty()).context(reading)?);
+    Ok(file.metadata().context(reading)?.is_file().then_some(file))
 }
 
 /// The names in a directory, sorted so that equal trees make equal layers, and their types.

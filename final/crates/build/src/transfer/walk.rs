@@ -34,7 +34,7 @@ pub(super) struct Changes {
 pub(super) fn write(
     plan: Plan,
     request: &Request<'_>,
-    changes: Changes,
+    changes: &Changes,
     layer: &mut Layer<'_>,
 ) -> Result<()> {
     let mut walk = Walk { request, changes, layer, linked: HashMap::new(), pending: Vec::new() };
@@ -47,7 +47,7 @@ pub(super) fn write(
 
 pub(super) struct Walk<'a, 'l> {
     pub request: &'a Request<'a>,
-    pub changes: Changes,
+    pub changes: &'a Changes,
     pub layer: &'a mut Layer<'l>,
     /// The first path of each file with several links. BuildKit keeps links within one source.
     pub linked: HashMap<(usize, u64, u64), PathBuf>,
@@ -106,8 +106,8 @@ enum Chosen {
 impl Walk<'_, '_> {
     fn root(&mut self, root: Node) -> Result<()> {
         let entry = match &root.below {
-            Some(below) => self.below_entry(Path::new(""), below)?,
-            None => self.created(Path::new("")),
+            Some(below) => below_entry(Path::new(""), below)?,
+            None => self.layer.created(Path::new(""), (0, 0)),
         };
         self.layer.set_root(&entry)?;
         let place = Rc::new(Place { path: PathBuf::new(), above: None, entry: RefCell::new(None) });
@@ -309,8 +309,8 @@ impl Walk<'_, '_> {
         is_planned: bool,
     ) -> Result<Entry> {
         let mut entry = match below {
-            Some(below) => self.below_entry(path, below)?,
-            None => self.created(path),
+            Some(below) => below_entry(path, below)?,
+            None => self.layer.created(path, self.changes.chown.unwrap_or((0, 0))),
         };
         let taken = sources.iter().zip(opened).rev().find(|(part, _)| part.is_taken);
         let Some((part, directory)) = taken.or(sources.iter().zip(opened).next_back()) else {
@@ -328,30 +328,23 @@ impl Walk<'_, '_> {
         entry.attributes.extend(copied.attributes);
         Ok(Entry { attributes: entry.attributes, ..copied })
     }
+}
 
-    fn below_entry(&self, path: &Path, below: &View) -> Result<Entry> {
-        let reading = || format!("read /{} in the layers below", shown(path));
-        let stat = rustix::fs::fstat(&**below.top()).context(reading)?;
-        let mut attributes = hull_sys::fs::xattrs(&**below.top()).context(reading)?;
-        attributes.retain(|(name, _)| describes_content(name.to_bytes()));
-        Ok(Entry {
-            path: path.to_owned(),
-            kind: Kind::Directory,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            mode: stat.st_mode & 0o7777,
-            modified: modified(&stat),
-            attributes,
-        })
-    }
-
-    /// A directory that no source has.
-    fn created(&self, path: &Path) -> Entry {
-        let is_root = path.as_os_str().is_empty();
-        let (uid, gid) = self.changes.chown.filter(|_| !is_root).unwrap_or((0, 0));
-        let (path, modified) = (path.to_owned(), self.layer.now());
-        Entry { path, kind: Kind::Directory, uid, gid, mode: 0o755, modified, attributes: vec![] }
-    }
+/// A directory as the layers below have it.
+pub(super) fn below_entry(path: &Path, below: &View) -> Result<Entry> {
+    let reading = || format!("read /{} in the layers below", shown(path));
+    let stat = rustix::fs::fstat(&**below.top()).context(reading)?;
+    let mut attributes = hull_sys::fs::xattrs(&**below.top()).context(reading)?;
+    attributes.retain(|(name, _)| describes_content(name.to_bytes()));
+    Ok(Entry {
+        path: path.to_owned(),
+        kind: Kind::Directory,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mode: stat.st_mode & 0o7777,
+        modified: modified(&stat),
+        attributes,
+    })
 }
 
 /// Decides between two candidates for a name: directories are merged, and a later file replaces an earlier one.

@@ -16,7 +16,7 @@ use crate::error::{IoContext, Result};
 ///
 /// `below` is the directory whose metadata the upper directory had at first: if it still has them, the tar has no entry
 /// for the root directory. Times in the tar are not later than `epoch`, in seconds since 1970.
-pub(crate) fn pack(upper: &Path, below: &Path, epoch: Option<i64>, to: impl Write) -> Result<u64> {
+pub fn pack(upper: &Path, below: &Path, epoch: Option<i64>, to: impl Write) -> Result<u64> {
     let mut layer =
         Layer { packer: Packer::new(to), leaves_out_root: has_same_metadata(upper, below)?, epoch, bytes: 0 };
     send_upper(upper, "the step", ContainerIds::default(), &mut layer)?;

@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 
 pub use commit::{CommitOptions, Freezable};
 pub use diff::Change;
+pub use layer::pack as pack_layer;
 pub use merged::LayersToExport;
 
 use hull_image::packing::Packer;

@@ -17,7 +17,8 @@ use std::io::{BufRead, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use tar::{EntryType, Header};
+pub use tar::EntryType;
+use tar::Header;
 
 use hull_sys::sparse::HoleWriter;
 

@@ -1,5 +1,6 @@
 //! Layers as the two things that they are: a directory and a tar, which have to be the same.
 
+mod archives;
 mod hostile;
 mod rules;
 

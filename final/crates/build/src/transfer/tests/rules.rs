@@ -433,7 +433,7 @@ fn workdir_creates_what_is_missing() {
             let written =
                 crate::transfer::make_directory(path, &below, owner, Some(EPOCH), &directory, &mut tar);
             let lines = super::of_directory(&directory);
-            assert_eq!((lines.len() as u64, &lines), (written.unwrap().members, &super::of_tar(&tar)));
+            assert_eq!((lines.len() as u64, &lines), (written.unwrap().entries, &super::of_tar(&tar)));
             (lines, tar)
         };
         assert_eq!(made("/srv/a/b", None).0, ["755 0:0 srv/", "755 0:0 srv/a/", "755 0:0 srv/a/b/"]);
