@@ -23,7 +23,7 @@ pub enum Error {
     #[error("{path:?} is not in {place}")]
     NoSuchFile { path: PathBuf, place: String },
     /// A command of RUN ended with another code than 0.
-    #[error("process {command:?} did not complete successfully: exit code: {code}")]
+    #[error("process {command:?} did not complete successfully: exit code: {code}{}", reason(*code))]
     Failed { command: String, code: i32 },
     /// An archive that ADD unpacks.
     #[error("{archive}: {source}")]
@@ -43,6 +43,11 @@ pub enum Error {
     Worker { kind: Kind, text: String },
     #[error("the build was cancelled")]
     Cancelled,
+}
+
+/// SIGKILL is most often the kernel's, for want of memory.
+fn reason(code: i32) -> &'static str {
+    if code == 137 { " (it was killed)" } else { "" }
 }
 
 impl Error {

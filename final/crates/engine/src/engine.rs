@@ -192,6 +192,11 @@ impl Engine {
         &self.programs
     }
 
+    /// A command for a program of the caller's search path.
+    pub fn program(&self, name: &str) -> Result<std::process::Command> {
+        self.programs.command(name)
+    }
+
     /// The cgroup of a container. `own_parent` is one that its `--cgroup-parent` names. As everywhere, a path that does
     /// not begin with a slash is one in the cgroup that may be written to: for root the hierarchy's root.
     pub(crate) fn cgroup_path(&self, id: &str, own_parent: Option<&str>) -> String {

@@ -32,6 +32,13 @@ impl Glob {
         Self::parse(pattern, true)
     }
 
+    /// A path without wildcards: the source of a bind mount.
+    pub fn literal(path: &str) -> Self {
+        let rooted = clean(&[b"/", path.as_bytes()].concat());
+        let base = OsString::from_vec(rooted.strip_prefix(b"/").unwrap_or(&rooted).to_vec()).into();
+        Self { base, program: None }
+    }
+
     fn parse(pattern: &str, deep: bool) -> Result<Self> {
         let rooted = clean(&[b"/", pattern.as_bytes()].concat());
         let names: Vec<&[u8]> = rooted.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();

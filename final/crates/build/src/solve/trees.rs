@@ -1,5 +1,7 @@
 //! The trees that a stage takes files from, opened once.
 
+use std::path::PathBuf;
+
 use super::worker::Worker;
 use crate::context::Tree;
 use crate::plan::stages::Origin;
@@ -15,8 +17,17 @@ impl Worker<'_> {
     /// Opens a tree before it is used with [`Self::tree`]. A stage's is opened when the stage has ended.
     pub(super) fn open_tree(&mut self, origin: Option<&Origin>) -> Result<()> {
         let Some(origin) = origin.filter(|origin| !self.trees.contains_key(origin)) else { return Ok(()) };
+        let Some((directories, name)) = self.layers_of(origin)? else { return Ok(()) };
+        let tree = Tree::of_layers(self.engine.root(), &directories, name)?;
+        self.trees.insert(origin.clone(), tree);
+        Ok(())
+    }
+
+    /// The directories of the layers of a stage or an image, lowest first, and what errors call it. `None` for a context.
+    /// Waits for the end of a stage.
+    pub(super) fn layers_of(&mut self, origin: &Origin) -> Result<Option<(Vec<PathBuf>, String)>> {
         let (layers, name) = match origin {
-            Origin::Context(_) => return Ok(()),
+            Origin::Context(_) => return Ok(None),
             Origin::Stage(number) => {
                 let number = *number;
                 let layers = self.other(number)?.layers.clone();
@@ -32,10 +43,8 @@ impl Worker<'_> {
                 (found.layers.clone(), format!("image {image:?}"))
             }
         };
-        let directories: Vec<_> = layers.iter().map(|layer| self.store.path(layer.directory.hex())).collect();
-        let tree = Tree::of_layers(self.engine.root(), &directories, name)?;
-        self.trees.insert(origin.clone(), tree);
-        Ok(())
+        let directories = layers.iter().map(|layer| self.store.path(layer.directory.hex())).collect();
+        Ok(Some((directories, name)))
     }
 
     /// The tree of an origin, or the build context.

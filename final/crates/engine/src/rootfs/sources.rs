@@ -66,7 +66,9 @@ pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -
     let directory = directory(engine, record);
     let context = || format!("mount a file system at {}", directory.display());
     hull_storage::directory::make_dirs(&directory, 0o700)?;
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    // A heredoc of RUN may be a program.
+    flags.set(MsFlags::MS_NOEXEC, record.handed.is_none());
     let handed = record.handed.as_ref().map_or(0, |handed| handed.content_size());
     let size = format!("size={},nr_inodes=1024,mode=700", SIZE + handed);
     nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(size.as_str()))

@@ -43,7 +43,9 @@ impl Worker<'_> {
         }
         let origin = copy.from.as_deref().map(|from| self.origin(from)).transpose()?;
         self.open_tree(origin.as_ref())?;
-        let listing = self.measure(origin.as_ref(), &sources, &exclude, &mut inputs)?;
+        let globs = sources.iter().map(|source| Ok((source.clone(), Glob::new(source)?)));
+        let globs = globs.collect::<Result<Vec<_>>>()?;
+        let listing = self.measure(origin.as_ref(), &globs, &exclude, &mut inputs)?;
         self.step(Recipe { instruction, inputs, created_by, listing }, |worker, _| {
             let tree = worker.tree(origin.as_ref())?;
             let patterns =
@@ -75,10 +77,10 @@ impl Worker<'_> {
     }
 
     /// Adds the digests of the sources to the inputs of a step.
-    fn measure(
+    pub(super) fn measure(
         &mut self,
         origin: Option<&Origin>,
-        sources: &[String],
+        sources: &[(String, Glob)],
         exclude: &Patterns,
         inputs: &mut Inputs,
     ) -> Result<Listing> {
@@ -89,9 +91,9 @@ impl Worker<'_> {
         };
         let mut cache = cache;
         let mut listing = Listing::default();
-        for source in sources {
-            let contents = context::measure(self.tree(origin)?, &Glob::new(source)?, exclude, &mut cache)?;
-            inputs.files.insert(format!("{source} of {name}"), contents.digest);
+        for (shown, source) in sources {
+            let contents = context::measure(self.tree(origin)?, source, exclude, &mut cache)?;
+            inputs.files.insert(format!("{shown} of {name}"), contents.digest);
             listing.0.push_str(&contents.listing.0);
         }
         self.known_files.insert(name, cache);
