@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use hull_build::Error;
 use hull_build::output::{Built, Caller, Outputs, Results};
+use hull_docker::flags::build_call::Method;
 use hull_engine::Engine;
 use hull_image::Digest;
 
-use super::registry;
+use super::{build_call, registry};
 use crate::cli::build::Build;
 use crate::persona::Persona;
 use crate::ui::build::{Kind, Progress};
@@ -22,12 +23,18 @@ const INTERRUPTED: u8 = 130;
 pub fn build(engine: &Engine, args: &Build) -> Result<u8> {
     let mut request = args.request()?;
     request.registry = registry::options(&args.access, None)?;
+    let call = build_call::method(args.look.check, args.look.call.as_deref())?;
+    if call.method != Method::Build {
+        return build_call::call(engine, &request, call);
+    }
     let kind = Kind::choose(args.look.progress.as_deref(), args.look.quiet)?;
     let outputs = Outputs::new(&request)?;
     let mut progress = Progress::start(kind, args.look.logfile.as_deref())?;
     let built = hull_build::solve::build(engine, &request, &mut std::io::stdin(), &mut progress);
-    progress.give_signals_back();
-    let results = built.and_then(|built| write(engine, &outputs, &built, &mut progress));
+    let results = built.and_then(|built| {
+        progress.give_signals_back();
+        write(engine, &outputs, &built, &mut progress)
+    });
     progress.end();
     let results = match results {
         Ok(results) => results,
@@ -78,6 +85,7 @@ fn write_file(path: &Path, text: &str) -> Result<()> {
 /// The error, after what is shown of the step that failed.
 fn failed(error: Error, progress: &Progress) -> anyhow::Error {
     if matches!(error, Error::Cancelled) {
+        progress.forget_signals();
         let hint = "the steps that ended are in the cache, and the next build does not run them again";
         return anyhow::Error::new(error).context(Hint(hint.into())).context(Exit(INTERRUPTED));
     }

@@ -9,6 +9,7 @@ mod attach;
 mod book;
 mod boot;
 mod build;
+mod build_call;
 mod builder;
 mod comeback;
 mod commit;

@@ -25,7 +25,7 @@ pub fn output(step: &StepState) -> String {
 }
 
 /// The lines of the instruction, marked, with those around them.
-pub fn excerpt(name: &str, source: &str, span: Span) -> String {
+pub(super) fn excerpt(name: &str, source: &str, span: Span) -> String {
     let first = span.first.saturating_sub(AROUND).max(1);
     let last = span.last.saturating_add(AROUND);
     let numbered = (1..).zip(source.lines()).skip_while(|(number, _)| *number < first);

@@ -51,7 +51,7 @@ pub fn frame(
     known.sort_by_key(|step| step.number);
     let total = board.steps.len();
     let elapsed = now.duration_since(started).unwrap_or_default();
-    let state = if over && board.failed().is_none() { " FINISHED" } else { "" };
+    let state = if over && board.completed() == total && board.failed().is_none() { " FINISHED" } else { "" };
     let head = format!("[+] Building {} ({}/{total}){state}", seconds(elapsed), board.completed());
     let mut lines = vec![
         colours.paint(&fit(&head, columns), if state.is_empty() { Colour::Plain } else { Colour::Blue }),

@@ -5,10 +5,11 @@
 //! plain     lines, as BuildKit's plain view          raw_json  BuildKit's SolveStatus, a line each
 //! frame     the live view as text                    screen    draws it on a terminal
 //! failure   what is shown of a step that failed      signals   ctrl-c
-//! export    the writing of the results, as a step
+//! export    the writing of the results, as a step   check     the result of --check
 //! ```
 
 mod board;
+pub mod check;
 mod export;
 mod failure;
 mod frame;
@@ -123,6 +124,11 @@ impl Progress {
     /// The results are about to be written.
     pub fn begin_export(&mut self) -> Export<'_> {
         Export::begin(self)
+    }
+
+    /// The build has ended because of a signal, which is not to end the process before that is said.
+    pub fn forget_signals(&self) {
+        self.signals.iter().for_each(Signals::forget);
     }
 
     /// The steps have been run. Results are written by threads, which a signal may end at any time.

@@ -19,8 +19,15 @@ impl Signals {
     /// Blocks the signals until this is dropped.
     pub fn take_over() -> Result<Self> {
         let set = set();
-        let fd = set.thread_block().and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC));
+        let fd = set
+            .thread_block()
+            .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
         fd.map(Self).map_err(std::io::Error::from).context("cannot take over the signals")
+    }
+
+    /// Takes the signals that have come. They would end the process when they are not blocked any more.
+    pub fn forget(&self) {
+        while let Ok(Some(_)) = self.0.read_signal() {}
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {

@@ -1,0 +1,406 @@
+//! `hull build` on the command line: its words under each name, what it shows on terminals and elsewhere, and how it fails.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use hull_test_support::outcome::{eventually, run, run_with_input};
+use hull_test_support::{Outcome, Scenario, Terminal};
+
+/// A scenario with a base image, and a context with this Dockerfile.
+fn scenario(dockerfile: &str) -> Option<Scenario> {
+    let t = Scenario::with_busybox()?;
+    t.write("context/Dockerfile", dockerfile);
+    Some(t)
+}
+
+/// The command line, as a program of this name.
+fn named(t: &Scenario, name: &str, args: &[&str]) -> Command {
+    let mut command = t.command(args);
+    command.arg0(name);
+    command
+}
+
+fn build(t: &Scenario, args: &[&str]) -> Outcome {
+    t.hull(&[&["build"], args, &["context"]].concat())
+}
+
+/// Whether the text has these lines in this order, with others between them. Numbers of seconds are `N`.
+#[track_caller]
+fn assert_lines(text: &str, wanted: &[&str]) {
+    let mut lines = text.lines().map(without_seconds);
+    for want in wanted {
+        assert!(lines.any(|line| line == *want), "no {want:?} at its place in:\n{text}");
+    }
+}
+
+/// `#2 0.123 text` and `#2 DONE 0.1s` with N for the number.
+fn without_seconds(line: &str) -> String {
+    let is_seconds = |word: &str| {
+        let number = word.strip_suffix('s').unwrap_or(word);
+        number.contains('.') && number.parse::<f64>().is_ok()
+    };
+    let word = |word: &str| if is_seconds(word) { "N".to_owned() } else { word.to_owned() };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn without_a_terminal_progress_is_lines_on_stderr() {
+    let Some(t) = scenario("FROM busybox\nRUN echo hello; echo there >&2\n") else { return };
+    let built = build(&t, &["-t", "built:1", "-t", "other"]);
+    assert_eq!(built.ok(), "", "nothing is printed on stdout");
+    assert_lines(
+        &built.stderr,
+        &[
+            "#1 [1/2] FROM busybox",
+            "#2 [2/2] RUN echo hello; echo there >&2",
+            "#2 N hello",
+            "#2 N there",
+            "#2 DONE N",
+            "",
+        ],
+    );
+    assert_lines(
+        &built.stderr,
+        &[
+            "#3 exporting to image",
+            "#3 naming to docker.io/library/built:1 done",
+            "#3 naming to docker.io/library/other:latest done",
+            "#3 DONE N",
+        ],
+    );
+    let again = build(&t, &["-t", "built:1"]);
+    again.ok();
+    assert_lines(&again.stderr, &["#2 [2/2] RUN echo hello; echo there >&2", "#2 CACHED"]);
+    assert!(!again.stderr.contains(" hello\n"), "{again}");
+}
+
+#[test]
+fn quiet_prints_the_id_which_files_get_too() {
+    let Some(t) = scenario("FROM busybox\nRUN echo hello\n") else { return };
+    let built = build(&t, &["-q", "--iidfile", "id", "--metadata-file", "metadata", "-t", "built"]);
+    let id = built.ok().to_owned();
+    assert_eq!(built.stderr, "");
+    assert_eq!(id, t.inspect("built", "{{.Id}}"));
+    assert_eq!(std::fs::read_to_string(t.path("id")).unwrap(), id);
+    let metadata = std::fs::read_to_string(t.path("metadata")).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    assert_eq!(metadata["containerimage.config.digest"], id);
+    assert_eq!(metadata["image.name"], "docker.io/library/built:latest");
+}
+
+#[test]
+fn an_exact_failure_is_shown_with_its_output_and_its_lines() {
+    let file = "FROM busybox\nRUN seq 1 50\nRUN echo about to fail && \\\n  exit 3\nUSER none\n";
+    let Some(t) = scenario(file) else { return };
+    let failed = build(&t, &["--iidfile", "id"]);
+    let shown = failed.fails(1);
+    let command = "/bin/sh -c echo about to fail &&   exit 3";
+    assert_lines(
+        shown,
+        &[
+            "#3 N about to fail",
+            &format!("#3 ERROR: process \"{command}\" did not complete successfully: exit code: 3"),
+            "------",
+            " > [3/3] RUN echo about to fail &&   exit 3:",
+            "N about to fail",
+            "------",
+            "Dockerfile:3",
+            "--------------------",
+            "   1 |     FROM busybox",
+            "   2 |     RUN seq 1 50",
+            "   3 | >>> RUN echo about to fail && \\",
+            "   4 | >>>   exit 3",
+            "   5 |     USER none",
+            "--------------------",
+            &format!("hull: Dockerfile:3: process \"{command}\" did not complete successfully: exit code: 3"),
+        ],
+    );
+    assert!(!t.path("id").exists(), "a failed build has no id");
+    // podman's exit code is that of the program, and docker's is not.
+    let as_podman = run(&mut named(&t, "podman", &["build", "context"]));
+    assert!(as_podman.fails(3).contains("\nError: Dockerfile:3: process"), "{as_podman}");
+    let as_docker = run(&mut named(&t, "docker", &["build", "context"]));
+    assert!(as_docker.fails(1).contains("\ndocker: Dockerfile:3: process"), "{as_docker}");
+    // The id is all that --quiet prints, and a failure is shown nevertheless.
+    let quiet = build(&t, &["-q"]);
+    assert!(quiet.fails(1).starts_with("------\n > [3/3] RUN") && quiet.stdout.is_empty(), "{quiet}");
+}
+
+#[test]
+fn errors_of_the_dockerfile_name_its_line() {
+    let Some(t) = scenario("FROM busybox\n\nRUNN true\n") else { return };
+    let shown = build(&t, &[]);
+    assert_lines(
+        shown.fails(1),
+        &[
+            "Dockerfile:3",
+            "   3 | >>> RUNN true",
+            "hull: Dockerfile:3: unknown instruction: RUNN (did you mean RUN?)",
+        ],
+    );
+}
+
+#[test]
+fn the_live_view_shows_running_steps_and_leaves_their_list() {
+    let file = "FROM busybox\nRUN for i in $(seq 1 9); do echo line $i; sleep 0.1; done\nRUN echo second\n";
+    let Some(t) = scenario(file) else { return };
+    let mut terminal = Terminal::start(&t.command(&["build", "-t", "built", "context"]));
+    terminal.expect("[+] Building");
+    terminal.expect("(1/");
+    terminal.expect("=> [2/3] RUN for i in");
+    terminal.expect("=> => # line 7");
+    // In a narrow and low window nothing may wrap: the view would climb over what was above it.
+    terminal.resize(6, 30);
+    terminal.expect("FINIS");
+    terminal.expect("=> [3/3] RUN ec");
+    terminal.expect("exporting to image");
+    let seen = terminal.seen();
+    assert_eq!(terminal.wait(), 0);
+    assert!(!seen.contains("\x1b[2J"), "the screen is never erased");
+    let narrow = seen.rsplit("FINIS").next().unwrap();
+    let widest = narrow.lines().map(|line| strip(line).chars().count()).max().unwrap_or_default();
+    assert!(widest < 30, "{widest} columns: {narrow:?}");
+    let hidden = seen.matches("\x1b[?25l").count();
+    assert_eq!(hidden, seen.matches("\x1b[?25h").count(), "the cursor is shown again");
+}
+
+/// A line without control sequences.
+fn strip(line: &str) -> String {
+    let mut plain = String::new();
+    let mut parts = line.split('\x1b');
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
+        plain.push_str(&part[end..]);
+    }
+    plain.trim_end_matches('\r').to_owned()
+}
+
+#[test]
+fn no_color_is_honoured_and_progress_can_be_chosen() {
+    let Some(t) = scenario("FROM busybox\nRUN echo hello\n") else { return };
+    let mut terminal = Terminal::start(t.command(&["build", "context"]).env("NO_COLOR", "1"));
+    terminal.expect("FINISHED");
+    assert!(!terminal.seen().contains("\x1b[3"), "{:?}", terminal.seen());
+    assert_eq!(terminal.wait(), 0);
+    let mut terminal = Terminal::start(&t.command(&["build", "--progress", "plain", "context"]));
+    terminal.expect("#2 CACHED");
+    assert_eq!(terminal.wait(), 0);
+    let variable = run(t.command(&["build", "context"]).env("BUILDKIT_PROGRESS", "quiet"));
+    assert_eq!((variable.ok(), &*variable.stderr), ("", ""));
+    let refused = build(&t, &["--progress", "tty"]);
+    assert!(refused.fails(1).contains("needs a terminal"), "{refused}");
+    build(&t, &["--progress", "colourful"]).fails(125);
+}
+
+#[test]
+fn raw_json_has_the_steps_and_their_output() {
+    let Some(t) = scenario("FROM busybox\nRUN echo hello\n") else { return };
+    let built = build(&t, &["--progress", "rawjson"]);
+    built.ok();
+    let lines: Vec<serde_json::Value> =
+        built.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let vertexes = || lines.iter().filter_map(|line| line["vertexes"].as_array()).flatten();
+    let step = vertexes().find(|vertex| vertex["name"] == "[2/2] RUN echo hello").unwrap();
+    assert!(vertexes().any(|vertex| vertex["digest"] == step["digest"] && vertex["completed"].is_string()));
+    let logs = || lines.iter().filter_map(|line| line["logs"].as_array()).flatten();
+    assert!(logs().any(|log| log["vertex"] == step["digest"] && log["data"] == "aGVsbG8K"), "{built}");
+}
+
+#[test]
+fn what_run_prints_does_not_control_the_terminal() {
+    let Some(t) = scenario(
+        "FROM busybox\nRUN printf '\\033]0;title\\007\\033[31mred\\033[2J\\nover\\rwritten\\n'; sleep 0.3\n",
+    ) else {
+        return;
+    };
+    let mut terminal = Terminal::start(&t.command(&["build", "context"]));
+    terminal.expect("=> => # red");
+    terminal.expect("FINISHED");
+    let seen = terminal.seen();
+    assert_eq!(terminal.wait(), 0);
+    assert!(!seen.contains("\x1b]0;") && !seen.contains("\x1b[2J"), "{seen:?}");
+}
+
+#[test]
+fn ctrl_c_ends_the_build_and_leaves_nothing_but_cache() {
+    let file = "FROM busybox\nRUN echo kept\nRUN echo sleeping; sleep 300\n";
+    let Some(t) = scenario(file) else { return };
+    let mut terminal = Terminal::start(&t.command(&["build", "context"]));
+    terminal.expect("=> => # sleeping");
+    terminal.send("\x03");
+    terminal.expect("cancelled");
+    assert_eq!(terminal.wait(), 130);
+    eventually("no container is left", || t.ok(&["ps", "-aq"]).is_empty());
+    t.write("context/Dockerfile", file.replace("; sleep 300", ""));
+    let again = build(&t, &[]);
+    again.ok();
+    assert_lines(&again.stderr, &["#2 [2/3] RUN echo kept", "#2 CACHED"]);
+}
+
+#[test]
+fn sigterm_ends_the_build_as_well() {
+    let Some(t) = scenario("FROM busybox\nRUN echo sleeping; sleep 300\n") else { return };
+    let running = t.spawn(&["build", "--logfile", "log", "context"]);
+    let log = || std::fs::read_to_string(t.path("log")).unwrap_or_default();
+    eventually("the step runs", || log().contains(" sleeping\n"));
+    let pid = nix::unistd::Pid::from_raw(running.pid() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    running.wait().fails(130);
+}
+
+#[test]
+fn all_names_of_build_build() {
+    let Some(t) = scenario("FROM busybox\nRUN true\n") else { return };
+    let id = build(&t, &["-q"]).ok().to_owned();
+    for (program, verb) in [
+        ("hull", "image build"),
+        ("hull", "builder build"),
+        ("hull", "buildx build"),
+        ("docker", "build"),
+        ("docker", "buildx b"),
+        ("docker", "image build"),
+    ] {
+        let words = [verb, "-q context"].join(" ");
+        let words: Vec<&str> = words.split(' ').collect();
+        assert_eq!(run(&mut named(&t, program, &words)).ok(), id, "{program} {verb}");
+    }
+    // podman and buildah print the id without its algorithm, and in any case.
+    let bare = id.strip_prefix("sha256:").unwrap();
+    for (program, verb) in [
+        ("podman", "build"),
+        ("podman", "image build"),
+        ("buildah", "bud"),
+        ("buildah", "build"),
+        ("buildah", "build-using-dockerfile"),
+    ] {
+        let words = [verb, "context"].join(" ");
+        let words: Vec<&str> = words.split(' ').collect();
+        let built = run(&mut named(&t, program, &words));
+        assert_eq!(built.ok(), bare, "{program} {verb}");
+    }
+}
+
+#[test]
+fn podman_builds_the_directory_it_stands_in_and_takes_a_containerfile() {
+    let Some(t) = scenario("FROM busybox\nRUN exit 7\n") else { return };
+    t.write("context/Containerfile", "FROM busybox\nRUN true\n");
+    run(named(&t, "podman", &["build"]).current_dir(t.path("context"))).ok();
+    build(&t, &["-q"]).fails(1);
+    let missing = t.hull(&["build"]);
+    assert!(missing.fails(1).contains("hull build [OPTIONS] PATH | URL | -"), "{missing}");
+    // Without a Dockerfile, the Containerfile is built by every name; `-f` may be beside the context and in it.
+    std::fs::rename(t.path("context/Dockerfile"), t.path("failing")).unwrap();
+    build(&t, &["-q"]).ok();
+    build(&t, &["-q", "-f", "failing"]).fails(1);
+    build(&t, &["-q", "-f", "Containerfile"]).ok();
+    let from_stdin = t.command(&["build", "-q", "-f", "-", "context"]);
+    run_with_input(&mut { from_stdin }, b"FROM busybox\nRUN true\n").ok();
+}
+
+#[test]
+fn the_log_file_gets_what_the_terminal_does_not_keep() {
+    let Some(t) = scenario("FROM busybox\nRUN echo hello\n") else { return };
+    let built = build(&t, &["-q", "--logfile", "log"]);
+    built.ok();
+    assert_lines(
+        &std::fs::read_to_string(t.path("log")).unwrap(),
+        &["#2 [2/2] RUN echo hello", "#2 N hello"],
+    );
+}
+
+#[test]
+fn a_check_shows_each_mistake_with_its_lines_and_builds_nothing() {
+    let Some(t) = scenario("FROM nowhere.invalid/none:1 AS Base\nMAINTAINER me\n") else { return };
+    let checked = build(&t, &["--check"]);
+    checked.fails(1);
+    assert_lines(
+        &checked.stdout,
+        &[
+            "Stage name 'Base' should be lowercase",
+            "Dockerfile:1",
+            "   1 | >>> FROM nowhere.invalid/none:1 AS Base",
+        ],
+    );
+    assert!(checked.stdout.contains("warnings have been found!"), "{checked}");
+    let json = build(&t, &["--call", "check,format=json,ignorestatus=true"]);
+    let json: serde_json::Value = serde_json::from_str(json.ok()).unwrap();
+    assert_eq!(json["warnings"][0]["ruleName"], "StageNameCasing");
+    // hadolint's file of settings is read from the context.
+    t.write("context/.hadolint.yaml", "ignored: [DL4000]\n");
+    let settled = build(&t, &["--check"]);
+    assert!(!settled.stdout.contains("DL4000") && checked.stdout.contains("DL4000"), "{settled}");
+    t.write("context/Dockerfile", "FROM busybox:1\nUSER 1000\n");
+    let clean = build(&t, &["--check"]);
+    assert!(clean.ok().ends_with("Check complete, no warnings found."), "{clean}");
+}
+
+#[test]
+fn the_one_builder_is_listed_and_no_other_is_taken() {
+    let Some(t) = Scenario::start() else { return };
+    assert!(t.ok(&["buildx", "ls"]).contains("default*"));
+    assert!(t.ok(&["buildx", "ls", "--format", "{{.Name}}"]).starts_with("default"));
+    assert!(t.ok(&["builder", "inspect", "--bootstrap"]).starts_with("Name:   default"));
+    assert!(t.ok(&["buildx", "version"]).contains(" v0."));
+    t.ok(&["buildx", "use", "default"]);
+    assert!(t.hull(&["buildx", "use", "other"]).fails(1).contains("no builder \"other\" found"));
+    assert!(t.hull(&["buildx", "create", "--use"]).fails(1).contains("hull builder ls"));
+    t.write("context/Dockerfile", "FROM scratch\n");
+    assert!(build(&t, &["--builder", "other"]).fails(125).contains("no builder"));
+}
+
+#[test]
+fn a_wrong_flag_is_refused_before_anything_is_built() {
+    let Some(t) = Scenario::start() else { return };
+    t.write("context/Dockerfile", "FROM nowhere.invalid/none\n");
+    t.write("large", vec![0; 512 * 1024]);
+    for (flags, sentence) in [
+        ("-t UPPER", "for --tag"),
+        (
+            "-t name@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "a tag has no digest",
+        ),
+        ("--platform linux/", "for --platform"),
+        ("--secret src=x", "secret missing ID"),
+        ("--secret id=a,src=missing", "cannot read the secret \"a\""),
+        ("--secret id=a,env=HULL_TEST_UNSET", "HULL_TEST_UNSET"),
+        ("--secret id=a,src=large", "too big"),
+        ("--ssh default", "$SSH_AUTH_SOCK is not set"),
+        ("--output type=zip", "there is no type \"zip\""),
+        ("--output type=local", "dest is required"),
+        ("--cache-to type=gha", "there is no type \"gha\""),
+        ("--build-context only", "expected key=value"),
+        ("--add-host nocolon", "for --add-host"),
+        ("--ulimit files=1", "for --ulimit"),
+        ("--memory much", "for --memory"),
+        ("--shm-size much", "for --shm-size"),
+        ("--allow everything", "network.host or security.insecure"),
+        ("--pull=sometimes", "always, missing, newer or never"),
+        ("--sbom=true", "attestation is not supported"),
+        ("--provenance=mode=max", "attestation is not supported"),
+        ("--attest type=sbom", "attestation is not supported"),
+        ("--layers=false", "--layers=false"),
+        ("--push --load", "push and load"),
+        ("--isolation hyperv", "it takes one of default"),
+        ("--call bake", "build, check, outline or targets"),
+        ("--squash", "COPY --from"),
+        ("--label =x", "it has no name"),
+        ("--build-arg =x", "for --build-arg"),
+    ] {
+        let flags: Vec<&str> = flags.split(' ').collect();
+        let mut command = t.command(&[&["build"], &flags[..], &["context"]].concat());
+        command.env_remove("SSH_AUTH_SOCK");
+        let refused = run(&mut command);
+        assert!(!refused.success(), "{refused}");
+        assert!(refused.stderr.contains(sentence) && !refused.stderr.contains("nowhere"), "{refused}");
+    }
+    for flags in [
+        "--sbom=false --provenance=false --attest type=sbom,disabled=true",
+        "--rm --force-rm --compress",
+        "--builder default",
+    ] {
+        let flags: Vec<&str> = flags.split(' ').collect();
+        let started = build(&t, &flags);
+        assert!(started.fails(1).contains("nowhere.invalid"), "{started}");
+    }
+}
