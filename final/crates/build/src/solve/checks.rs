@@ -10,8 +10,9 @@ use hull_image::platform::Platform;
 use super::definition::{self, Definition};
 use super::wire::StageResult;
 use crate::Result;
-use crate::dockerfile::Dockerfile;
-use crate::lint::{self, Options, Report, hadolint};
+use crate::dockerfile::{Dockerfile, Span};
+use crate::lint::{self, Options, Report, Severity, Warning, hadolint};
+use crate::plan::Globals;
 use crate::progress::{Event, Reporter};
 use crate::request::Request;
 
@@ -98,10 +99,34 @@ pub(super) fn report(
         base: &base,
         hadolint: None,
     };
+    unused_arguments(request, definition, platform, reporter)?;
     let report = lint::check(&definition.file, &options)?;
     let error = report.error();
     for warning in report.warnings {
         reporter.report(&Event::Warning(warning));
     }
     error.map_or(Ok(()), Err)
+}
+
+/// docker's warning of arguments of the command line that no ARG declares: often a slip of the keys.
+fn unused_arguments(
+    request: &Request,
+    definition: &Definition,
+    platform: &Platform,
+    reporter: &mut dyn Reporter,
+) -> Result<()> {
+    let file = &definition.file;
+    let globals = Globals::new(file, &request.args, platform, "")?;
+    let unused: Vec<&str> = globals.unused(file).map(String::as_str).collect();
+    if !unused.is_empty() {
+        reporter.report(&Event::Warning(Warning {
+            rule: "UnusedBuildArg".into(),
+            message: format!("One or more build-args [{}] were not consumed", unused.join(" ")),
+            span: file.instructions.first().map_or(Span { first: 1, last: 1 }, |first| first.span),
+            url: None,
+            description: "An argument of the command line should be declared by an ARG".into(),
+            severity: Severity::Warning,
+        }));
+    }
+    Ok(())
 }

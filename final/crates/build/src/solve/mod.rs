@@ -7,6 +7,7 @@
 //! dispatch/    one instruction                          state    a stage's image so far
 //! trees        where a stage takes files from           wire     what processes send each other
 //! history      the image's history, in BuildKit's words         checks   mistakes in the Dockerfile
+//! foreign      programs of other platforms
 //! ```
 
 mod base;
@@ -14,6 +15,7 @@ mod checks;
 mod coordinator;
 mod definition;
 mod dispatch;
+mod foreign;
 mod history;
 mod job;
 mod processes;

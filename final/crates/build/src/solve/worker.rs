@@ -16,7 +16,7 @@ use super::wire::{FromWorker, Link, StageResult};
 use crate::cache::record::FORMAT;
 use crate::cache::{Inputs, LayerOfStep, Record, why};
 use crate::context::{Listing, StatCache, Tree};
-use crate::dockerfile::Instruction;
+use crate::dockerfile::{Instruction, Kind};
 use crate::plan::{Globals, Stage};
 use crate::progress::{Event, Outcome, Step, StepId};
 use crate::{Error, Result};
@@ -163,6 +163,9 @@ impl<'a> Worker<'a> {
             return self.adopt(id, &record, key, created_by, &place);
         }
         self.explain(id, &inputs, &listing, &place, uses_cache)?;
+        if matches!(instruction.kind, Kind::Run(_)) {
+            super::foreign::check(&self.stage().platform)?;
+        }
         let made = make(self, id)?;
         let chain = Digest::chain(self.state.chain().as_ref(), &made.diff_id);
         let record = Record {
