@@ -7,6 +7,8 @@
 
 pub mod arguments;
 pub mod stages;
+#[cfg(test)]
+mod tests;
 
 pub use arguments::Globals;
 pub use stages::{Base, Stage, Stages};
