@@ -20,7 +20,7 @@ struct Failure {
 /// Does `work` in a child process. Unpacking uses threads, but a process that clones a container must never have had
 /// any: clone(2) copies only the calling thread, so a lock that another thread holds stays locked in the copy for ever.
 /// A process that has threads already is not going to clone a container, and does the work itself.
-pub(crate) fn in_child(work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn in_child(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if SingleThreaded::check().is_err() {
         return work();
     }

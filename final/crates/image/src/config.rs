@@ -173,6 +173,9 @@ pub struct ImageConfig {
     pub rootfs: RootFs,
     #[serde(default, deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
+    /// BuildKit's cache in the image itself: records in JSON, in base64.
+    #[serde(default, rename = "moby.buildkit.cache.v0", skip_serializing_if = "Option::is_none")]
+    pub inline_cache: Option<String>,
 }
 
 impl ImageConfig {

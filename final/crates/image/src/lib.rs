@@ -14,6 +14,7 @@
 //! commit     adds a layer to an image     check     compares the store with its digests
 //! assemble   makes an image of layers that the store has
 //! recompress compresses layers in another way
+//! artifact   documents and blobs of a registry that are no image    foreign_layer  layers of a builder's cache
 //! left_out   what a user namespace cannot unpack
 //! readahead  reads a stream in a thread   gzip      compresses on all processors
 //! child      runs threaded work in a child process
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod archive;
+pub mod artifact;
 pub mod assemble;
 mod catalog;
 pub mod check;
@@ -30,6 +32,7 @@ mod compression;
 pub mod config;
 mod digest;
 mod error;
+mod foreign_layer;
 #[cfg(test)]
 mod fuzz;
 mod gzip;
@@ -58,8 +61,10 @@ pub mod store;
 mod testing;
 
 pub use compression::{Bounded, decompress};
+pub use child::in_child;
 pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
+pub use foreign_layer::ForeignLayer;
 pub use history::HistoryLine;
 pub use inspect::ImageDetails;
 pub use layer_stack::{Difference, LayerFacts};

@@ -108,7 +108,7 @@ fn pack(plain: &mut impl Read, out: &mut impl Write, wanted: Recompression) -> R
     }
 }
 
-fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<()> {
+pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<()> {
     let mut buffer = vec![0; 128 * 1024];
     loop {
         match read(from, &mut buffer)? {

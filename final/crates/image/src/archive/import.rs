@@ -47,6 +47,7 @@ pub fn import(
         config: Some(options.config),
         rootfs: RootFs { kind: "layers".into(), diff_ids: vec![layer.digest.clone()] },
         history: vec![History { created: Some(created), comment: options.message, ..History::default() }],
+        inline_cache: None,
     };
     let packed =
         Packed { source: Source::Blob(&layer.path), diff_id: layer.digest.clone(), note_missing_end: true };

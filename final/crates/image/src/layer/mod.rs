@@ -10,4 +10,4 @@ mod whiteout;
 
 #[cfg(test)]
 pub(crate) use apply::apply;
-pub(crate) use unpack::{Packed, Source, Stream, unpack, unpack_unpublished, verify};
+pub(crate) use unpack::{Packed, Source, Stream, unpack, unpack_into, unpack_unpublished, verify};

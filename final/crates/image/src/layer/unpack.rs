@@ -113,6 +113,15 @@ pub(crate) fn unpack_unpublished(
     Ok(staged)
 }
 
+/// Unpacks a layer into a directory that no store has yet, on top of these layer directories, lowest first. Returns the
+/// bytes in its files, if they were counted.
+pub(crate) fn unpack_into(packed: &Packed<'_>, diff: &Path, below: &[PathBuf]) -> Result<Option<u64>> {
+    let applied = apply_verified(packed, diff, &AtomicBool::new(false))?;
+    inherit(diff, &applied.implied, below)?;
+    drop_needless(diff, &applied.whiteouts, below)?;
+    Ok(applied.bytes)
+}
+
 fn chain(layers: &[Packed<'_>]) -> Vec<Digest> {
     Digest::chains(layers.iter().map(|layer| &layer.diff_id))
 }
