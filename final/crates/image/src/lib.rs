@@ -60,8 +60,8 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
-pub use compression::{Bounded, decompress};
 pub use child::in_child;
+pub use compression::{Bounded, decompress};
 pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
 pub use foreign_layer::ForeignLayer;

@@ -280,7 +280,8 @@ impl Images {
         self.change_catalog(|catalog| catalog.set(entry, Some(&target.canonical())))
     }
 
-    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
+    /// Where a blob is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.root.blobs_dir().join(digest.hex())
     }
 

@@ -3,10 +3,12 @@
 //! ```text
 //! key      what a step's result depends on, and its digest      record   what a step has made
 //! store    records on disk, and one lock for each key           why      why a step was not in the cache
+//! remote/  caches in registries and directories
 //! ```
 
 pub mod key;
 pub mod record;
+pub mod remote;
 pub mod store;
 pub mod why;
 

@@ -34,6 +34,24 @@ pub struct Built {
     /// The base image's name and manifest, if it came from a registry: for the annotations
     /// `org.opencontainers.image.base.*`.
     pub base: Option<(String, Digest)>,
+    /// The other stages that were built, for the export of the cache.
+    pub others: Vec<StageLayers>,
+}
+
+/// The layers of a stage.
+#[derive(Debug, Clone)]
+pub struct StageLayers {
+    pub diff_ids: Vec<Digest>,
+    /// As many as diff IDs.
+    pub layers: Vec<BuiltLayer>,
+}
+
+/// The step that has made a layer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct StepOfLayer {
+    pub key: crate::cache::Key,
+    /// RFC 3339.
+    pub created: String,
 }
 
 /// A layer of the result. Its directory is in the layer store already, under its chain ID.
@@ -44,4 +62,6 @@ pub struct BuiltLayer {
     /// published, so that garbage collection of images does not take it from the cache. `None` for a layer of the base
     /// image: its blob is in `blobs/`.
     pub step_blob: Option<PathBuf>,
+    /// `None` for a layer of the base image.
+    pub step: Option<StepOfLayer>,
 }

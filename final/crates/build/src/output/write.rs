@@ -15,6 +15,7 @@ use super::destination::write_file;
 use super::image::assembly;
 use super::target::{ImageOptions, Kind, Place, Target};
 use super::{Annotations, Built, metadata};
+use crate::cache::remote::{self, Exports, Imports};
 use crate::request::{Output, OutputKind, Request};
 use crate::{Error, Result};
 
@@ -22,6 +23,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Outputs {
     targets: Vec<Target>,
+    caches: Exports,
     registry: AccessOptions,
 }
 
@@ -70,7 +72,8 @@ impl Outputs {
             let why = "only one result can go to the standard output";
             return Err(Error::Invalid { what: "outputs".into(), why: why.into() });
         }
-        Ok(Self { targets, registry: request.registry.clone() })
+        Imports::check(request)?;
+        Ok(Self { targets, caches: Exports::new(request)?, registry: request.registry.clone() })
     }
 
     /// Whether a result goes to the standard output, where nothing else may be written then.
@@ -88,6 +91,7 @@ impl Outputs {
                 write_files(engine, built, target, caller)?;
             }
         }
+        remote::export(engine, &self.caches, built, &self.registry, caller.note)?;
         Ok(results)
     }
 
@@ -102,6 +106,9 @@ impl Outputs {
         (caller.note)("exporting layers");
         let mut assembly = assembly(built, &target.annotations)?;
         assembly.docker_types = target.docker_types;
+        for (part, one) in assembly.parts.iter_mut().zip(built) {
+            part.config.inline_cache = if self.caches.inline { remote::inline_records(one) } else { None };
+        }
         let recompressed = recompress(engine, &assembly, target)?;
         let assembly = recompressed.as_ref().map_or(&assembly, |recompressed| &recompressed.assembly);
         let made = match &target.kind {

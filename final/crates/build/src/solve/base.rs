@@ -156,12 +156,13 @@ fn result(name: &str, image: Image) -> StageResult {
     let layers = image.manifest.layers.iter().zip(chain).map(|(descriptor, directory)| Layer {
         descriptor: descriptor.clone(),
         directory,
-        of_step: false,
+        step: None,
     });
     StageResult {
         layers: layers.collect(),
         key: Digest::of(format!("image {}", image.id).as_bytes()),
         base: Some((name.to_owned(), image.id)),
+        imported: None,
         config: image.config,
     }
 }
@@ -185,5 +186,6 @@ pub(super) fn scratch(platform: &Platform) -> StageResult {
         layers: vec![],
         key: Digest::of(b"scratch"),
         base: None,
+        imported: None,
     }
 }

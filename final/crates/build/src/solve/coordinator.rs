@@ -25,8 +25,11 @@ struct Coordinator<'a> {
     wants: BTreeMap<usize, usize>,
 }
 
-/// Builds all needed stages. Returns the result of the target.
-pub(super) fn run(job: &Job<'_>, reporter: &mut dyn Reporter) -> Result<StageResult> {
+/// Builds all needed stages. Returns the result of the target, and those of the other stages.
+pub(super) fn run(
+    job: &Job<'_>,
+    reporter: &mut dyn Reporter,
+) -> Result<(StageResult, BTreeMap<usize, StageResult>)> {
     let mut coordinator = Coordinator {
         job,
         workers: Processes::new(),
@@ -37,7 +40,7 @@ pub(super) fn run(job: &Job<'_>, reporter: &mut dyn Reporter) -> Result<StageRes
     loop {
         coordinator.start_ready()?;
         if let Some(result) = coordinator.results.remove(&job.stages.target) {
-            return Ok(result);
+            return Ok((result, coordinator.results));
         }
         for (stage, message) in coordinator.workers.wait(reporter)? {
             coordinator.hear(stage, message, reporter)?;

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
 
 use hull_image::Digest;
 
+use crate::cache::remote::Imports;
 use crate::context::{self, Tree};
 use crate::dockerfile::{self, Dockerfile};
 use crate::error::IoContext;
-use crate::progress::{Event, Reporter, StepId};
+use crate::progress::{Event, Outcome, Reporter, Step, StepId};
 use crate::request::{ContextSource, FileSource, Request};
 use crate::{Error, Result};
 
@@ -66,6 +68,28 @@ pub(super) fn load(
     let context = Some(context::open_directory(&directory, own_file.as_deref())?);
     let identity = Digest::of(format!("{:?} {:?}", request.context, request.file).as_bytes());
     Ok(Definition { file, context, named_contexts: BTreeMap::new(), identity })
+}
+
+/// Asks the caches that the request names what they have.
+pub(super) fn import_caches(request: &Request, reporter: &mut dyn Reporter) -> Result<Imports> {
+    let step = INTERNAL_STEPS - 1;
+    if request.cache_from.is_empty() {
+        return Ok(Imports::default());
+    }
+    let name = "importing cache manifests".to_owned();
+    reporter.report(&Event::Planned(Step { id: step, name, stage: None, span: None, inputs: vec![] }));
+    let began = Instant::now();
+    reporter.report(&Event::Started { step, at: SystemTime::now() });
+    let imports = Imports::fetch(request, &mut |note| {
+        let bytes = format!("{note}\n").into_bytes();
+        reporter.report(&Event::Output { step, stderr: true, bytes });
+    });
+    let outcome = match &imports {
+        Ok(_) => Outcome::Done(None),
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    reporter.report(&Event::Finished { step, at: SystemTime::now(), took: began.elapsed(), outcome });
+    imports
 }
 
 fn file_name(path: &Path) -> String {

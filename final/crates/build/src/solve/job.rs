@@ -10,6 +10,7 @@ use hull_image::platform::Platform;
 use super::definition::Definition;
 use super::wire::StageResult;
 use crate::cache::Cache;
+use crate::cache::remote::Imports;
 use crate::dockerfile::{Dockerfile, Kind};
 use crate::plan::{Globals, Stage, Stages};
 use crate::progress::StepId;
@@ -19,6 +20,7 @@ pub(super) struct Job<'a> {
     pub engine: &'a Engine,
     pub request: &'a Request,
     pub cache: Cache,
+    pub imports: &'a Imports,
     pub file: &'a Dockerfile,
     pub stages: Stages,
     pub globals: Globals,

@@ -36,8 +36,9 @@ pub use checks::{Checked, check};
 
 use crate::Result;
 use crate::cache::Cache;
+use crate::cache::remote::Imports;
 use crate::dockerfile::Dockerfile;
-use crate::output::{Built, BuiltLayer};
+use crate::output::{Built, BuiltLayer, StageLayers};
 use crate::plan::{Globals, Stages};
 use crate::progress::Reporter;
 use crate::request::Request;
@@ -61,14 +62,15 @@ pub fn build(
     let definition = definition::load(request, stdin, reporter)?;
     let host = [Platform::host()];
     let platforms = if request.platforms.is_empty() { &host[..] } else { &request.platforms };
-    let build = |platform| one_platform(engine, request, &cache, &definition, platform, reporter);
+    let imports = definition::import_caches(request, reporter)?;
+    let build = |platform| one_platform(engine, request, (&cache, &imports), &definition, platform, reporter);
     platforms.iter().map(build).collect()
 }
 
 fn one_platform(
     engine: &Engine,
     request: &Request,
-    cache: &Cache,
+    (cache, imports): (&Cache, &Imports),
     definition: &definition::Definition,
     platform: &Platform,
     reporter: &mut dyn Reporter,
@@ -94,6 +96,7 @@ fn one_platform(
         engine,
         request,
         cache: cache.clone(),
+        imports,
         file,
         stages,
         globals,
@@ -102,7 +105,7 @@ fn one_platform(
         images: images.images,
         definition,
     };
-    let result = coordinator::run(&job, reporter)?;
+    let (result, others) = coordinator::run(&job, reporter)?;
     let mut config = result.config;
     config.created.get_or_insert_with(|| job.created());
     if !request.labels.is_empty() {
@@ -112,8 +115,14 @@ fn one_platform(
     let store = LayerStore::new(engine.root());
     let layer = |layer: &wire::Layer| BuiltLayer {
         descriptor: layer.descriptor.clone(),
-        step_blob: layer.of_step.then(|| store.step_blob(layer.directory.hex())),
+        step_blob: layer.step.as_ref().map(|_| store.step_blob(layer.directory.hex())),
+        step: layer.step.clone(),
     };
     let layers = result.layers.iter().map(layer).collect();
-    Ok(Built { platform: platform.clone(), config, layers, base: result.base })
+    let others = others.values().map(|other| StageLayers {
+        diff_ids: other.config.rootfs.diff_ids.clone(),
+        layers: other.layers.iter().map(layer).collect(),
+    });
+    let others = others.collect();
+    Ok(Built { platform: platform.clone(), config, layers, base: result.base, others })
 }

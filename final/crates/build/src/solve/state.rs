@@ -9,7 +9,9 @@ use hull_storage::layers::LayerStore;
 use super::history::COMMENT;
 use super::wire::{Layer, StageResult};
 use crate::Result;
+use crate::cache::remote::import::salted;
 use crate::cache::{Key, LayerOfStep};
+use crate::output::StepOfLayer;
 use crate::variables;
 
 /// docker's PATH, of which RUN and the image have at least this.
@@ -21,6 +23,8 @@ pub(super) struct State {
     pub layers: Vec<Layer>,
     pub key: Key,
     pub base: Option<(String, Digest)>,
+    /// The layers that came from a cache elsewhere.
+    pub imported: Option<Digest>,
     /// The arguments that this stage has declared so far, in order.
     pub arguments: Vec<(String, Option<String>)>,
     /// Whether the stage itself has a CMD: an ENTRYPOINT then keeps it.
@@ -39,6 +43,7 @@ impl State {
             layers: result.layers,
             key: result.key,
             base: result.base,
+            imported: result.imported,
             arguments: vec![],
             has_cmd: false,
             escape,
@@ -52,6 +57,12 @@ impl State {
 
     pub(super) fn run_config(&self) -> RunConfig {
         self.image.config.clone().unwrap_or_default()
+    }
+
+    /// The key that a step's record is stored under: builds that do not name the cache which a layer below came from do
+    /// not look it up.
+    pub(super) fn stored_key(&self, key: &Key) -> Key {
+        self.imported.as_ref().map_or_else(|| key.clone(), |imported| salted(key, imported))
     }
 
     /// A variable: ENV wins over ARG.
@@ -145,10 +156,12 @@ impl State {
     }
 
     /// Adds the layer of a step.
-    pub(super) fn add(&mut self, layer: &LayerOfStep, created: &str, created_by: String) {
+    pub(super) fn add(&mut self, layer: &LayerOfStep, created: &str, created_by: String, key: Key) {
         self.image.rootfs.diff_ids.push(layer.diff_id.clone());
         let (descriptor, directory) = (layer.descriptor.clone(), layer.chain_id.clone());
-        self.layers.push(Layer { descriptor, directory, of_step: true });
+        let step = StepOfLayer { key: key.clone(), created: created.into() };
+        self.layers.push(Layer { descriptor, directory, step: Some(step) });
+        self.key = key;
         self.created = Some(created.into());
         self.image.history.push(History {
             created: Some(created.into()),
@@ -160,6 +173,7 @@ impl State {
 
     pub(super) fn finish(mut self) -> StageResult {
         self.image.created = self.created.clone().or(self.image.created);
-        StageResult { config: self.image, layers: self.layers, key: self.key, base: self.base }
+        let Self { image: config, layers, key, base, imported, .. } = self;
+        StageResult { config, layers, key, base, imported }
     }
 }

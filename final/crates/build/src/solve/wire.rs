@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Key;
 use crate::dockerfile::Span;
 use crate::error::{Error, IoContext, Result};
+use crate::output::StepOfLayer;
 use crate::progress::Event;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub(super) struct StageResult {
     pub key: Key,
     /// The image of the registry that the stage stands on.
     pub base: Option<(String, Digest)>,
+    /// The layers that came from a cache elsewhere, if there are any: results on them are not for other builds.
+    pub imported: Option<Digest>,
 }
 
 /// A layer of a stage. Its diff ID is in the configuration.
@@ -41,8 +44,8 @@ pub(super) struct Layer {
     /// The chain ID under which the store has its files and its blob. The layer of a copy with `--link` may have been made
     /// on other layers.
     pub directory: Digest,
-    /// Made by a step, and not by the base image.
-    pub of_step: bool,
+    /// The step that has made it; `None` for a layer of the base image.
+    pub step: Option<StepOfLayer>,
 }
 
 /// An error on its way to the coordinator.

@@ -14,7 +14,8 @@ use super::job::Job;
 use super::state::State;
 use super::wire::{FromWorker, Link, StageResult};
 use crate::cache::record::FORMAT;
-use crate::cache::{Inputs, LayerOfStep, Record, why};
+use crate::cache::remote::import::Wanted;
+use crate::cache::{Inputs, Key, LayerOfStep, Record, why};
 use crate::context::{Listing, StatCache, Tree};
 use crate::dockerfile::{Instruction, Kind};
 use crate::plan::{Globals, Stage};
@@ -154,13 +155,17 @@ impl<'a> Worker<'a> {
         let key = inputs.key();
         let uses_cache = job.uses_cache(self.stage());
         let place = job.place(self.number, id);
-        if uses_cache && let Some(record) = job.cache.find(&key) {
-            return self.adopt(id, &record, key, created_by, &place);
+        if uses_cache && let Some(found) = self.find_cached(&key) {
+            return self.adopt(id, found, key, created_by, &place);
         }
         // Another build, or another stage, may be running the same step.
         let _lock = job.cache.lock(&key)?;
-        if uses_cache && let Some(record) = job.cache.find(&key) {
-            return self.adopt(id, &record, key, created_by, &place);
+        if uses_cache && let Some(found) = self.find_cached(&key) {
+            return self.adopt(id, found, key, created_by, &place);
+        }
+        if uses_cache && let Some(found) = self.import(id, &key, &inputs, instruction)? {
+            self.state.imported = Some(found.1.layer.chain_id.clone());
+            return self.adopt(id, found, key, created_by, &place);
         }
         self.explain(id, &inputs, &listing, &place, uses_cache)?;
         if matches!(instruction.kind, Kind::Run(_)) {
@@ -180,30 +185,64 @@ impl<'a> Worker<'a> {
                 bytes: made.bytes,
             },
         };
+        let stored = self.state.stored_key(&key);
         // Pruning gives up the layers that no record names.
-        job.cache.add(&key, &record, &listing)?;
+        job.cache.add(&stored, &record, &listing)?;
         made.layer.publish(&self.store, chain.hex(), made.bytes)?;
-        job.cache.set_last(&place, &key)?;
-        self.state.add(&record.layer, &record.created, created_by);
-        self.state.key = key;
+        job.cache.set_last(&place, &stored)?;
+        self.state.add(&record.layer, &record.created, created_by, key);
         Ok(Outcome::Done(Some(record.layer.diff_id)))
     }
 
     fn adopt(
         &mut self,
         id: StepId,
-        record: &Record,
-        key: Digest,
+        (stored, record): (Key, Record),
+        key: Key,
         created_by: String,
         place: &Digest,
     ) -> Result<Outcome> {
-        self.job.cache.set_last(place, &key)?;
+        self.job.cache.set_last(place, &stored)?;
         if self.job.request.why {
             self.send(Event::Why { step: id, reason: "in the cache".into() })?;
         }
-        self.state.add(&record.layer, &record.created, created_by);
-        self.state.key = key;
+        self.state.add(&record.layer, &record.created, created_by, key);
         Ok(Outcome::Cached)
+    }
+
+    /// The record of a key, and the key that it is stored under.
+    fn find_cached(&self, key: &Key) -> Option<(Key, Record)> {
+        let find = |key: &Key| Some((key.clone(), self.job.cache.find(key)?));
+        find(key).or_else(|| find(&self.state.stored_key(key)))
+    }
+
+    /// The step from a cache that the build has named.
+    fn import(
+        &mut self,
+        id: StepId,
+        key: &Key,
+        inputs: &Inputs,
+        instruction: &Instruction,
+    ) -> Result<Option<(Key, Record)>> {
+        let imports = self.job.imports;
+        if imports.is_empty() {
+            return Ok(None);
+        }
+        let wanted = Wanted {
+            key,
+            inputs,
+            below: &self.state.image.rootfs.diff_ids,
+            directories: &self.state.directories(&self.store),
+            description: &instruction.original,
+            created: &self.job.created(),
+        };
+        let mut notes = Vec::new();
+        let taken = imports
+            .take(self.engine, &self.job.cache, wanted, &mut |note| notes.push(format!("{note}\n")))?;
+        for note in notes {
+            self.send(Event::Output { step: id, stderr: true, bytes: note.into_bytes() })?;
+        }
+        Ok(taken)
     }
 
     /// `--why`: what differs from the step that was here the last time.
