@@ -149,14 +149,7 @@ impl Fields {
             "readwrite" | "rw" => self.read_only = Some(!bool()?),
             "required" => self.required = bool()?,
             _ => {
-                let missing = || match KEYS.contains(&key) || key == "env" {
-                    true => format!("invalid field '{field}' must be a key=value pair"),
-                    false => with_suggestion(
-                        format!("invalid field '{field}' must be a key=value pair"),
-                        key,
-                        &["readonly", "ro", "readwrite", "rw", "required"],
-                    ),
-                };
+                let missing = || format!("invalid field '{field}' must be a key=value pair");
                 self.set_value(key, value.ok_or_else(missing)?, field)?;
             }
         }

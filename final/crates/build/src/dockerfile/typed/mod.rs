@@ -195,9 +195,6 @@ fn from(values: Vec<String>, flags: &Flags) -> Result<From, String> {
 }
 
 fn run(statement: &Statement, values: Vec<String>, flags: &Flags) -> Result<Run, String> {
-    if values.is_empty() {
-        return Err("RUN requires at least one argument".into());
-    }
     let network = flags.one("network");
     if let Some(mode) = &network
         && !["default", "none", "host"].contains(&&**mode)
