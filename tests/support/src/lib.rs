@@ -8,6 +8,7 @@
 //! leaks      what a scenario may not leave behind
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
+//! saved      an image as an engine saved it: configuration and files, in lines that can be compared
 //! proxy      forwards connections to registries and records them
 //! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
@@ -33,6 +34,7 @@ pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod registry;
+pub mod saved;
 pub mod scenario;
 pub mod server;
 pub mod skip;

@@ -37,7 +37,7 @@ impl Sandbox {
         self.run(&[&["docker", "-H", &self.docker_socket()][..], words].concat())
     }
 
-    fn docker_socket(&self) -> String {
+    pub fn docker_socket(&self) -> String {
         format!("unix://{}", self.path("docker.sock"))
     }
 }
