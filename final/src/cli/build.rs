@@ -24,8 +24,14 @@ pub enum Builder {
 
 #[derive(Debug, Args)]
 pub struct Build {
+    // The groups below have headings, which would be those of what follows them.
+    /// The build context: a directory, the URL of a tar or of a git repository, or - for a tar or a Dockerfile on stdin
+    #[arg(value_name = "PATH|URL|-")]
+    pub context: Option<String>,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub access: Access,
     #[command(flatten)]
     pub image: ImageArgs,
     #[command(flatten)]
@@ -38,11 +44,6 @@ pub struct Build {
     pub run: RunArgs,
     #[command(flatten)]
     pub compatible: CompatibleArgs,
-    #[command(flatten)]
-    pub access: Access,
-    /// The build context: a directory, the URL of a tar or of a git repository, or - for a tar or a Dockerfile on stdin
-    #[arg(value_name = "PATH|URL|-")]
-    pub context: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -33,7 +33,7 @@ pub fn help(path: &Path) -> Result<String> {
 pub fn unexplained_flags() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/flags.md"))?;
     let mut unexplained = Vec::new();
-    for command in ["hull-run", "hull-network-create"] {
+    for command in ["hull-run", "hull-network-create", "hull-build"] {
         let missing = flags_missing(command, &page)?;
         unexplained.extend(missing.into_iter().map(|flag| format!("{command}: --{flag}")));
     }
@@ -55,7 +55,10 @@ fn flags_missing(command: &str, page: &str) -> Result<Vec<String>> {
 }
 
 /// Groups with commands that exist without the name of the group, too: `hull image pull` is `hull pull`.
-const SHORT: [&str; 2] = ["container", "image"];
+const SHORT: [&str; 3] = ["builder", "container", "image"];
+
+/// A group with another name for each command of another group.
+const OTHER_NAME: &str = "buildx";
 
 /// Commands of hull, and verbs and flags of `hull-oci`, that the chapter about commands does not show.
 pub fn hidden_commands() -> Result<Vec<String>> {
@@ -70,7 +73,7 @@ pub fn hidden_commands() -> Result<Vec<String>> {
         for verb in subcommands(&name)? {
             let (own, alone) = (format!("{name}-{verb}"), format!("hull-{verb}"));
             let is_short = SHORT.contains(&command.as_str()) && is_shown(&alone);
-            if !is_shown(&own) && !is_short {
+            if !is_shown(&own) && !is_short && command != OTHER_NAME {
                 hidden.push(own);
             }
         }

@@ -45,6 +45,7 @@ const CRATES: [(&str, &[&str]); 15] = [
             "hull-sys",
             "hull-template",
             "hull-usage",
+            "hull-yaml",
         ],
     ),
     ("hull-build", &["hull-docker", "hull-engine", "hull-image", "hull-storage", "hull-sys"]),
