@@ -274,8 +274,8 @@ fn clean(path: &str) -> PathBuf {
 fn seed_key(name: &str, from: &Source<'_>) -> String {
     match from {
         Source::Layers(directories) => {
-            let ids = directories.iter().filter_map(|path| path.parent()?.file_name());
-            ids.last().map(|id| id.to_string_lossy().into_owned()).unwrap_or_default()
+            let mut ids = directories.iter().filter_map(|path| path.parent()?.file_name());
+            ids.next_back().map(|id| id.to_string_lossy().into_owned()).unwrap_or_default()
         }
         _ => name.to_owned(),
     }

@@ -4,10 +4,9 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::mount::MntFlags;
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsmount, unmount,
-};
+use rustix::mount::{FsMountFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsmount};
 
 use super::{Failure, Handle, append_lowers, explained, failed};
 use crate::directory::make_dirs;
@@ -91,9 +90,9 @@ fn with_string(
         hull_sys::mount::clone_tree(&opened, c"", false)
             .map_err(|error| Errno::from_raw_os_error(error as i32))
     });
-    let unmounted = unmount(place, UnmountFlags::DETACH);
+    let unmounted = nix::mount::umount2(place, MntFlags::MNT_DETACH);
     let copy = copy.map_err(failed("open_tree"))?;
-    unmounted.map_err(failed("umount"))?;
+    unmounted.map_err(|errno| failed("umount")(Errno::from_raw_os_error(errno as i32)))?;
     Ok(copy)
 }
 
@@ -151,7 +150,7 @@ mod tests {
             let attached = scratch.path().join("attached");
             view(&[high, low]).attach(&attached).unwrap();
             assert!(attached.join("b").exists());
-            unmount(&attached, UnmountFlags::DETACH).unwrap();
+            nix::mount::umount2(&attached, MntFlags::MNT_DETACH).unwrap();
         });
     }
 }

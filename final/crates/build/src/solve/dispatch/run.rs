@@ -162,7 +162,7 @@ impl Worker<'_> {
         };
         let mounts = mounts.iter().zip(layers).map(source).collect::<Result<_>>()?;
         Ok(Step {
-            request: &worker.job.request,
+            request: worker.job.request,
             layers: worker.state.directories(&worker.store),
             args: args.to_vec(),
             script: script.map(|(name, content)| (name, content.into_bytes())),
