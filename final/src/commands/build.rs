@@ -10,7 +10,7 @@ use hull_docker::flags::build_call::Method;
 use hull_engine::Engine;
 use hull_image::Digest;
 
-use super::{build_call, registry};
+use super::{build_call, build_shell, registry};
 use crate::cli::build::Build;
 use crate::persona::Persona;
 use crate::ui::build::{Kind, Progress};
@@ -38,7 +38,7 @@ pub fn build(engine: &Engine, args: &Build) -> Result<u8> {
     progress.end();
     let results = match results {
         Ok(results) => results,
-        Err(error) => return Err(failed(error, &progress)),
+        Err(error) => return Err(failed(engine, error, &progress)),
     };
     if let Some(path) = &args.output.metadata_file {
         write_file(path, &serde_json::to_string_pretty(&results.metadata)?)?;
@@ -83,13 +83,14 @@ fn write_file(path: &Path, text: &str) -> Result<()> {
 }
 
 /// The error, after what is shown of the step that failed.
-fn failed(error: Error, progress: &Progress) -> anyhow::Error {
+fn failed(engine: &Engine, error: Error, progress: &Progress) -> anyhow::Error {
     if matches!(error, Error::Cancelled) {
         progress.forget_signals();
         let hint = "the steps that ended are in the cache, and the next build does not run them again";
         return anyhow::Error::new(error).context(Hint(hint.into())).context(Exit(INTERRUPTED));
     }
     progress.explain(&error);
+    build_shell::open(engine, &error);
     let code = match &error {
         Error::At { source, .. } => match **source {
             Error::Failed { code, .. } => u8::try_from(code).ok(),

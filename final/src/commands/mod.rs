@@ -10,6 +10,7 @@ mod book;
 mod boot;
 mod build;
 mod build_call;
+mod build_shell;
 mod builder;
 mod comeback;
 mod commit;

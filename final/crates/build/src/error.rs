@@ -22,9 +22,10 @@ pub enum Error {
     /// A file that an instruction names does not exist in the build context, in a stage or in an image.
     #[error("{path:?} is not in {place}")]
     NoSuchFile { path: PathBuf, place: String },
-    /// A command of RUN ended with another code than 0.
+    /// A command of RUN ended with another code than 0. `kept` is the id of its step, for
+    /// [`hull_engine::Engine::open_step`], if the request asks that failed steps be kept.
     #[error("process {command:?} did not complete successfully: exit code: {code}{}", reason(*code))]
-    Failed { command: String, code: i32 },
+    Failed { command: String, code: i32, kept: Option<String> },
     /// An archive that ADD unpacks.
     #[error("{archive}: {source}")]
     InArchive { archive: String, source: hull_image::Error },

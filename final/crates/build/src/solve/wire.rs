@@ -52,7 +52,7 @@ pub(super) struct Layer {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Report {
     at: Option<(String, Span)>,
-    failed: Option<(String, i32)>,
+    failed: Option<(String, i32, Option<String>)>,
     kind: String,
     text: String,
 }
@@ -62,8 +62,9 @@ impl Report {
         let kind = error.kind().name().to_owned();
         match error {
             Error::At { file, span, source } => Self { at: Some((file.clone(), *span)), ..Self::new(source) },
-            Error::Failed { command, code } => {
-                Self { at: None, failed: Some((command.clone(), *code)), kind, text: error.to_string() }
+            Error::Failed { command, code, kept } => {
+                let failed = Some((command.clone(), *code, kept.clone()));
+                Self { at: None, failed, kind, text: error.to_string() }
             }
             _ => Self { at: None, failed: None, kind, text: error.to_string() },
         }
@@ -71,7 +72,7 @@ impl Report {
 
     pub(super) fn into_error(self) -> Error {
         let error = match self.failed {
-            Some((command, code)) => Error::Failed { command, code },
+            Some((command, code, kept)) => Error::Failed { command, code, kept },
             None => {
                 Error::Worker { kind: Kind::from_name(&self.kind).unwrap_or(Kind::Kernel), text: self.text }
             }

@@ -3,6 +3,7 @@
 //! ```text
 //! create   a step's container and its start          pack     its writable layer → a layer of an image
 //! running  its output until it ends                  finished its writable layer, and its removal
+//! shell    a terminal in one that has failed
 //! ```
 //!
 //! A step's container has a record ([`crate::records::record::Kind::Build`]) and a monitor like every other. It has no
@@ -14,6 +15,7 @@ mod create;
 mod finished;
 mod pack;
 mod running;
+mod shell;
 
 pub use crate::records::handed::{HandedSource as Source, Metadata, Secret};
 pub use create::{Access, StepMount, StepOptions};

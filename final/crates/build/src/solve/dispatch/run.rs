@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use hull_image::Digest;
+use hull_storage::process_id::ProcessId;
 
 use super::super::history;
 use super::super::worker::{Recipe, Worker};
@@ -51,10 +52,8 @@ impl Worker<'_> {
             lost?;
             if finished.code() != 0 {
                 let code = i32::from(finished.code());
-                if worker.job.request.keep_failed {
-                    finished.keep();
-                }
-                return Err(Error::Failed { command: args.join(" "), code });
+                let kept = worker.job.request.keep_failed.then(|| finished.keep());
+                return Err(Error::Failed { command: args.join(" "), code, kept });
             }
             Ok(finished.pack(epoch)?)
         })
@@ -172,7 +171,8 @@ impl Worker<'_> {
             mounts,
             network: run.network.as_deref(),
             security: run.security.as_deref(),
-            builder: None,
+            // A kept step outlives the worker.
+            builder: Some(ProcessId::of(std::os::unix::process::parent_id() as i32)?),
         })
     }
 }

@@ -1,0 +1,42 @@
+//! `build --shell-on-failure`: a shell in the root of the RUN that has failed.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Result;
+use hull_build::Error;
+use hull_engine::Engine;
+use hull_sys::terminal::window_size;
+
+use crate::ui::errors;
+use crate::ui::terminal::{self, DetachKeys, Options, WhenUnread};
+
+/// Opens it, if the error is that of a RUN whose step was kept, and removes the step. The error stays the build's.
+pub fn open(engine: &Engine, error: &Error) {
+    let Error::At { source, .. } = error else { return };
+    let Error::Failed { kept: Some(step), .. } = &**source else { return };
+    if let Err(error) = run(engine, step) {
+        errors::warn(&format!("no shell was opened: {error:#}"), "--shell-on-failure needs a terminal");
+    }
+    if let Err(error) = engine.remove_step(step) {
+        errors::warn(&format!("the failed step was not removed: {error}"), "the next build removes it");
+    }
+}
+
+fn run(engine: &Engine, step: &str) -> Result<()> {
+    terminal::require(true, true)?;
+    if std::io::stderr().is_terminal() {
+        let _ = std::io::stderr().write_all(b"a shell in the failed step; its files go when it ends\n");
+    }
+    let stream = engine.open_step(step, vec!["/bin/sh".into()], window_size())?;
+    let options = Options {
+        stdin: true,
+        output: [true; 2],
+        tty: true,
+        sig_proxy: false,
+        // Nothing of the step remains to come back to.
+        detach_keys: DetachKeys::new(Some(""))?,
+        when_unread: WhenUnread::Detach,
+        redraw: false,
+    };
+    terminal::attach(stream, options).map(drop)
+}
