@@ -17,7 +17,7 @@ static RULES: &[CommandRule] = &[
     (&rules::DL3046, |command| {
         command.name == "useradd"
             && !command.has_flag(&["l", "no-log-init"])
-            && ["u", "uid"].iter().any(|flag| command.value_of(flag).is_some_and(|uid| uid.len() > 5))
+            && command.value_of("u").is_some_and(|uid| uid.len() > 5)
     }),
     (&rules::DL3047, |command| {
         let quiet = ["progress", "q", "quiet", "o", "output-file", "a", "append-output", "no-verbose"];

@@ -6,9 +6,9 @@ use super::{Findings, Line, rules};
 use crate::dockerfile::{Kind, Transfer};
 
 /// The ends of names of archives that ADD extracts.
-const ARCHIVES: [&str; 17] = [
+const ARCHIVES: [&str; 15] = [
     ".tar", ".Z", ".bz2", ".gz", ".lz", ".lzma", ".tZ", ".tb2", ".tbz", ".tbz2", ".tgz", ".tlz", ".tpz",
-    ".txz", ".xz", ".zst", ".tzst",
+    ".txz", ".xz",
 ];
 
 pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {

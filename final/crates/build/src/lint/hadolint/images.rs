@@ -24,7 +24,11 @@ impl<'a> Image<'a> {
             None => (None, text),
         };
         // A colon in `${NAME:-word}` begins no tag.
-        let colon = rest.rfind(':').filter(|at| !rest[*at..].contains(['/', '}']));
+        let mut depth = 0;
+        let colon = rest.find(|letter: char| {
+            depth += i32::from(letter == '{') - i32::from(letter == '}');
+            letter == ':' && depth == 0
+        });
         let (name, tag) = match colon {
             Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
@@ -65,7 +69,7 @@ pub(super) fn check(lines: &[Line<'_>], configuration: &Configuration, findings:
         }
         match from.platform.as_deref() {
             Some("$TARGETPLATFORM" | "${TARGETPLATFORM}") => findings.add(&rules::DL3065, line),
-            Some(platform) if !platform.is_empty() && !platform.contains('$') => {
+            Some(platform) if !platform.is_empty() && !platform.contains("BUILDPLATFORM") => {
                 findings.add(&rules::DL3029, line)
             }
             _ => {}

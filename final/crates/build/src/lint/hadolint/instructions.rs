@@ -2,7 +2,7 @@
 
 use super::images::{self, Image};
 use super::{Findings, Line, rules};
-use crate::dockerfile::{Command, Kind, Span};
+use crate::dockerfile::{Command, Healthcheck, Kind, Span};
 
 pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {
     for line in lines {
@@ -38,7 +38,9 @@ fn alone(line: &Line<'_>, findings: &mut Findings) {
         Kind::Expose(ports) if ports.iter().any(|port| is_impossible(port)) => {
             findings.add(&rules::DL3011, line);
         }
-        Kind::Cmd(Command::Shell(_)) | Kind::Entrypoint(Command::Shell(_)) => {
+        Kind::Cmd(Command::Shell(_))
+        | Kind::Entrypoint(Command::Shell(_))
+        | Kind::Healthcheck(Healthcheck::Check { command: Command::Shell(_), .. }) => {
             findings.add(&rules::DL3025, line);
         }
         Kind::Label(pairs) if pairs.iter().any(|(key, _)| !is_label(unquoted(key))) => {
@@ -46,7 +48,7 @@ fn alone(line: &Line<'_>, findings: &mut Findings) {
         }
         Kind::User(user) => {
             let name = user.split(':').next().unwrap_or_default();
-            if !name.bytes().all(|letter| letter.is_ascii_digit()) && !name.starts_with('$') {
+            if !name.bytes().all(|letter| letter.is_ascii_digit()) {
                 findings.add(&rules::DL3066, line);
             }
         }
@@ -78,7 +80,7 @@ fn is_impossible(port: &str) -> bool {
 fn is_label(key: &str) -> bool {
     let lower = |letter: char| letter.is_ascii_lowercase();
     let end = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let inner = |letter: char| end(letter) || matches!(letter, '.' | '-');
+    let inner = |letter: char| end(letter) || matches!(letter, '.' | '-' | '_');
     let reserved = ["com.docker.", "io.docker.", "org.dockerproject."];
     key.starts_with(lower)
         && key.ends_with(end)

@@ -2,7 +2,7 @@
 
 use super::commands::{self, CommandRule};
 use super::shell::Command;
-use super::{Findings, Line, images, rules};
+use super::{Findings, Line, images, packages, rules};
 use crate::dockerfile::Kind;
 
 static RULES: &[CommandRule] = &[
@@ -32,13 +32,10 @@ static RULES: &[CommandRule] = &[
 
 pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {
     commands::each(lines, RULES, findings);
-    for line in lines {
-        let Some((_, script)) = line.run() else { continue };
-        let cleans = script.any(|command| command.has("yarn", &["cache", "clean"]));
-        if !cleans && script.any(|command| command.has("yarn", &["install"])) {
-            findings.add(&rules::DL3060, line);
-        }
-    }
+    packages::left_behind(lines, findings, &rules::DL3060, |_, script| {
+        script.any(|command| command.has("yarn", &["install"]))
+            && !script.any(|command| command.has("yarn", &["cache", "clean"]))
+    });
     pip_cache(lines, findings);
 }
 
@@ -112,7 +109,8 @@ fn npm_is_fixed(package: &str) -> bool {
 }
 
 fn go_is_fixed(package: &str) -> bool {
-    package.contains('@') || package.starts_with(['.', '/']) || !package.contains('.')
+    let pinned = package.split_once('@').is_some_and(|(_, version)| version != "latest");
+    pinned || package.starts_with(['.', '/'])
 }
 
 const YES: [&str; 10] = ["1", "true", "True", "TRUE", "on", "On", "ON", "yes", "Yes", "YES"];

@@ -54,11 +54,16 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The text that a shell runs. A heredoc that is only a program's input is not part of it.
 fn run_text(run: &dockerfile::Run) -> String {
-    match run.script() {
-        dockerfile::Script::Command(dockerfile::Command::Exec(words)) => words.join(" "),
-        dockerfile::Script::Command(dockerfile::Command::Shell(line)) => line,
-        dockerfile::Script::File { content, .. } => content,
+    use dockerfile::{Command, Script};
+    match (run.script(), &run.command) {
+        (Script::File { content, .. }, _) => content,
+        (Script::Command(Command::Exec(words)), _) => words.join(" "),
+        (Script::Command(Command::Shell(text)), Command::Shell(line)) if text.starts_with(line.as_str()) => {
+            line.clone()
+        }
+        (Script::Command(Command::Shell(text)), _) => text,
     }
 }
 

@@ -4,6 +4,7 @@ use super::commands::{self, CommandRule};
 use super::shell::{Command, Script};
 use super::{Findings, Line, images, rules};
 use crate::dockerfile::{Kind, Run};
+use crate::lint::Rule;
 
 const DNF: [&str; 2] = ["dnf", "microdnf"];
 
@@ -43,7 +44,7 @@ static RULES: &[CommandRule] = &[
             && command.plain(&[]).iter().any(|package| match *package {
                 "install" | "module" => false,
                 package if module => !package.contains(':'),
-                package => !package.contains('-') && !package.ends_with(".rpm"),
+                package => !package.contains('-'),
             })
     }),
     (&rules::DL3034, |command| {
@@ -140,8 +141,23 @@ fn is_versioned(package: &str) -> bool {
             && version.split('-').any(|part| part.starts_with(|letter: char| letter.is_ascii_digit())))
 }
 
-/// `apt-get update` whose lists stay in the last stage, or in one that another is built on.
+/// `apt-get update` whose lists stay.
 fn apt_lists(lines: &[Line<'_>], findings: &mut Findings) {
+    left_behind(lines, findings, &rules::DL3009, |run, script| {
+        let updates =
+            script.any(|command| command.has("apt-get", &["update"]) || command.has("apt", &["update"]));
+        let cleans = script.any(|command| command.has("rm", &["-rf", "/var/lib/apt/lists/*"]));
+        updates && !cleans && !keeps_lists_out(run)
+    });
+}
+
+/// Reports RUN that leaves something in the last stage, or in one that another is built on.
+pub(super) fn left_behind(
+    lines: &[Line<'_>],
+    findings: &mut Findings,
+    rule: &Rule,
+    leaves: impl Fn(&Run, &Script) -> bool,
+) {
     let mut left: Vec<(&Line<'_>, usize)> = vec![];
     let mut stages: Vec<(Option<String>, String)> = vec![];
     for line in lines {
@@ -149,11 +165,7 @@ fn apt_lists(lines: &[Line<'_>], findings: &mut Findings) {
             let base = images::Image::parse(&from.image).name.to_owned();
             stages.push((images::name_as_written(line), base));
         }
-        let Some((run, script)) = line.run() else { continue };
-        let updates =
-            script.any(|command| command.has("apt-get", &["update"]) || command.has("apt", &["update"]));
-        let cleans = script.any(|command| command.has("rm", &["-rf", "/var/lib/apt/lists/*"]));
-        if updates && !cleans && !keeps_lists_out(run) {
+        if line.run().is_some_and(|(run, script)| leaves(run, script)) {
             left.push((line, stages.len()));
         }
     }
@@ -161,7 +173,7 @@ fn apt_lists(lines: &[Line<'_>], findings: &mut Findings) {
         let name = stage.checked_sub(1).and_then(|stage| stages[stage].0.as_ref());
         let is_base = name.is_some_and(|name| stages.iter().any(|(_, base)| base == name));
         if line.in_onbuild || stage == stages.len() || is_base {
-            findings.add(&rules::DL3009, line);
+            findings.add(rule, line);
         }
     }
 }
