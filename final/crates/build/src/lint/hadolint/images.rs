@@ -75,6 +75,9 @@ pub(super) fn check(lines: &[Line<'_>], configuration: &Configuration, findings:
             _ => {}
         }
         if let Some(name) = name_as_written(line) {
+            if matches!(name.as_str(), "scratch" | "context") {
+                findings.add(&rules::DL3063, line);
+            }
             if names.contains(&name) {
                 findings.add(&rules::DL3024, line);
             }

@@ -2,7 +2,7 @@
 
 use super::images::{self, Image};
 use super::{Findings, Line, rules};
-use crate::dockerfile::{Command, Healthcheck, Kind, Span};
+use crate::dockerfile::{Command, Healthcheck, Kind};
 
 pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {
     for line in lines {
@@ -14,7 +14,6 @@ pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {
     }
     once_in_a_stage(lines, findings);
     last_user(lines, findings);
-    a_user(lines, findings);
     healthchecks(lines, findings);
     references_in_env(lines, findings);
 }
@@ -127,17 +126,6 @@ fn last_user(lines: &[Line<'_>], findings: &mut Findings) {
         }
     }
     last.into_iter().for_each(|line| findings.add(&rules::DL3002, line));
-}
-
-/// No USER at all: hadolint reports it at the line below the last FROM.
-fn a_user(lines: &[Line<'_>], findings: &mut Findings) {
-    let is_user = |line: &&Line<'_>| matches!(line.instruction.kind, Kind::User(_)) && !line.in_onbuild;
-    let is_from = |line: &&Line<'_>| matches!(line.instruction.kind, Kind::From(_)) && !line.in_onbuild;
-    let last = lines.iter().rfind(is_from);
-    if let Some(from) = last.filter(|_| !lines.iter().any(|line| is_user(&line))) {
-        let below = from.span.first + 1;
-        findings.add_at(&rules::DL3063, Span { first: below, last: below });
-    }
 }
 
 /// Stages without a HEALTHCHECK of their own or of the stage below.

@@ -8,7 +8,7 @@ use crate::dockerfile::Kind;
 static RULES: &[CommandRule] = &[
     (&rules::DL3013, |command| is_pip_install(command) && !pip_is_fixed(command)),
     (&rules::DL3016, |command| {
-        let plain = command.plain(&[]);
+        let plain = command.plain(&["loglevel", "prefix"]);
         command.name == "npm"
             && plain.first() == Some(&"install")
             && !plain[1..].iter().skip_while(|word| **word == "install").all(|package| npm_is_fixed(package))
@@ -32,8 +32,9 @@ static RULES: &[CommandRule] = &[
 
 pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {
     commands::each(lines, RULES, findings);
-    packages::left_behind(lines, findings, &rules::DL3060, |_, script| {
+    packages::left_behind(lines, findings, &rules::DL3060, |run, script| {
         script.any(|command| command.has("yarn", &["install"]))
+            && !packages::is_outside(run, ".cache/yarn")
             && !script.any(|command| command.has("yarn", &["cache", "clean"]))
     });
     pip_cache(lines, findings);
@@ -49,7 +50,7 @@ fn is_pip_install(command: &Command) -> bool {
 }
 
 /// Flags of `pip install` that have a value.
-const PIP_FLAGS: [&str; 24] = [
+const PIP_FLAGS: [&str; 25] = [
     "abi",
     "b",
     "build",
@@ -69,6 +70,7 @@ const PIP_FLAGS: [&str; 24] = [
     "proxy",
     "python-version",
     "root",
+    "root-user-action",
     "src",
     "t",
     "target",
@@ -136,11 +138,11 @@ fn pip_cache(lines: &[Line<'_>], findings: &mut Findings) {
             }
             _ => {}
         }
-        let Some((_, script)) = line.run() else { continue };
+        let Some((run, script)) = line.run() else { continue };
         let off = !line.in_onbuild && stages.last().is_some_and(|(_, off)| *off);
         let off_here = script.text.split("PIP_NO_CACHE_DIR=").nth(1);
         let off_here = off_here.is_some_and(|value| YES.iter().any(|yes| value.starts_with(yes)));
-        if !off && !off_here && script.any(keeps_pip_cache) {
+        if !off && !off_here && script.any(keeps_pip_cache) && !packages::is_outside(run, ".cache/pip") {
             findings.add(&rules::DL3042, line);
         }
     }

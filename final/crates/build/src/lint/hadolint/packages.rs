@@ -33,7 +33,6 @@ static RULES: &[CommandRule] = &[
             packages.iter().any(|package| *package != "add" && !fixed(package))
         }
     }),
-    (&rules::DL3019, |command| command.has("apk", &["add"]) && !command.has_flag(&["no-cache"])),
     (&rules::DL3030, |command| {
         command.has("yum", &["install", "groupinstall", "localinstall"])
             && !command.has_flag(&["y", "assumeyes"])
@@ -73,33 +72,35 @@ static RULES: &[CommandRule] = &[
 pub(super) fn check(lines: &[Line<'_>], findings: &mut Findings) {
     commands::each(lines, RULES, findings);
     for line in lines {
-        let Some((_, script)) = line.run() else { continue };
-        if lacks_cleaning(
-            script,
-            |command| command.has("yum", &["install"]),
-            |command| {
-                command.has("yum", &["clean", "all"]) || command.has("rm", &["-rf", "/var/cache/yum/*"])
-            },
-        ) {
+        let Some((run, script)) = line.run() else { continue };
+        let apk = |command: &Command| command.has("apk", &["add"]) && !command.has_flag(&["no-cache"]);
+        if script.any(apk) && !is_outside(run, "/var/cache/apk") {
+            findings.add(&rules::DL3019, line);
+        }
+        let yum = |command: &Command| command.has("yum", &["install"]);
+        let yum_clean = |command: &Command| {
+            command.has("yum", &["clean", "all"]) || command.has("rm", &["-rf", "/var/cache/yum/*"])
+        };
+        if lacks_cleaning(script, yum, yum_clean) {
             findings.add(&rules::DL3032, line);
         }
-        if lacks_cleaning(
-            script,
-            |command| command.has("zypper", &["install", "in"]),
-            |command| command.has("zypper", &["clean", "cc"]),
-        ) {
+        let zypper = |command: &Command| command.has("zypper", &["install", "in"]);
+        let zypper_clean = |command: &Command| command.has("zypper", &["clean", "cc"]);
+        if lacks_cleaning(script, zypper, zypper_clean) && !is_outside(run, "/var/cache/zypp") {
             findings.add(&rules::DL3036, line);
         }
-        let dnf = DNF.iter().any(|name| {
-            lacks_cleaning(
-                script,
-                |command| command.has(name, &["install"]),
-                |command| {
-                    command.has(name, &["clean", "all"]) || command.has("rm", &["-rf", "/var/cache/yum/*"])
-                },
-            )
-        });
-        if dnf {
+        let lacks_dnf = |name: &&str| {
+            let installs = ["install", "in", "reinstall", "upgrade", "upgrade-minimal", "up-min"];
+            let cleans = |command: &Command| {
+                command.has(name, &["clean", "all"])
+                    || command.has("rm", &["-rf", "/var/cache/yum/*", "/var/cache/libdnf5*"])
+            };
+            lacks_cleaning(script, |command| command.has(name, &installs), cleans)
+        };
+        if DNF.iter().any(lacks_dnf)
+            && !is_outside(run, "/var/cache/libdnf5")
+            && !is_outside(run, ".cache/libdnf5")
+        {
             findings.add(&rules::DL3040, line);
         }
     }
@@ -144,8 +145,8 @@ fn is_versioned(package: &str) -> bool {
 /// `apt-get update` whose lists stay.
 fn apt_lists(lines: &[Line<'_>], findings: &mut Findings) {
     left_behind(lines, findings, &rules::DL3009, |run, script| {
-        let updates =
-            script.any(|command| command.has("apt-get", &["update"]) || command.has("apt", &["update"]));
+        let updates = script
+            .any(|command| ["apt-get", "apt", "aptitude"].iter().any(|name| command.has(name, &["update"])));
         let cleans = script.any(|command| command.has("rm", &["-rf", "/var/lib/apt/lists/*"]));
         updates && !cleans && !keeps_lists_out(run)
     });
@@ -178,20 +179,18 @@ pub(super) fn left_behind(
     }
 }
 
-/// The lists are on a cache mount or a tmpfs.
+/// The lists are on mounts.
 fn keeps_lists_out(run: &Run) -> bool {
-    let has = |directory: &str| {
-        run.mounts.iter().any(|mount| {
-            let mut options = mount.split(',');
-            let outside = mount.contains("type=cache") || mount.contains("type=tmpfs");
-            outside
-                && options.any(|option| {
-                    let value = option
-                        .split_once('=')
-                        .filter(|(key, _)| matches!(*key, "target" | "dst" | "destination"));
-                    value.is_some_and(|(_, path)| path.starts_with(directory))
-                })
-        })
-    };
-    has("/var/lib/apt/lists") || (has("/var/lib/apt") && has("/var/cache/apt"))
+    is_outside(run, "/var/lib/apt/lists")
+        || (is_outside(run, "/var/lib/apt") && is_outside(run, "/var/cache/apt"))
+}
+
+/// Whether a path like this is on a cache mount or a tmpfs, and so not in the image.
+pub(super) fn is_outside(run: &Run, path: &str) -> bool {
+    run.mounts.iter().any(|mount| {
+        let options: Vec<_> = mount.split(',').filter_map(|option| option.split_once('=')).collect();
+        let outside = options.iter().any(|option| matches!(option, ("type", "cache" | "tmpfs")));
+        let target = options.iter().find(|(name, _)| matches!(*name, "target" | "dst" | "destination"));
+        outside && target.is_some_and(|(_, target)| target.contains(path))
+    })
 }

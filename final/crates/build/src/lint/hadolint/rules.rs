@@ -19,7 +19,7 @@ macro_rules! rules {
 }
 
 rules! {
-    DL1001 Ignore "Please refrain from using inline igore pragmas `# hadolint ignore=DLxxxx`."
+    DL1001 Ignore "Please refrain from using inline ignore pragmas  `# hadolint ignore=DLxxxx`."
     DL3000 Error "Use absolute WORKDIR"
     DL3001 Info "For some bash commands it makes no sense running them in a Docker container like `ssh`, `vim`, `shutdown`, `service`, `ps`, `free`, `top`, `kill`, `mount`, `ifconfig`"
     DL3002 Warning "Last USER should not be root"
@@ -70,7 +70,7 @@ rules! {
     DL3060 Info "`yarn cache clean` missing after `yarn install` was run."
     DL3061 Error "Invalid instruction order. Dockerfile must begin with `FROM`, `ARG` or comment."
     DL3062 Warning "Pin versions in go. Instead of `go install <package>` use `go install <package>@<version>`"
-    DL3063 Ignore "A USER instruction should be specified"
+    DL3063 Warning "stage name should not be a reserved word"
     DL3064 Warning "Potentially sensitive data should not be used in the `ARG` or `ENV` commands"
     DL3065 Warning "Setting `FROM --platform` to predefined `$TARGETPLATFORM` in is redundant as this is the default behavior"
     DL3066 Info "Non-numeric user-id may not be resolvable by host system"

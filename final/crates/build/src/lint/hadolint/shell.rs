@@ -64,7 +64,8 @@ impl Command {
     /// Arguments that are no flags and, for these flags, not the word after them.
     pub(super) fn plain(&self, with_value: &[&str]) -> Vec<&str> {
         let is_value = |index: usize| {
-            let before = index.checked_sub(1).map(|index| flags(&self.arguments[index]));
+            let before = index.checked_sub(1).map(|index| &self.arguments[index]);
+            let before = before.filter(|before| !before.contains('=')).map(|before| flags(before));
             before.is_some_and(|flags| flags.iter().any(|flag| with_value.contains(&flag.as_str())))
         };
         let arguments = self.arguments.iter().enumerate();
