@@ -80,17 +80,15 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchFile`] if a source without wildcards does not exist. Wildcards may match nothing.
+    /// [`Error::NoSuchFile`] if a source without wildcards does not exist, or the directory before the first wildcard.
+    /// Wildcards may match nothing.
     pub fn matches(&self, source: &Glob) -> Result<Vec<PathBuf>> {
         if !source.has_wildcards() {
             self.walk(source.base(), &Patterns::default())?;
             return Ok(vec![source.base().to_owned()]);
         }
         let none = Patterns::default();
-        let mut walk = match self.walk(source.base(), &none) {
-            Err(Error::NoSuchFile { .. }) => return Ok(vec![]),
-            walk => walk?,
-        };
+        let mut walk = self.walk(source.base(), &none)?;
         let mut found = Vec::new();
         loop {
             let entry = match walk.next_entry() {

@@ -1,8 +1,8 @@
 //! ADD unpacks archives of the build context, as BuildKit does: beneath the destination, with the owners of the archive.
 //!
-//! A member may come after another one that it replaces, so the layer's tar is made of its directory at the end. A member's
-//! path follows symlinks, those of the image and those of earlier members, and they lead nowhere but beneath the
-//! destination. A name such as `.wh.x` is a name, and [`Layer`] refuses it.
+//! A member may come after another one that it replaces, so the layer's tar is made of its directory at the end. The
+//! directory of a member is found through symlinks, those of the image and those of earlier members, and they lead nowhere
+//! but beneath the destination. The member itself replaces what has its name; only directories are merged. A name such as `.wh.x` is a name, and [`Layer`] refuses it.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -14,21 +14,12 @@ use hull_image::{Bounded, Error as ImageError};
 use rustix::fs::{FileType, Mode, OFlags, Timespec, makedev};
 
 use super::layer::Layer;
-use super::source::{joined, open_file};
+use super::open::{joined, modified};
 use super::view::{Found, View, resolve};
-use super::walk::{below_entry, modified};
-use crate::context::Tree;
 use crate::error::IoContext;
 use crate::{Error, Result};
 
 const BUFFER: usize = 128 * 1024;
-
-/// Whether a file is a tar, plain or compressed, with at least one member. Its content decides, and not its name.
-pub(super) fn is_archive(tree: &Tree, path: &Path) -> Result<bool> {
-    let Some(file) = open_file(tree, path)? else { return Ok(false) };
-    let Ok(stream) = Bounded::new(BufReader::with_capacity(BUFFER, file)) else { return Ok(false) };
-    Ok(matches!(Members::new(BufReader::new(stream)).next_member(), Ok(Some(_))))
-}
 
 /// What an archive is unpacked onto.
 pub(super) struct Unpack<'a, 'l> {
@@ -68,17 +59,8 @@ impl Unpack<'_, '_> {
     fn member(&mut self, top: &View, path: &Path, member: &Member, content: &mut dyn Read) -> Result<()> {
         let looking_up = || format!("look up {} beneath the destination", member.shown());
         let is_directory = member.kind == EntryType::Directory;
-        // A directory is merged with the one that a symlink leads to; anything else replaces the symlink.
-        let path = match is_directory {
-            true => resolve(top, path).context(looking_up)?.path,
-            false => {
-                let above = resolve(top, path.parent().unwrap_or(Path::new(""))).context(looking_up)?.path;
-                joined(&above, Path::new(path.file_name().unwrap_or_default()))
-            }
-        };
-        if path.as_os_str().is_empty() {
-            return Ok(());
-        }
+        let above = resolve(top, path.parent().unwrap_or(Path::new(""))).context(looking_up)?.path;
+        let path = joined(&above, Path::new(path.file_name().unwrap_or_default()));
         let path = joined(&self.destination, &path);
         self.directories(path.parent().unwrap_or(Path::new("")))?;
         let found = self.found(&path)?;
@@ -187,7 +169,7 @@ impl Unpack<'_, '_> {
                 continue;
             }
             let entry = match self.found_below(&at)? {
-                Some(Found::Directory(below)) => below_entry(&at, &below)?,
+                Some(Found::Directory(below)) => below.as_entry(&at)?,
                 _ => self.layer.created(&at, (0, 0)),
             };
             self.layer.put(entry, Content::None)?;

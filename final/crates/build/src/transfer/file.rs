@@ -12,9 +12,9 @@ use hull_sys::tree::describes_content;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::Source;
+use super::open::{modified, open_directory};
 use super::plan::{Single, blocked};
-use super::source::open_directory;
-use super::walk::{Walk, modified};
+use super::walk::Walk;
 use crate::Result;
 use crate::error::IoContext;
 
@@ -138,7 +138,8 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Whether an attribute of a file of this machine has a meaning in an image. ACLs name users of this machine.
+/// Whether an attribute of a file of this machine has a meaning in an image: docker takes only this one. ACLs name users
+/// of this machine, and programs note in user.* where a file was downloaded from.
 fn is_portable(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name == b"security.capability"
+    name == b"security.capability"
 }

@@ -4,6 +4,7 @@
 //! view     the layers below, merged, without a mount      source   what the sources of an instruction match
 //! owner    --chown                                        plan     where each of them goes
 //! mode     --chmod                                        walk     directories of several sources, merged by name
+//! open     files of a tree, by descriptor
 //! file     one file of a source                           archive  what ADD unpacks
 //! layer    writes each entry twice: as a file of the layer's directory, and as a member of its tar
 //! ```
@@ -16,6 +17,7 @@ mod archive;
 mod file;
 mod layer;
 mod mode;
+mod open;
 mod owner;
 mod plan;
 mod source;
@@ -29,10 +31,10 @@ use std::path::{Path, PathBuf};
 
 use hull_image::members::shown;
 
-use crate::Result;
 use crate::context::Tree;
 use crate::error::IoContext;
 use crate::patterns::Patterns;
+use crate::{Error, Result};
 use archive::Unpack;
 use layer::Layer;
 use mode::Chmod;
@@ -80,7 +82,7 @@ pub struct Written {
 ///
 /// # Errors
 ///
-/// [`crate::Error::NoSuchFile`] for a source without wildcards that does not exist, [`crate::Error::Invalid`] for
+/// [`Error::NoSuchFile`] for a source without wildcards that does not exist, [`Error::Invalid`] for
 /// options and for a file in the way of a directory or the reverse. The directory is then of no use.
 pub fn write(request: &Request<'_>, directory: &Path, tar: &mut dyn Write) -> Result<Written> {
     let below = View::of_layers(&request.below).context(|| "open the layers below".into())?;
@@ -129,7 +131,7 @@ fn write_with_archives(
         let merged = merged()?.expect("the layer itself is one");
         let (below, chown) = (below.clone(), changes.chown);
         let name = format!("{} of {}", shown(path), tree.name);
-        let file = source::open_file(tree, path)?;
+        let file = open::open_file(tree, path)?;
         let mut unpack = Unpack { layer: &mut layer, merged, below, destination, chown };
         unpack.directories_of_destination()?;
         if let Some(file) = file {
@@ -142,7 +144,8 @@ fn write_with_archives(
 }
 
 /// Writes the layer of `WORKDIR path`: the directories that the layers below do not have. They belong to `owner`
-/// (`user[:group]`, as `USER` has it), or to root.
+/// (`user[:group]`, as `USER` has it), or to root if there is none or the layers below do not know its name: as in docker,
+/// `USER` may name a user whom a later step creates.
 pub fn make_directory(
     path: &str,
     below: &[PathBuf],
@@ -163,7 +166,10 @@ pub fn make_directory(
         epoch,
     };
     let below = View::of_layers(&request.below).context(|| "open the layers below".into())?;
-    let chown = owner.map(|owner| owner::find(owner, below.as_ref())).transpose()?;
+    let chown = match owner.map(|owner| owner::find(owner, below.as_ref())).transpose() {
+        Err(Error::Invalid { .. }) => None,
+        found => found?,
+    };
     let mut plan = Plan::new(below, "/", &request.destination);
     plan.add_destination()?;
     let mut layer = Layer::new(directory, Some(tar), epoch)?;

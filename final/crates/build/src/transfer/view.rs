@@ -10,8 +10,15 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use hull_image::members::shown;
+use hull_image::packing::{Entry, Kind};
+use hull_sys::tree::describes_content;
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+use super::open::modified;
+use crate::Result;
+use crate::error::IoContext;
 
 /// path_resolution(7): the kernel's own limit.
 const MOST_SYMLINKS: usize = 40;
@@ -41,9 +48,21 @@ impl View {
         Ok((!directories.is_empty()).then_some(Self { directories }))
     }
 
-    /// The directory whose metadata the merged one has.
-    pub(super) fn top(&self) -> &Rc<OwnedFd> {
-        &self.directories[0]
+    /// The directory as an entry of a layer: what overlayfs copies up.
+    pub(super) fn as_entry(&self, path: &Path) -> Result<Entry> {
+        let reading = || format!("read /{} in the layers below", shown(path));
+        let stat = rustix::fs::fstat(&*self.directories[0]).context(reading)?;
+        let mut attributes = hull_sys::fs::xattrs(&*self.directories[0]).context(reading)?;
+        attributes.retain(|(name, _)| describes_content(name.to_bytes()));
+        Ok(Entry {
+            path: path.to_owned(),
+            kind: Kind::Directory,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
+            modified: modified(&stat),
+            attributes,
+        })
     }
 
     /// Looks up one name.

@@ -10,13 +10,13 @@ use std::rc::Rc;
 
 use hull_image::members::shown;
 use hull_image::packing::{Content, Entry, Kind};
-use hull_sys::tree::describes_content;
-use rustix::fs::{FileType, Stat, Timespec};
+use rustix::fs::FileType;
 
 use super::layer::Layer;
 use super::mode::Chmod;
-use super::plan::{Child, Copied, Node, Plan, blocked};
-use super::source::{Include, joined, names, open_directory};
+use super::open::{joined, modified, names, open_directory};
+use super::plan::{Child, Copied, Node, Plan, Single, blocked};
+use super::source::Include;
 use super::view::{Found, View};
 use super::{Request, Source};
 use crate::Result;
@@ -90,11 +90,16 @@ struct Place {
     entry: RefCell<Option<Entry>>,
 }
 
-/// What has a name in a directory.
+/// What has a name in a directory. Small, because a directory may have very many names.
 enum Candidate {
-    Planned(Child),
+    /// A file that the instruction names.
+    Single(Box<Single>),
+    /// A file of the numbered part.
     File { part: usize, kind: FileType },
-    Directory(Part),
+    /// A directory on the way to a destination.
+    Planned(Box<Node>),
+    /// A directory of a part.
+    Directory(Box<Part>),
 }
 
 /// What remains of the candidates for one name.
@@ -106,7 +111,7 @@ enum Chosen {
 impl Walk<'_, '_> {
     fn root(&mut self, root: Node) -> Result<()> {
         let entry = match &root.below {
-            Some(below) => below_entry(Path::new(""), below)?,
+            Some(below) => below.as_entry(Path::new(""))?,
             None => self.layer.created(Path::new(""), (0, 0)),
         };
         self.layer.set_root(&entry)?;
@@ -164,8 +169,10 @@ impl Walk<'_, '_> {
         }
         let mut candidates: Vec<(OsString, usize, Candidate)> = Vec::new();
         for (name, child) in children {
-            let order = if let Child::File(single) = &child { single.order } else { 0 };
-            candidates.push((name, order, Candidate::Planned(child)));
+            candidates.push(match child {
+                Child::File(single) => (name, single.order, Candidate::Single(Box::new(single))),
+                Child::Directory(node) => (name, 0, Candidate::Planned(Box::new(node))),
+            });
         }
         for (number, (part, directory)) in sources.iter().zip(&opened).enumerate() {
             let names = names(directory).context(|| self.reading(part.source, &part.path))?;
@@ -207,7 +214,7 @@ impl Walk<'_, '_> {
                 (Chosen::File(candidate), _) => {
                     self.make(place)?;
                     match candidate {
-                        Candidate::Planned(Child::File(single)) => self.single(&single, path)?,
+                        Candidate::Single(single) => self.single(&single, path)?,
                         Candidate::File { part, kind } => {
                             let (part, directory) = (&sources[part], &opened[part]);
                             self.copy((part.source, part.order), directory, &name, kind, path)?;
@@ -280,7 +287,7 @@ impl Walk<'_, '_> {
         let include = if is_included { None } else { part.include.clone() };
         let (source, order) = (part.source, part.order);
         let part = Part { source, order, path, relative, ignored, excluded, include, is_taken };
-        (!leads_to_nothing).then_some(Candidate::Directory(part))
+        (!leads_to_nothing).then(|| Candidate::Directory(Box::new(part)))
     }
 
     /// Writes a directory, after those above it, unless that was done before.
@@ -309,7 +316,7 @@ impl Walk<'_, '_> {
         is_planned: bool,
     ) -> Result<Entry> {
         let mut entry = match below {
-            Some(below) => below_entry(path, below)?,
+            Some(below) => below.as_entry(path)?,
             None => self.layer.created(path, self.changes.chown.unwrap_or((0, 0))),
         };
         let taken = sources.iter().zip(opened).rev().find(|(part, _)| part.is_taken);
@@ -330,34 +337,17 @@ impl Walk<'_, '_> {
     }
 }
 
-/// A directory as the layers below have it.
-pub(super) fn below_entry(path: &Path, below: &View) -> Result<Entry> {
-    let reading = || format!("read /{} in the layers below", shown(path));
-    let stat = rustix::fs::fstat(&**below.top()).context(reading)?;
-    let mut attributes = hull_sys::fs::xattrs(&**below.top()).context(reading)?;
-    attributes.retain(|(name, _)| describes_content(name.to_bytes()));
-    Ok(Entry {
-        path: path.to_owned(),
-        kind: Kind::Directory,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mode: stat.st_mode & 0o7777,
-        modified: modified(&stat),
-        attributes,
-    })
-}
-
 /// Decides between two candidates for a name: directories are merged, and a later file replaces an earlier one.
 fn choose(chosen: Option<Chosen>, next: Candidate, path: &Path) -> Result<Chosen> {
     let (node, part) = match next {
-        Candidate::File { .. } | Candidate::Planned(Child::File(_)) => {
+        Candidate::File { .. } | Candidate::Single(_) => {
             return match chosen {
                 Some(Chosen::Directory(..)) => Err(blocked(path, "a directory cannot be replaced by a file")),
                 _ => Ok(Chosen::File(next)),
             };
         }
-        Candidate::Planned(Child::Directory(node)) => (Some(node), None),
-        Candidate::Directory(part) => (None, Some(part)),
+        Candidate::Planned(node) => (Some(*node), None),
+        Candidate::Directory(part) => (None, Some(*part)),
     };
     match chosen {
         Some(Chosen::File(_)) => Err(blocked(path, "a directory cannot be copied to a file")),
@@ -371,8 +361,4 @@ fn choose(chosen: Option<Chosen>, next: Candidate, path: &Path) -> Result<Chosen
 
 fn decide(patterns: &Patterns, path: &Path, above: &Matched) -> (bool, Matched) {
     if patterns.is_empty() { (false, Matched::default()) } else { patterns.excludes_in(path, above) }
-}
-
-pub(super) fn modified(stat: &Stat) -> Timespec {
-    Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as i64 }
 }

@@ -95,6 +95,8 @@ fn wildcards_match_as_filepath_match() {
         );
         // As in BuildKit, a pattern may match nothing.
         assert!(paths("*.none").is_empty());
+        let error = world.refused(&Copy { sources: &["none/*.txt"], destination: "/x/", ..Copy::default() });
+        assert!(error.contains("is not in the build context"), "{error}");
     });
 }
 
@@ -291,8 +293,8 @@ fn owners_of_images_are_kept_and_those_of_this_machine_are_not() {
 }
 
 #[test]
-fn capabilities_and_user_attributes_are_copied_and_marks_of_overlayfs_are_not() {
-    world("capabilities_and_user_attributes_are_copied_and_marks_of_overlayfs_are_not", |world| {
+fn capabilities_are_copied_and_attributes_that_mean_something_here_only_are_not() {
+    world("capabilities_are_copied_and_attributes_that_mean_something_here_only_are_not", |world| {
         world.files(&["f=1"]);
         let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let file = fs::File::open(world.context("f")).unwrap();
@@ -301,17 +303,22 @@ fn capabilities_and_user_attributes_are_copied_and_marks_of_overlayfs_are_not() 
         hull_sys::fs::set_xattr(&file, c"user.overlay.opaque", b"y").unwrap();
         hull_sys::fs::set_xattr(&file, c"trusted.overlay.opaque", b"y").unwrap();
         let copy = Copy { sources: &["f"], destination: "/x", chown: Some("7"), ..Copy::default() };
-        let (directory, tar, _) = world.copy(&copy).unwrap();
-        let expected = [
+        let mut tree = world.tree();
+        let all = [
             (c"security.capability".to_owned(), capability.to_vec()),
             (c"user.note".to_owned(), b"kept".to_vec()),
         ];
-        let mut found = hull_sys::fs::xattrs(fs::File::open(directory.join("x")).unwrap()).unwrap();
-        found.sort();
-        assert_eq!(found, expected);
-        let mut member = hull_image::members::Members::new(&tar[..]).next_member().unwrap().unwrap();
-        member.attributes.sort();
-        assert_eq!(member.attributes, expected);
+        // Those of a stage are all kept.
+        for (is_local, expected) in [(true, &all[..1]), (false, &all)] {
+            tree.has_local_owners = is_local;
+            let (directory, tar, _) = world.copy_from(&tree, &copy).unwrap();
+            let mut found = hull_sys::fs::xattrs(fs::File::open(directory.join("x")).unwrap()).unwrap();
+            found.sort();
+            assert_eq!(found, expected);
+            let mut member = hull_image::members::Members::new(&tar[..]).next_member().unwrap().unwrap();
+            member.attributes.sort();
+            assert_eq!(member.attributes, expected);
+        }
     });
 }
 
@@ -438,6 +445,7 @@ fn workdir_creates_what_is_missing() {
         };
         assert_eq!(made("/srv/a/b", None).0, ["755 0:0 srv/", "755 0:0 srv/a/", "755 0:0 srv/a/b/"]);
         assert_eq!(made("/l/a", Some("app")).0, ["755 0:0 srv/", "755 5:6 srv/a/"]);
+        assert_eq!(made("/n", Some("later")).0, ["755 0:0 n/"]);
         // docker's empty layer: two blocks of zeros.
         assert_eq!(made("/srv", None), (vec![], vec![0; 1024]));
     });
