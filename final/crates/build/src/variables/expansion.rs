@@ -207,8 +207,12 @@ impl Lexer<'_> {
 
     /// `${name-word}` and its kin. With a colon, an empty value is as good as none.
     fn modified(&mut self, name: &str, modifier: char, colon: bool) -> Result<String, String> {
-        let word = self.part('}', matches!(modifier, '#' | '%'), "syntax error: missing '}'")?;
         let sign = if colon { format!(":{modifier}") } else { modifier.to_string() };
+        let has_pattern = matches!(modifier, '#' | '%');
+        if colon && has_pattern {
+            return Err(format!("unsupported modifier ({sign}) in substitution"));
+        }
+        let word = self.part('}', has_pattern, "syntax error: missing '}'")?;
         let value = self.look_up(name)?;
         if value.is_none() && self.options.keep_unset {
             return Ok(format!("${{{name}{sign}{word}}}"));
