@@ -7,6 +7,7 @@
 //! context/     where COPY and ADD take files from        plan/      stages → the graph of steps
 //! transfer/    COPY and ADD write a layer                run/       RUN: a container on the layers below it
 //! cache/       what steps have made, by their keys       output/    the image, and other results
+//! outline/     --call outline and targets: what a Dockerfile offers
 //! solve/       runs the graph: one process a stage
 //! ```
 
@@ -15,6 +16,7 @@ pub mod context;
 pub mod dockerfile;
 mod error;
 pub mod lint;
+pub mod outline;
 pub mod output;
 pub mod patterns;
 pub mod plan;

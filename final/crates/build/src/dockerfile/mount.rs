@@ -217,6 +217,9 @@ impl Fields {
                 return Err("both source and id can't be set".into());
             }
         }
+        if kind == "ssh" && self.source.is_some() {
+            return Err("ssh does not support source".into());
+        }
         let read_only = self.read_only.unwrap_or(!matches!(kind, "cache" | "tmpfs"));
         let kind = match kind {
             "cache" => MountKind::Cache {
@@ -228,7 +231,7 @@ impl Fields {
             "tmpfs" => MountKind::Tmpfs { size: self.size },
             // The id is the source, the id, or the last part of the target.
             "secret" => MountKind::Secret { id: self.source.or(self.id), env: self.env },
-            "ssh" => MountKind::Ssh { id: self.source.or(self.id) },
+            "ssh" => MountKind::Ssh { id: self.id },
             _ => MountKind::Bind { from: self.from, source: self.source },
         };
         let Self { target, required, uid, gid, mode, .. } = self;
