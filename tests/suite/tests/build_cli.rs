@@ -404,3 +404,23 @@ fn a_wrong_flag_is_refused_before_anything_is_built() {
         assert!(started.fails(1).contains("nowhere.invalid"), "{started}");
     }
 }
+
+#[test]
+fn a_shell_opens_in_the_root_of_a_step_that_failed() {
+    let file =
+        "FROM busybox\nENV SEEN=variable\nWORKDIR /work\nRUN echo written > file && rm /bin/cat && exit 4\n";
+    let Some(t) = scenario(file) else { return };
+    let mut terminal = Terminal::start(&t.command(&["build", "--shell-on-failure", "context"]));
+    terminal.expect("   4 | >>> RUN echo written");
+    terminal.expect("/work # ");
+    terminal.send("read line < file; echo $SEEN-$line; ls /bin/cat; tty; stty size\n");
+    terminal.expect("variable-written");
+    terminal.expect("No such file");
+    terminal.expect("/dev/pts/0");
+    terminal.expect("24 80");
+    terminal.send("echo more > other; exit 9\n");
+    terminal.expect("exit code: 4");
+    assert_eq!(terminal.wait(), 1, "the exit code is the build's");
+    let left = std::fs::read_dir(t.data_root().join("containers")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left of the step");
+}
