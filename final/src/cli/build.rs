@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::Deferred;
 use super::build_flags::{CacheArgs, CompatibleArgs, ImageArgs, LookArgs, OutputArgs, RunArgs, SourceArgs};
+use super::builder::{BuilderDu, BuilderPrune};
 use super::registry::Access;
 
 /// `hull builder …` and `hull buildx …`.
@@ -12,10 +13,14 @@ pub enum Builder {
     /// Make an image from a Dockerfile
     #[command(visible_alias = "b")]
     Build(Deferred<Build>),
+    /// Show what the build cache holds
+    Du(Deferred<BuilderDu>),
     /// Show the builder, which is hull itself
     Inspect(Deferred<BuilderInspect>),
     /// List the builder
     Ls(Deferred<BuilderList>),
+    /// Remove what the build cache holds
+    Prune(Deferred<BuilderPrune>),
     /// Choose the builder: there is one, called default
     Use(Deferred<BuilderUse>),
     /// Show the version of the builder

@@ -24,6 +24,7 @@ pub mod boot;
 pub mod build;
 pub mod build_flags;
 pub mod build_request;
+pub mod builder;
 pub mod container;
 mod deferred;
 pub mod events;

@@ -5,7 +5,7 @@ use hull_engine::Engine;
 use hull_image::platform::Platform;
 use serde::Serialize;
 
-use super::build;
+use super::{build, build_cache};
 use crate::cli::build::{Builder, BuilderInspect, BuilderList};
 use crate::cli::build_request::{is_own, no_builder};
 use crate::persona::Persona;
@@ -18,6 +18,8 @@ const BUILDX_VERSION: &str = "v0.24.0";
 pub fn builder(engine: &Engine, verb: &Builder) -> Result<u8> {
     match verb {
         Builder::Build(args) => build::build(engine, args),
+        Builder::Du(args) => build_cache::usage(engine, args),
+        Builder::Prune(args) => build_cache::prune(engine, args),
         Builder::Inspect(args) => inspect(args),
         Builder::Ls(args) => list(args),
         Builder::Use(args) => own(&args.name).map(|()| 0),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use hull_build::cache::usage::Entry;
 use hull_docker::size;
 use hull_docker::wire::disk_usage::{DiskUsage, ImageSummary};
 use hull_docker::wire::volume::Volume;
@@ -10,6 +11,7 @@ use hull_engine::Engine;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::build_cache::{self, CacheRow};
 use super::{images, ps, volume};
 use crate::cli::system::Df;
 use crate::ui::list::{self, Columns};
@@ -54,16 +56,17 @@ impl Row {
 
 pub fn df(engine: &Engine, args: &Df) -> Result<u8> {
     let usage = engine.disk_usage()?;
+    let cache = hull_build::cache::usage::entries(engine)?;
     let format = args.format.as_deref().filter(|format| !format.is_empty());
     match args.verbose {
-        true => verbose(engine, &usage, format)?,
-        false => list::print(COLUMNS, &summary(&usage), format)?,
+        true => verbose(engine, &usage, &cache, format)?,
+        false => list::print(COLUMNS, &summary(&usage, &cache), format)?,
     }
     Ok(0)
 }
 
 /// docker's sums: an image that no container has counts with all of its layers, one in use with those that no other has.
-fn summary(usage: &DiskUsage) -> [Row; 4] {
+fn summary(usage: &DiskUsage, cache: &[Entry]) -> [Row; 4] {
     let (images, containers, volumes) = (&usage.images, &usage.containers, &usage.volumes);
     let in_use = images.iter().filter(|image| image.containers > 0);
     let used: i64 = in_use.clone().map(|image| image.size - image.shared_size).sum();
@@ -78,6 +81,7 @@ fn summary(usage: &DiskUsage) -> [Row; 4] {
         let known = known.filter(|usage| fits(usage.ref_count));
         (known.clone().count(), known.map(|usage| u64::try_from(usage.size).unwrap_or(0)).sum::<u64>())
     };
+    let (cached, unused_cache) = build_cache::sums(cache);
     let (all, unused) = (sizes(&|_| true), sizes(&|count| count == 0));
     [
         Row::of(
@@ -88,11 +92,16 @@ fn summary(usage: &DiskUsage) -> [Row; 4] {
         ),
         Row::of("Containers", (containers.len(), running.0), running.1 + ended.1, ended.1),
         Row::of("Local Volumes", (volumes.len(), all.0 - unused.0), all.1, unused.1),
-        Row::of("Build Cache", (0, 0), 0, 0),
+        Row::of(
+            "Build Cache",
+            (cache.len(), cache.iter().filter(|one| one.in_use).count()),
+            cached,
+            unused_cache,
+        ),
     ]
 }
 
-fn verbose(engine: &Engine, usage: &DiskUsage, format: Option<&str>) -> Result<()> {
+fn verbose(engine: &Engine, usage: &DiskUsage, cache: &[Entry], format: Option<&str>) -> Result<()> {
     let is_table = format.is_none_or(|format| format == "table");
     let no_trunc = !is_table;
     let images = image_rows(engine, &usage.images, no_trunc)?;
@@ -111,11 +120,17 @@ fn verbose(engine: &Engine, usage: &DiskUsage, format: Option<&str>) -> Result<(
         Some(volume::Row::of(one).with_usage(&usage))
     });
     let volumes: Vec<volume::Row> = volumes.collect();
+    let cached: Vec<CacheRow> = cache.iter().rev().map(|entry| CacheRow::of(entry, no_trunc)).collect();
     match format.filter(|_| !is_table) {
-        None => tables(&images, &containers, &volumes),
+        None => {
+            tables(&images, &containers, &volumes)?;
+            let (total, _) = build_cache::sums(cache);
+            output::line(format!("\nBuild cache usage: {}\n", size::summed(total)))?;
+            list::print(build_cache::DF, &cached, None)
+        }
         Some(format) => {
             let all: Value =
-                json!({"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []});
+                json!({"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": cached});
             match format {
                 "json" => output::json(&all),
                 format => output::line(Template::parse(format)?.render(&all)?),
@@ -147,13 +162,10 @@ fn tables(images: &[images::Row], containers: &[ps::Row], volumes: &[volume::Row
         ..ps::COLUMNS
     };
     const VOLUMES: Columns = Columns { shown: &["Name", "Links", "Size"], ..volume::COLUMNS };
-    const NOTHING_BUILT: &str = "\nBuild cache usage: 0B\n\n\
-                                 CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED";
     output::line("Images space usage:\n")?;
     list::print(IMAGES, images, None)?;
     output::line("\nContainers space usage:\n")?;
     list::print(CONTAINERS, containers, None)?;
     output::line("\nLocal Volumes space usage:\n")?;
-    list::print(VOLUMES, volumes, None)?;
-    output::line(NOTHING_BUILT)
+    list::print(VOLUMES, volumes, None)
 }

@@ -9,6 +9,7 @@ mod attach;
 mod book;
 mod boot;
 mod build;
+mod build_cache;
 mod build_call;
 mod build_shell;
 mod builder;

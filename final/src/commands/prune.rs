@@ -3,10 +3,12 @@
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
+use hull_docker::filters::build_cache::BuildCacheFilters;
 use hull_docker::filters::prune::{PruneFilters, Pruned};
 use hull_docker::size;
 use hull_engine::{Engine, PruneOptions};
 
+use super::build_cache;
 use super::filter::checked;
 use crate::cli::system::Prune;
 use crate::ui::output;
@@ -37,12 +39,24 @@ pub fn everything(engine: &Engine, args: &Prune) -> Result<u8> {
     if !args.force && !output::confirm(&question(args))? {
         return Ok(0);
     }
+    let until = args.filter.iter().filter(|text| text.starts_with("until=")).cloned().collect::<Vec<_>>();
+    // docker prunes no build cache by labels, because it has none.
+    let has_labels = until.len() < args.filter.len();
+    let cache = checked(&until, BuildCacheFilters::parse(&until, SystemTime::now()))?;
     let pruned = engine.prune(&PruneOptions { all_images: args.all, volumes: args.volumes, filters })?;
     print("Deleted Containers:", &pruned.containers)?;
     print("Deleted Networks:", &pruned.networks)?;
     print("Deleted Volumes:", &pruned.volumes)?;
     print("Deleted Images:", &pruned.images)?;
-    print_total(pruned.bytes)?;
+    let mut bytes = pruned.bytes;
+    if !has_labels {
+        let options =
+            hull_build::cache::prune::PruneOptions { all: args.all, filters: cache, ..Default::default() };
+        let pruned = hull_build::cache::prune::prune(engine, &options)?;
+        build_cache::print_removed(&pruned)?;
+        bytes += pruned.bytes;
+    }
+    print_total(bytes)?;
     Ok(super::report_unpruned(pruned.errors))
 }
 
@@ -56,6 +70,7 @@ fn question(args: &Prune) -> String {
         true => "  - all images without at least one container associated to them\n",
         false => "  - all dangling images\n",
     });
+    warning.push_str("  - unused build cache\n");
     if !args.filter.is_empty() {
         let mut filters = args.filter.clone();
         filters.sort();

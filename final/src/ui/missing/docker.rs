@@ -6,7 +6,6 @@ const BAKE: &str =
     "hull builds what a Dockerfile says, and reads no bake file: `hull build --target` builds one stage";
 const ONE_BUILDER: &str =
     "hull builds by itself and has one builder, which is always there: `hull builder ls` shows it";
-const BUILD_CACHE: &str = "hull has no verb for this part of the build cache";
 const BUILD_HISTORY: &str = "hull keeps no records of builds: `hull history` shows an image's steps";
 const DIAL: &str = "hull's builder is no service that others connect to";
 const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
@@ -32,19 +31,15 @@ pub const VERBS: Verbs = &[
     ("builder bake", BAKE),
     ("builder create", ONE_BUILDER),
     ("builder dial-stdio", DIAL),
-    ("builder du", BUILD_CACHE),
     ("builder history", BUILD_HISTORY),
     ("builder imagetools", MANIFEST),
-    ("builder prune", BUILD_CACHE),
     ("builder rm", ONE_BUILDER),
     ("builder stop", ONE_BUILDER),
     ("buildx bake", BAKE),
     ("buildx create", ONE_BUILDER),
     ("buildx dial-stdio", DIAL),
-    ("buildx du", BUILD_CACHE),
     ("buildx history", BUILD_HISTORY),
     ("buildx imagetools", MANIFEST),
-    ("buildx prune", BUILD_CACHE),
     ("buildx rm", ONE_BUILDER),
     ("buildx stop", ONE_BUILDER),
     ("buildx f", BAKE),
@@ -74,12 +69,12 @@ pub const FLAGS: Flags = &[
     (".", "-c --context -H --host", DAEMON),
     (".", "-D --debug -l --log-level", LEVELS),
     (
-        "build, builder, builder inspect, builder ls, builder use, builder version, buildx, buildx inspect, buildx ls, buildx use, buildx version",
+        "build, builder, builder du, builder inspect, builder ls, builder prune, builder use, builder version, buildx, buildx du, buildx inspect, buildx ls, buildx prune, buildx use, buildx version",
         "-D --debug",
         LEVELS,
     ),
     (
-        "builder, builder inspect, builder use, builder version, buildx, buildx inspect, buildx use, buildx version",
+        "builder, builder du, builder inspect, builder prune, builder use, builder version, buildx, buildx du, buildx inspect, buildx prune, buildx use, buildx version",
         "--builder",
         ONE_BUILDER,
     ),

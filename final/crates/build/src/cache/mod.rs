@@ -3,13 +3,15 @@
 //! ```text
 //! key      what a step's result depends on, and its digest      record   what a step has made
 //! store    records on disk, and one lock for each key           why      why a step was not in the cache
-//! remote/  caches in registries and directories
+//! remote/  caches in registries and directories                 usage    what there is     prune   removes it
 //! ```
 
 pub mod key;
+pub mod prune;
 pub mod record;
 pub mod remote;
 pub mod store;
+pub mod usage;
 pub mod why;
 
 pub use key::{Inputs, Key};

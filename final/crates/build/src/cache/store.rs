@@ -79,14 +79,15 @@ impl Cache {
 
     /// The record of a key, if the layer is still there. It counts as used.
     pub fn find(&self, key: &Key) -> Option<Record> {
-        let record = self.read(key)?;
+        let path = self.path(key);
+        let file = file::open(&path).ok()?;
+        // Pruning takes the file's name away before it looks at this time. Only with the name still there is it certain
+        // that it has seen the time, and leaves the layer.
+        let _ = file.set_modified(SystemTime::now());
+        let record: Record = serde_json::from_reader(std::io::BufReader::new(&file)).ok()?;
         let chain = record.layer.chain_id.hex();
-        if !self.layers.has(chain) || !self.layers.is_of_step(chain) {
-            return None;
-        }
-        // The time is for the order in which the cache is pruned. Without it the step counts as older than it is.
-        let _ = fs::File::open(self.path(key)).and_then(|file| file.set_modified(SystemTime::now()));
-        Some(record)
+        let is_whole = record.format == FORMAT && self.layers.has(chain) && self.layers.is_of_step(chain);
+        (is_whole && path.exists()).then_some(record)
     }
 
     /// The record of a key, whether its layer is there or not.
@@ -132,10 +133,28 @@ impl Cache {
         Ok(keys.collect())
     }
 
-    /// Removes a record. Its layer stays until [`Self::release_unused`].
-    pub fn remove(&self, key: &Key) -> Result<()> {
-        file::remove(&self.path(key))?;
-        Ok(file::remove(&self.listing_path(key))?)
+    /// Removes a record that was not used since `last_used`. Its layer stays until [`Self::release_unused`]. Returns
+    /// whether it was removed: a build that runs, or uses the record, keeps it.
+    pub fn remove_unused(&self, key: &Key, last_used: SystemTime) -> Result<bool> {
+        let path = self.path(key);
+        let context = || format!("remove {}", path.display());
+        let lock = self.dir.join("locks").join(key.hex());
+        let Some(taken) = Lock::try_exclusive(&lock)? else { return Ok(false) };
+        let _lock = StepLock { path: lock, _lock: taken };
+        // A name that is not a key's: a killed command leaves a file that the next one removes.
+        let doomed = path.with_extension("doomed");
+        match fs::rename(&path, &doomed) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            renamed => renamed.context(context)?,
+        }
+        let used = fs::metadata(&doomed).and_then(|file| file.modified()).context(context)?;
+        if used > last_used {
+            fs::rename(&doomed, &path).context(context)?;
+            return Ok(false);
+        }
+        file::remove(&doomed)?;
+        file::remove(&self.listing_path(key))?;
+        Ok(true)
     }
 
     /// Notes that a build runs, until the result is dropped or the process ends.
@@ -171,14 +190,28 @@ impl Cache {
     }
 
     /// Lets garbage collection remove the layers of steps that no record names. A step is recorded before its layer is
-    /// published.
+    /// published, so the layers are listed first.
     pub fn release_unused(&self) -> Result<()> {
+        let layers = self.layers.list()?;
         let records = self.keys()?.into_iter().filter_map(|(key, _)| self.read(&key));
         let needed: std::collections::HashSet<String> =
             records.map(|record| record.layer.chain_id.hex().to_owned()).collect();
-        for chain in self.layers.list()? {
+        for chain in layers {
             if !needed.contains(&chain) && self.layers.is_of_step(&chain) {
                 self.layers.release_step(&chain)?;
+            }
+        }
+        // Notes of what was built at a place, whose record is gone.
+        for name in hull_storage::directory::names_in(&self.dir.join("last"))? {
+            let path = self.dir.join("last").join(name);
+            let key = fs::read_to_string(&path).ok().and_then(|key| Digest::parse(&key).ok());
+            if key.is_none_or(|key| !self.path(&key).exists()) {
+                file::remove(&path)?;
+            }
+        }
+        for name in hull_storage::directory::names_in(&self.dir.join("steps"))? {
+            if name.ends_with(".doomed") {
+                file::remove(&self.dir.join("steps").join(name))?;
             }
         }
         Ok(())

@@ -5,9 +5,10 @@
 //! ```text
 //! container   ps                        image    images       ports   80/tcp or 8000-8010
 //! network     network ls                volume   volume ls    event       events
-//! prune       the prune verbs
+//! prune       the prune verbs             build_cache   builder prune, builder du
 //! ```
 
+pub mod build_cache;
 pub mod container;
 pub mod event;
 pub mod image;

@@ -19,9 +19,30 @@ pub struct DiskUsage {
     pub containers: Vec<ContainerSummary>,
     #[serde(with = "nullable")]
     pub volumes: Vec<Volume>,
-    /// Always empty: nothing is built here.
     #[serde(with = "nullable")]
-    pub build_cache: Vec<BTreeMap<String, String>>,
+    pub build_cache: Vec<BuildCache>,
+}
+
+/// An entry of the build cache.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct BuildCache {
+    #[serde(rename = "ID")]
+    pub id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
+    /// `regular`, `exec.cachemount` or `source.local`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    pub description: String,
+    pub in_use: bool,
+    pub shared: bool,
+    /// Bytes.
+    pub size: i64,
+    /// RFC 3339.
+    pub created_at: String,
+    pub last_used_at: Option<String>,
+    pub usage_count: u64,
 }
 
 /// An image, as the lists have it.
