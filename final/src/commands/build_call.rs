@@ -1,8 +1,8 @@
 //! `build --check` and `build --call`: what a Dockerfile says, without building it.
 
 use anyhow::Result;
-use hull_build::lint::Severity;
 use hull_build::lint::hadolint::Configuration;
+use hull_build::lint::{Severity, Warning};
 use hull_build::request::Request;
 use hull_build::solve;
 use hull_docker::flags::build_call::{Call, Method};
@@ -13,15 +13,26 @@ use crate::ui::build::check;
 use crate::ui::output;
 
 /// Does what `--call` asks for. The method is not [`Method::Build`].
+///
+/// The exit code is docker's: 1 if one of BuildKit's checks warns. hadolint's rules change it only where the context has
+/// a `.hadolint.yaml`, so that a line that passes with docker passes with hull.
 pub fn call(engine: &Engine, request: &Request, call: Call) -> Result<u8> {
     let checked = solve::check(engine, request, &mut std::io::stdin(), &configuration)?;
     match call.json {
         true => output::pretty(&check::json(&checked.file, &checked.report))?,
         false => output::text(&check::text(&checked.file, &checked.report))?,
     }
-    let threshold = checked.hadolint.threshold.unwrap_or(Severity::Info);
-    let fails = checked.report.warnings.iter().any(|warning| warning.severity <= threshold);
-    Ok(u8::from(fails && !call.ignores_status))
+    if call.ignores_status {
+        return Ok(0);
+    }
+    if let Some(error) = checked.report.error() {
+        return Err(error.into());
+    }
+    let threshold = checked.hadolint.threshold;
+    let fails = |warning: &Warning| {
+        !warning.is_of_hadolint() || threshold.is_some_and(|threshold| warning.severity <= threshold)
+    };
+    Ok(u8::from(checked.report.warnings.iter().any(fails)))
 }
 
 /// The keys of `.hadolint.yaml` that hull knows
@@ -60,12 +71,12 @@ fn configuration(text: &[u8]) -> hull_build::Result<Configuration> {
     let levels =
         levels.into_iter().flat_map(|(level, rules)| rules.into_iter().map(move |rule| (rule, level)));
     let threshold = match file.failure_threshold.as_deref() {
-        None => None,
+        None => Some(Severity::Info),
         Some("error") => Some(Severity::Error),
         Some("warning") => Some(Severity::Warning),
         Some("info") => Some(Severity::Info),
         Some("style") => Some(Severity::Style),
-        Some("none") => Some(Severity::Ignore),
+        Some("none") => None,
         Some(other) => return Err(invalid(format!("there is no failure-threshold {other:?}"))),
     };
     Ok(Configuration {

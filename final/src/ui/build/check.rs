@@ -3,26 +3,29 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hull_build::dockerfile::{Dockerfile, Span};
-use hull_build::lint::{Report, Warning};
+use hull_build::lint::{Report, Severity, Warning};
 use serde_json::{Value, json};
 
 use super::failure::excerpt;
 
-/// For people: each warning with its lines, and how many there are.
+/// For people: how many warnings there are, and each with its lines, as BuildKit prints them.
 pub fn text(file: &Dockerfile, report: &Report) -> String {
-    let mut text = String::new();
+    let mut text = match report.warnings.len() {
+        0 => "Check complete, no warnings found.\n".to_owned(),
+        1 => "Check complete, 1 warning has been found!\n".to_owned(),
+        count => format!("Check complete, {count} warnings have been found!\n"),
+    };
     for warning in &report.warnings {
+        // Only hadolint's rules have other levels.
+        let level = match warning.severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "WARNING",
+            Severity::Info => "INFO",
+            Severity::Style | Severity::Ignore => "STYLE",
+        };
         let url = warning.url.as_ref().map(|url| format!(" - {url}")).unwrap_or_default();
-        text.push_str(&format!("\nWARNING: {}{url}\n{}\n", warning.rule, warning.message));
+        text.push_str(&format!("\n{level}: {}{url}\n{}\n", warning.rule, warning.message));
         text.push_str(&excerpt(&file.name, &file.text, warning.span));
-    }
-    if !report.errors.is_empty() {
-        text.push_str(&format!("\nlint violation found for rules: {}\n", report.errors.join(", ")));
-    }
-    match report.warnings.len() {
-        0 => text.push_str("Check complete, no warnings found.\n"),
-        1 => text.push_str("\nCheck complete, 1 warning has been found!\n"),
-        count => text.push_str(&format!("\nCheck complete, {count} warnings have been found!\n")),
     }
     text
 }
@@ -75,15 +78,15 @@ mod tests {
             ..Warning::default()
         };
         let report = Report { warnings: vec![warning], errors: vec![] };
-        let wanted = "
+        let wanted = "\
+Check complete, 1 warning has been found!
+
 WARNING: StageNameCasing - https://example.com/rule
 Stage name 'B' should be lowercase
 Dockerfile:1
 --------------------
    1 | >>> FROM a AS B
 --------------------
-
-Check complete, 1 warning has been found!
 ";
         assert_eq!(text(&file, &report), wanted);
         let value = json(&file, &report);

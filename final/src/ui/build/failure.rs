@@ -6,8 +6,6 @@ use super::board::{Board, StepState};
 
 /// How many lines of output are shown.
 const OUTPUT: usize = 20;
-/// How many lines of the Dockerfile are shown before and after the instruction.
-const AROUND: u32 = 4;
 /// A longer instruction is cut in its middle.
 const MAX_LINES: u32 = 24;
 
@@ -26,8 +24,10 @@ pub fn output(step: &StepState) -> String {
 
 /// The lines of the instruction, marked, with those around them.
 pub(super) fn excerpt(name: &str, source: &str, span: Span) -> String {
-    let first = span.first.saturating_sub(AROUND).max(1);
-    let last = span.last.saturating_add(AROUND);
+    // BuildKit shows fewer lines around an instruction of several.
+    let around = if span.first == span.last { 2 } else { 1 };
+    let first = span.first.saturating_sub(around).max(1);
+    let last = span.last.saturating_add(around);
     let numbered = (1..).zip(source.lines()).skip_while(|(number, _)| *number < first);
     let mut text = format!("{}:{}\n--------------------\n", hull_printable::cell(name), span.first);
     let cut = (span.first + MAX_LINES / 2)..=span.last.saturating_sub(MAX_LINES / 2);
@@ -70,14 +70,10 @@ mod tests {
         let wanted = "\
 Dockerfile:3
 --------------------
-   1 |     FROM a
    2 |     RUN one
    3 | >>> RUN two \\
    4 | >>>   three
    5 |
-   6 |     RUN four
-   7 |     USER x
-   8 |     CMD y
 --------------------
 ";
         assert_eq!(shown, wanted);

@@ -80,6 +80,13 @@ pub struct Warning {
     pub severity: Severity,
 }
 
+impl Warning {
+    /// Whether it is of hadolint's rules, and not of BuildKit's.
+    pub fn is_of_hadolint(&self) -> bool {
+        hadolint::ALL.iter().any(|rule| rule.id == self.rule)
+    }
+}
+
 /// What the checks of a Dockerfile need to know of the build.
 pub struct Options<'a> {
     pub args: &'a BTreeMap<String, Option<String>>,

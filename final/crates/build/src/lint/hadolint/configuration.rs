@@ -13,7 +13,7 @@ pub struct Configuration {
     pub levels: BTreeMap<String, Severity>,
     /// `trustedRegistries`: empty allows all.
     pub registries: Vec<String>,
-    /// `failure-threshold`: milder warnings do not make the check fail. `None` is `info`, as hadolint has it.
+    /// `failure-threshold`: warnings of this level and worse ones make the check fail. `None`: none does.
     pub threshold: Option<Severity>,
 }
 
