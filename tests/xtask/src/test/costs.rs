@@ -78,6 +78,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "ports", 8),
     ("final/crates/network", "hull_network", 8),
     ("tests/suite", "vxlan", 10),
+    ("tests/suite", "build_check", 2),
     ("tests/suite", "build_cli", 7),
     ("tests/suite", "isolation", 10),
     ("tests/suite", "container_attacks", 11),
