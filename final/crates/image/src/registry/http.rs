@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response as HttpResponse};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, SendBody};
 
 use super::environment::Proxies;
 use super::failure::Failure;
-use super::{proxy, tls};
+use super::{guard, proxy, tls};
 use crate::error::Result;
 
 /// A connection on which nothing moves for so long counts as broken.
@@ -64,7 +65,16 @@ impl Response {
 pub(super) struct Http {
     certificates: tls::Certificates,
     proxies: Proxies,
-    agents: Mutex<HashMap<(Base, String), Agent>>,
+    agents: Mutex<HashMap<(Base, Reach, String), Agent>>,
+}
+
+/// Which addresses a request may be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reach {
+    Anywhere,
+    /// Not this machine and not its link, where services trust everybody who can reach them: for addresses that a
+    /// server has chosen.
+    Elsewhere,
 }
 
 impl Http {
@@ -80,8 +90,20 @@ impl Http {
         headers: &[(&str, String)],
         payload: Payload<'_>,
     ) -> Result<Response, Failure> {
+        self.send_within(Reach::Anywhere, base, method, url, headers, payload)
+    }
+
+    pub(super) fn send_within(
+        &self,
+        reach: Reach,
+        base: Base,
+        method: &str,
+        url: &str,
+        headers: &[(&str, String)],
+        payload: Payload<'_>,
+    ) -> Result<Response, Failure> {
         let host = host_of(url).ok_or_else(|| Failure::Url(url.to_owned()))?;
-        let agent = self.agent(base, host)?;
+        let agent = self.agent(reach, base, host)?;
         let mut request = ureq::http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -109,9 +131,9 @@ impl Http {
     }
 
     /// The agent of a host. It is kept, because reading certificates takes milliseconds.
-    fn agent(&self, base: Base, host: &str) -> Result<Agent, Failure> {
+    fn agent(&self, reach: Reach, base: Base, host: &str) -> Result<Agent, Failure> {
         let mut agents = self.agents.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let key = (base, host.to_owned());
+        let key = (base, reach, host.to_owned());
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
@@ -130,7 +152,14 @@ impl Http {
             let tls = self.certificates.config(host, base.verify).map_err(Failure::Own)?;
             config = config.tls_config(tls);
         }
-        let agent = Agent::new_with_config(config.build());
+        let config = config.build();
+        let agent = match reach {
+            // A proxy looks up the name itself.
+            Reach::Elsewhere if config.proxy().is_none() => {
+                Agent::with_parts(config, DefaultConnector::new(), guard::Guard::default())
+            }
+            _ => Agent::new_with_config(config),
+        };
         agents.insert(key, agent.clone());
         Ok(agent)
     }

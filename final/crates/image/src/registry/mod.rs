@@ -10,7 +10,7 @@
 //!   retry     how long to wait before a retry
 //!   http  one request      tls  certificates     proxy  from the environment
 //!   challenge, token       authorization         failure  errors in words
-//! fetch    a file from any web server
+//! fetch    a file from any web server       guard  keeps redirects away from this machine's own services
 //! manifests, download, upload, lists           requests of the distribution specification
 //! ```
 
@@ -24,6 +24,7 @@ mod endpoint;
 mod environment;
 mod failure;
 pub mod fetch;
+mod guard;
 mod helper;
 mod http;
 mod lists;

@@ -24,7 +24,7 @@ fn wait(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`: RFC 9110, 5.6.7. The two obsolete formats are not read.
-fn date(text: &str) -> Option<SystemTime> {
+pub(super) fn date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let words: Vec<&str> = text.split_whitespace().collect();
