@@ -54,6 +54,7 @@ pub use containers::top::Top;
 pub use containers::wait::Condition;
 pub use copy::{
     Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport, pack_layer,
+    unpack_archive,
 };
 pub use engine::{
     ConfiguredRuntime, Engine, EventReporter, InvalidSetting, NetworkDefaults, Runtimes, Settings,

@@ -76,6 +76,11 @@ pub fn decompress<'a>(stream: impl Read + 'a) -> Result<BufReader<Box<dyn Read +
     Ok(BufReader::with_capacity(BUFFER, unpacked(stream)?))
 }
 
+/// Whether bytes begin a file that is compressed in a way that [`decompress`] reads.
+pub fn is_compressed(start: &[u8]) -> bool {
+    Compression::of(start) != Compression::Plain
+}
+
 fn unpacked<'a>(mut stream: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut start = [0; 6];
     // A pipe may deliver them one by one.

@@ -61,7 +61,7 @@ pub mod store;
 mod testing;
 
 pub use child::in_child;
-pub use compression::{Bounded, decompress};
+pub use compression::{Bounded, decompress, is_compressed};
 pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
 pub use foreign_layer::ForeignLayer;

@@ -325,6 +325,19 @@ pub fn set_child_subreaper() -> nix::Result<()> {
     prctl(libc::PR_SET_CHILD_SUBREAPER, 1)
 }
 
+/// Lets a program end with the thread that starts it: the kernel kills it when that thread ends. The files that it makes
+/// have the usual modes, whatever umask(2) this process has.
+pub fn run_as_helper(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and execve the child makes two system calls, which take no lock and allocate nothing.
+    unsafe {
+        command.pre_exec(|| {
+            libc::umask(0o022);
+            Ok(set_parent_death_signal(libc::SIGKILL)?)
+        })
+    }
+}
+
 /// Asks the kernel to send `signal` to this process when its parent thread ends (`PR_SET_PDEATHSIG`).
 pub fn set_parent_death_signal(signal: i32) -> nix::Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, signal as u64)

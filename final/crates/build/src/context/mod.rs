@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! directory  the build context on this machine, with its .dockerignore
+//! source     contexts of every kind    staged   unpacked archives    download  by http, https    git, git_url  checkouts
+//! child      work that needs threads   oci_layout  an image in a directory
 //! contents   the digest of what COPY reads, and what has changed   stat_cache, hash   without reading it all again
 //! lookup     finds a source of COPY, with symlinks and wildcards     walk   visits what is beneath it     entry   one file
 //! ```
@@ -9,11 +11,18 @@
 //! Nothing in a tree is trusted: it may be a checkout of a stranger's repository, or the files of an image. Everything is
 //! looked up beneath the root by descriptor, and a symlink leads out of no tree.
 
+mod child;
 mod contents;
 mod directory;
+mod download;
 mod entry;
+mod git;
+mod git_url;
 mod hash;
 mod lookup;
+mod oci_layout;
+mod source;
+mod staged;
 mod stat_cache;
 #[cfg(test)]
 mod tests;
@@ -24,6 +33,8 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use hull_image::Digest;
+use hull_image::registry::AccessOptions;
 use hull_storage::overlay::LayersView;
 use hull_storage::root::Root;
 use hull_storage::staging::Staging;
@@ -36,7 +47,12 @@ use crate::{Error, Result};
 
 pub use contents::{Change, Contents, Listing, What, changes, measure};
 pub use directory::open_directory;
+pub use download::{forget as forget_downloads, kept_bytes as bytes_of_downloads};
 pub use entry::{Attribute, Entry};
+pub use git_url::GitUrl;
+pub use oci_layout::load_layout;
+pub use source::{Loaded, fetch, fetch_dockerfile, is_remote, load};
+pub use staged::collect;
 pub use stat_cache::StatCache;
 pub use walk::Walk;
 
@@ -56,6 +72,28 @@ pub struct Tree {
     pub has_local_owners: bool,
     /// What keeps the tree there: a mount that has no mount point, or a directory that is removed with the tree.
     pub keeper: Keeper,
+}
+
+/// How sources on other machines are reached.
+#[derive(Debug, Clone, Default)]
+pub struct Remote {
+    pub registry: AccessOptions,
+    /// Whether a redirect may lead to this machine or its link.
+    pub trusts_redirects: bool,
+    /// The socket of the agent with the user's keys, for git by ssh.
+    pub ssh_agent: Option<PathBuf>,
+}
+
+/// A source of ADD that was fetched.
+#[derive(Debug)]
+pub struct Fetched {
+    pub tree: Tree,
+    /// The path in the tree that is added: a file's name, or everything.
+    pub source: String,
+    /// Of everything that the step's result depends on.
+    pub digest: Digest,
+    /// What was found, for `--why`: the file's digest, the commit.
+    pub what: String,
 }
 
 /// What a tree is part of, and what ends with it.

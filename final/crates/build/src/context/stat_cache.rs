@@ -119,11 +119,9 @@ impl StatCache {
         let theirs = load(path).unwrap_or_default();
         let used = self.known.iter().zip(&self.used).filter(|(_, used)| **used).map(|(record, _)| *record);
         let used: Vec<Record> = used.chain(own).collect();
-        let mut all = merged(used.clone(), theirs);
-        if all.len() > MOST_RECORDS {
-            all = merged(used, vec![]);
-            all.truncate(MOST_RECORDS);
-        }
+        let keeps_theirs = used.len() + theirs.len() <= MOST_RECORDS;
+        let mut all = merged(used, if keeps_theirs { theirs } else { vec![] });
+        all.truncate(MOST_RECORDS);
         self.used = vec![true; all.len()];
         self.known = all;
         if store(path, &self.known).is_ok() {

@@ -1,3 +1,6 @@
+mod git;
+mod remote;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -38,6 +38,7 @@ mod view;
 mod volume;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 pub use commit::{CommitOptions, Freezable};
@@ -45,6 +46,8 @@ pub use diff::Change;
 pub use layer::pack as pack_layer;
 pub use merged::LayersToExport;
 
+use hull_image::Bounded;
+use hull_image::members::Members;
 use hull_image::packing::Packer;
 
 use crate::engine::Engine;
@@ -183,6 +186,27 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
         unpack::unpack(from, &mut extractor)?;
         extractor.finish()
     })
+}
+
+/// Unpacks a stranger's archive, plain or compressed, into a directory: owners, modes, set-ID bits and times are those of
+/// the archive. `shown` is the directory's name in errors.
+///
+/// # Errors
+///
+/// If it is a decompression bomb, has more than `most` members, or leads out of the directory.
+pub fn unpack_archive(stream: impl io::Read, directory: OwnedFd, shown: &str, most: u64) -> Result<()> {
+    const BUFFER: usize = 128 * 1024;
+    let rules = Rules {
+        owner: Owner::KeepIfMapped,
+        privileges: Privileges::Kept,
+        existing_directories: true,
+        through_symlinks: true,
+    };
+    let mut extractor = Extractor::new(directory, shown, rules)?;
+    let bounded = Bounded::new(io::BufReader::with_capacity(BUFFER, stream))?;
+    let members = Members::new(io::BufReader::with_capacity(BUFFER, bounded));
+    unpack::unpack_members(members, most, &mut extractor)?;
+    extractor.finish()
 }
 
 fn invalid(what: &str, why: &str) -> Error {

@@ -1,7 +1,7 @@
 //! Members of a tar as entries. The tar may be hostile: a member's path is reduced to names below the destination, and
 //! the sink checks each step on the way.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 
 use hull_image::members::{Member, Members, relative};
 use hull_sys::tree::describes_content;
@@ -13,17 +13,28 @@ use crate::error::{Error, Result};
 
 /// Sends all members to the sink. Owners are the numbers of a member; its user and group names are ignored.
 pub(super) fn unpack(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
-    let mut members = Members::new(hull_image::decompress(stream)?);
-    let mut any = false;
+    unpack_members(Members::new(hull_image::decompress(stream)?), u64::MAX, sink)
+}
+
+/// [`unpack`] of a plain tar of up to `most` members.
+pub(super) fn unpack_members(
+    mut members: Members<impl BufRead>,
+    most: u64,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let mut count = 0;
     while let Some(member) = members.next_member()? {
+        count += 1;
+        if count > most {
+            return Err(invalid(&format!("it has more than {most} files")));
+        }
         let entry = entry(&member)?;
         match entry.kind {
             Kind::File { .. } => sink.put(&entry, Content::Stream(&mut members))?,
             _ => sink.put(&entry, Content::None)?,
         }
-        any = true;
     }
-    if any { Ok(()) } else { Err(invalid("it is empty, or not a tar")) }
+    if count > 0 { Ok(()) } else { Err(invalid("it is empty, or not a tar")) }
 }
 
 fn entry(member: &Member) -> Result<Entry> {
