@@ -9,11 +9,12 @@ use hull_image::config::{ImageConfig, RootFs, RunConfig};
 use hull_image::platform::Platform;
 use hull_image::store::Image;
 
+use super::definition::Definition;
 use super::pull::{Missing, pull_all};
 use super::state::DEFAULT_PATH;
 use super::wire::{Layer, StageResult};
 use crate::Result;
-use crate::dockerfile::{Dockerfile, Kind};
+use crate::dockerfile::Kind;
 use crate::plan::stages::Origin;
 use crate::plan::{Base, Stages};
 use crate::progress::{Reporter, StepId};
@@ -30,7 +31,7 @@ pub(super) struct BaseImages {
 pub(super) struct Resolver<'a> {
     pub engine: &'a Engine,
     pub request: &'a Request,
-    pub file: &'a Dockerfile,
+    pub definition: &'a Definition,
     pub is_context: &'a dyn Fn(&str) -> bool,
     /// The number of the next step that is announced.
     pub next_step: StepId,
@@ -53,7 +54,7 @@ impl Resolver<'_> {
                 let texts = triggers(stages, *number, &found);
                 let stage = &mut stages.stages[*number];
                 let span = stage.span;
-                stage.set_triggers(&texts).map_err(|error| error.at(&self.file.name, span))?;
+                stage.set_triggers(&texts).map_err(|error| error.at(&self.definition.file.name, span))?;
             }
             if new.iter().all(|number| stages.stages[*number].triggers.as_ref().is_none_or(Vec::is_empty)) {
                 return Ok((needed, found));
@@ -77,7 +78,10 @@ impl Resolver<'_> {
                 if found.images.contains_key(&key) || wanted.contains_key(&key) {
                     continue;
                 }
-                let local = self.local(&name, &platform).map_err(|error| error.at(&self.file.name, span))?;
+                let name = self.actual(name);
+                let local = self
+                    .local(&name, &platform)
+                    .map_err(|error| error.at(&self.definition.file.name, span))?;
                 match local {
                     Some(image) => found.add(self.engine, key, image)?,
                     None => drop(wanted.insert(key, Missing { name, platform, span })),
@@ -87,11 +91,19 @@ impl Resolver<'_> {
         let (keys, missing): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
         let (engine, first) = (self.engine, self.next_step);
         self.next_step += missing.len() as StepId;
-        let pulled = pull_all(engine, self.request, &self.file.name, &missing, first, reporter)?;
+        let pulled = pull_all(engine, self.request, &self.definition.file.name, &missing, first, reporter)?;
         for (key, name) in keys.into_iter().zip(pulled) {
             found.add(engine, key, engine.images().resolve(&name)?)?;
         }
         Ok(())
+    }
+
+    /// The image's own name, if `--build-context` gives it the one that the Dockerfile uses.
+    fn actual(&self, name: String) -> String {
+        let short = name.strip_suffix(":latest").unwrap_or(&name);
+        let short =
+            short.strip_prefix("docker.io/library/").or(short.strip_prefix("docker.io/")).unwrap_or(short);
+        self.definition.images.get(short).cloned().unwrap_or(name)
     }
 
     /// The image of the store, if it is there, is for the platform, and the registry need not be asked.

@@ -39,7 +39,7 @@ pub fn check(
     stdin: &mut dyn Read,
     configure: &dyn Fn(&[u8]) -> Result<hadolint::Configuration>,
 ) -> Result<Checked> {
-    let definition = definition::load(request, stdin, &mut |_: &Event| {})?;
+    let definition = definition::load(engine, request, stdin, &mut |_: &Event| {})?;
     let mut hadolint = hadolint::Configuration::default();
     if let Some(context) = &definition.context {
         for name in [".hadolint.yaml", ".hadolint.yml"] {

@@ -5,12 +5,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
+use hull_engine::Engine;
 use hull_image::Digest;
 
 use crate::cache::remote::Imports;
-use crate::context::{self, Tree};
+use crate::context::{self, Loaded, Remote, Tree};
 use crate::dockerfile::{self, Dockerfile};
 use crate::error::IoContext;
+use crate::patterns::Patterns;
 use crate::progress::{Event, Outcome, Reporter, Step, StepId};
 use crate::request::{ContextSource, FileSource, Request};
 use crate::{Error, Result};
@@ -25,49 +27,184 @@ pub(super) struct Definition {
     pub file: Dockerfile,
     pub context: Option<Tree>,
     pub named_contexts: BTreeMap<String, Tree>,
+    /// The images that `--build-context` gives names, and how the store or a registry calls them.
+    pub images: BTreeMap<String, String>,
     /// What identifies the Dockerfile and its context from build to build: for `--why`.
     pub identity: Digest,
 }
 
+/// Reads the Dockerfile, and opens the contexts that it uses.
 pub(super) fn load(
+    engine: &Engine,
     request: &Request,
     stdin: &mut dyn Read,
     reporter: &mut dyn Reporter,
 ) -> Result<Definition> {
-    let directory = match &request.context {
-        ContextSource::Directory(path) => path.clone(),
-        other => return Err(Error::Unsupported(format!("a build context like {other:?}"))),
+    let remote = remote(request);
+    let loader = Loader { engine, request, remote };
+    let opened = match &request.context {
+        ContextSource::Directory(_) => None,
+        source => Some(loader.remote_context(source, stdin, reporter)?),
     };
-    let mut own_file: Option<PathBuf> = None;
-    let (name, text) = match &request.file {
-        Some(FileSource::Stdin) => ("Dockerfile".to_owned(), read(stdin, "the standard input")?),
-        Some(FileSource::Inline(text)) => ("Dockerfile".into(), text.clone().into_bytes()),
-        Some(FileSource::Path(path)) => {
-            own_file = Some(path.clone());
-            let mut file = std::fs::File::open(path).context(|| format!("open {}", path.display()))?;
-            (file_name(path), read(&mut file, &path.display().to_string())?)
-        }
-        Some(FileSource::Url(url)) => return Err(Error::Unsupported(format!("a Dockerfile from {url}"))),
-        None => {
-            let tree = Tree::open(&directory, "the build context")?;
-            let found = tree.read_file(Path::new("Dockerfile"), LONGEST_DOCKERFILE)?;
-            let found = match found {
-                Some(found) => Some(found),
-                None => tree.read_file(Path::new("Containerfile"), LONGEST_DOCKERFILE)?,
-            };
-            own_file = Some(directory.join("Dockerfile"));
-            let missing =
-                || Error::NoSuchFile { path: "Dockerfile".into(), place: directory.display().to_string() };
-            ("Dockerfile".into(), found.ok_or_else(missing)?)
-        }
-    };
+    let (name, text, own_file) = loader.dockerfile(opened.as_ref(), stdin)?;
     // Before it is parsed: an error of the parser is shown with its lines.
     let shown = String::from_utf8_lossy(&text).into_owned();
     reporter.report(&Event::Dockerfile { name: name.clone(), text: shown });
     let file = dockerfile::parse(&name, &text)?;
-    let context = Some(context::open_directory(&directory, own_file.as_deref())?);
+    let context = match (opened, &request.context) {
+        // What came was a Dockerfile, so there is no context.
+        (Some(loaded), _) => loaded.dockerfile.is_none().then_some(loaded.tree),
+        (None, ContextSource::Directory(directory)) => {
+            Some(loader.directory(directory, own_file.as_deref())?)
+        }
+        (None, _) => None,
+    };
+    let (named_contexts, images) = loader.named(&file, stdin)?;
     let identity = Digest::of(format!("{:?} {:?}", request.context, request.file).as_bytes());
-    Ok(Definition { file, context, named_contexts: BTreeMap::new(), identity })
+    Ok(Definition { file, context, named_contexts, images, identity })
+}
+
+/// How sources on other machines are reached.
+pub(super) fn remote(request: &Request) -> Remote {
+    let agent = request.ssh.get("default").and_then(|paths| paths.first());
+    Remote {
+        registry: request.registry.clone(),
+        trusts_redirects: request.trusts_redirects,
+        ssh_agent: agent.filter(|path| is_socket(path)).cloned(),
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())
+}
+
+struct Loader<'a> {
+    engine: &'a Engine,
+    request: &'a Request,
+    remote: Remote,
+}
+
+impl Loader<'_> {
+    fn remote_context(
+        &self,
+        source: &ContextSource,
+        stdin: &mut dyn Read,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Loaded> {
+        let step = INTERNAL_STEPS - 2;
+        let name = "[internal] load remote build context".to_owned();
+        reporter.report(&Event::Planned(Step { id: step, name, stage: None, span: None, inputs: vec![] }));
+        let began = Instant::now();
+        reporter.report(&Event::Started { step, at: SystemTime::now() });
+        let loaded =
+            context::load(self.engine.root(), source, "the build context", None, &self.remote, stdin);
+        let outcome = match &loaded {
+            Ok(_) => Outcome::Done(None),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        reporter.report(&Event::Finished { step, at: SystemTime::now(), took: began.elapsed(), outcome });
+        loaded
+    }
+
+    /// The name of the Dockerfile, its text, and its path if it is a file of this machine.
+    fn dockerfile(
+        &self,
+        opened: Option<&Loaded>,
+        stdin: &mut dyn Read,
+    ) -> Result<(String, Vec<u8>, Option<PathBuf>)> {
+        let plain = |text| Ok(("Dockerfile".to_owned(), text, None));
+        if let Some(text) = opened.and_then(|loaded| loaded.dockerfile.clone()) {
+            return match self.request.file {
+                None => plain(text),
+                Some(_) => Err(Error::Invalid {
+                    what: "--file".into(),
+                    why: "the context is a Dockerfile itself, and not an archive with one".into(),
+                }),
+            };
+        }
+        match (&self.request.file, opened) {
+            (Some(FileSource::Stdin), _) => plain(read(stdin, "the standard input")?),
+            (Some(FileSource::Inline(text)), _) => plain(text.clone().into_bytes()),
+            (Some(FileSource::Url(url)), _) => {
+                plain(context::fetch_dockerfile(self.engine.root(), url, &self.remote)?)
+            }
+            (Some(FileSource::Path(path)), None) => {
+                let mut file = std::fs::File::open(path).context(|| format!("open {}", path.display()))?;
+                Ok((file_name(path), read(&mut file, &path.display().to_string())?, Some(path.clone())))
+            }
+            (Some(FileSource::Path(path)), Some(loaded)) => {
+                let text = in_tree(&loaded.tree, &[path])?;
+                Ok((file_name(path), text, None))
+            }
+            (None, Some(loaded)) => plain(in_tree(&loaded.tree, &DEFAULTS.map(Path::new))?),
+            (None, None) => {
+                let ContextSource::Directory(directory) = &self.request.context else {
+                    return Err(no_dockerfile("the build context"));
+                };
+                let tree = Tree::open(directory, directory.display().to_string())?;
+                let text = in_tree(&tree, &DEFAULTS.map(Path::new))?;
+                Ok(("Dockerfile".into(), text, Some(directory.join("Dockerfile"))))
+            }
+        }
+    }
+
+    fn directory(&self, directory: &Path, own_file: Option<&Path>) -> Result<Tree> {
+        let tree = context::open_directory(directory, own_file)?;
+        let Some(path) = &self.request.ignore_file else { return Ok(tree) };
+        let text = std::fs::read(path).context(|| format!("read {}", path.display()))?;
+        Ok(Tree { ignore: Patterns::parse_ignore_file(&text)?, ..tree })
+    }
+
+    /// Opens the contexts of `--build-context` that the Dockerfile may use, and finds the images among them.
+    fn named(
+        &self,
+        file: &Dockerfile,
+        stdin: &mut dyn Read,
+    ) -> Result<(BTreeMap<String, Tree>, BTreeMap<String, String>)> {
+        let (mut trees, mut images) = (BTreeMap::new(), BTreeMap::new());
+        for (name, source) in &self.request.contexts {
+            // The name may also be the value of a variable.
+            if !file.text.contains(name.as_str()) && !file.text.contains('$') {
+                continue;
+            }
+            match source {
+                ContextSource::Image(image) => drop(images.insert(name.clone(), image.clone())),
+                ContextSource::OciLayout(layout) => {
+                    let id = context::load_layout(self.engine, layout)?;
+                    images.insert(name.clone(), id.to_string());
+                }
+                source => {
+                    let shown = format!("the context {name:?}");
+                    let root = self.engine.root();
+                    let loaded = context::load(root, source, &shown, None, &self.remote, stdin)?;
+                    if loaded.dockerfile.is_some() {
+                        let why = "it is neither a directory, a repository nor an archive".into();
+                        return Err(Error::Invalid { what: format!("--build-context {name}"), why });
+                    }
+                    trees.insert(name.clone(), loaded.tree);
+                }
+            }
+        }
+        Ok((trees, images))
+    }
+}
+
+const DEFAULTS: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
+
+/// The first of some files that a tree has.
+fn in_tree(tree: &Tree, paths: &[impl AsRef<Path>]) -> Result<Vec<u8>> {
+    for path in paths {
+        if let Some(text) = tree.read_file(path.as_ref(), LONGEST_DOCKERFILE)? {
+            return Ok(text);
+        }
+    }
+    let path = paths[0].as_ref().to_owned();
+    Err(Error::NoSuchFile { path, place: tree.name.clone() })
+}
+
+fn no_dockerfile(place: &str) -> Error {
+    Error::NoSuchFile { path: "Dockerfile".into(), place: place.into() }
 }
 
 /// Asks the caches that the request names what they have.

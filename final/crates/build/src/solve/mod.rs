@@ -59,7 +59,8 @@ pub fn build(
     let _running = cache.begin_build()?;
     LayerStore::new(engine.root()).collect()?;
     engine.collect_steps()?;
-    let definition = definition::load(request, stdin, reporter)?;
+    crate::context::collect(engine.root())?;
+    let definition = definition::load(engine, request, stdin, reporter)?;
     let host = [Platform::host()];
     let platforms = if request.platforms.is_empty() { &host[..] } else { &request.platforms };
     let imports = definition::import_caches(request, reporter)?;
@@ -81,7 +82,7 @@ fn one_platform(
     let mut stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
     let is_context: &dyn Fn(&str) -> bool = &is_context;
     let mut resolver =
-        base::Resolver { engine, request, file, is_context, next_step: definition::INTERNAL_STEPS };
+        base::Resolver { engine, request, definition, is_context, next_step: definition::INTERNAL_STEPS };
     let (needed, images) = resolver.resolve(&mut stages, reporter)?;
     if request.platforms.first().is_none_or(|first| first == platform) {
         checks::report(request, definition, platform, &images.images, reporter)?;

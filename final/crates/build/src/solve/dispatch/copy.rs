@@ -7,14 +7,14 @@ use hull_image::{Digest, Hasher};
 use hull_sys::sparse::HoleWriter;
 
 use super::super::worker::{Recipe, Worker};
-use crate::Result;
 use crate::cache::Inputs;
-use crate::context::{self, Listing, StatCache};
+use crate::context::{self, Fetched, Listing, StatCache};
 use crate::dockerfile::{Heredoc, Instruction, Transfer};
 use crate::error::IoContext;
 use crate::patterns::{Glob, Patterns};
 use crate::plan::stages::Origin;
 use crate::transfer::{self, Request, Source};
+use crate::{Error, Result};
 
 impl Worker<'_> {
     pub(super) fn copy(&mut self, instruction: &Instruction, copy: &Transfer, is_add: bool) -> Result<()> {
@@ -43,16 +43,36 @@ impl Worker<'_> {
         }
         let origin = copy.from.as_deref().map(|from| self.origin(from)).transpose()?;
         self.open_tree(origin.as_ref())?;
-        let globs = sources.iter().map(|source| Ok((source.clone(), Glob::new(source)?)));
+        let fetched = self.fetch(copy, &sources, is_add, &mut inputs)?;
+        let local = sources.iter().zip(&fetched).filter(|(_, fetched)| fetched.is_none());
+        let globs = local.map(|(source, _)| {
+            let glob = if copy.parents { Glob::deep(source) } else { Glob::new(source) };
+            Ok((source.clone(), glob?))
+        });
         let globs = globs.collect::<Result<Vec<_>>>()?;
-        let listing = self.measure(origin.as_ref(), &globs, &exclude, &mut inputs)?;
+        let listing = match globs.is_empty() {
+            true => Listing::default(),
+            false => self.measure(origin.as_ref(), &globs, &exclude, &mut inputs)?,
+        };
         self.step(Recipe { instruction, inputs, created_by, listing }, |worker, _| {
-            let tree = worker.tree(origin.as_ref())?;
-            let patterns =
-                sources.into_iter().map(|pattern| Source::Pattern { tree, pattern, unpack: is_add });
-            let contents = heredocs.into_iter().map(|(name, bytes)| Source::Content { name, bytes });
+            let mut taken = Vec::new();
+            for (pattern, fetched) in sources.into_iter().zip(&fetched) {
+                taken.push(match fetched {
+                    // docker unpacks no archive of a URL by itself.
+                    Some(fetched) => Source::Pattern {
+                        tree: &fetched.tree,
+                        pattern: fetched.source.clone(),
+                        unpack: copy.unpack == Some(true),
+                    },
+                    None => {
+                        let tree = worker.tree(origin.as_ref())?;
+                        Source::Pattern { tree, pattern, unpack: is_add && copy.unpack != Some(false) }
+                    }
+                });
+            }
+            taken.extend(heredocs.into_iter().map(|(name, bytes)| Source::Content { name, bytes }));
             let request = Request {
-                sources: patterns.chain(contents).collect(),
+                sources: taken,
                 destination,
                 working_dir: worker.state.working_dir(),
                 below: if copy.link { vec![] } else { worker.state.directories(&worker.store) },
@@ -64,6 +84,41 @@ impl Worker<'_> {
             };
             worker.write(|diff, tar| transfer::write(&request, diff, tar))
         })
+    }
+
+    /// Fetches the sources of ADD that are on other machines. The others are `None`.
+    fn fetch(
+        &self,
+        copy: &Transfer,
+        sources: &[String],
+        is_add: bool,
+        inputs: &mut Inputs,
+    ) -> Result<Vec<Option<Fetched>>> {
+        let checksum = copy.checksum.as_ref().map(|text| self.state.expand(text)).transpose()?;
+        if checksum.is_some() && sources.len() != 1 {
+            let why = "it is for one source, and this instruction has several".into();
+            return Err(Error::Invalid { what: "--checksum".into(), why });
+        }
+        let remote = super::super::definition::remote(self.job.request);
+        let fetch = |source: &String| {
+            if !is_add && context::is_remote(source) {
+                let why = "source can't be a URL for COPY: ADD fetches it".into();
+                return Err(Error::Invalid { what: format!("source {source}"), why });
+            }
+            if !is_add || copy.from.is_some() {
+                return Ok(None);
+            }
+            let root = self.engine.root();
+            context::fetch(root, source, checksum.as_deref(), copy.keep_git_dir, &remote)
+        };
+        let fetched = sources.iter().map(fetch).collect::<Result<Vec<_>>>()?;
+        for (source, fetched) in sources.iter().zip(&fetched) {
+            if let Some(fetched) = fetched {
+                inputs.files.insert(source.clone(), fetched.digest.clone());
+            }
+        }
+        inputs.set("--unpack", format!("{:?}", copy.unpack));
+        Ok(fetched)
     }
 
     /// The files that are written in the Dockerfile itself.
