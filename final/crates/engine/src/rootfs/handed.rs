@@ -67,6 +67,7 @@ impl Handed<'_> {
             return self.bind_part(&whole, part);
         }
         let over = self.writable();
+        over.create()?;
         for path in hidden {
             hide(&whole, over.upper(), path).context(|| format!("hide {}", path.display()))?;
         }
