@@ -7,9 +7,9 @@ use hull_build::request::Request;
 use hull_build::solve;
 use hull_docker::flags::build_call::{Call, Method};
 use hull_engine::Engine;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::ui::build::check;
+use crate::ui::build::{check, outline};
 use crate::ui::output;
 
 /// Does what `--call` asks for. The method is not [`Method::Build`].
@@ -17,6 +17,19 @@ use crate::ui::output;
 /// The exit code is docker's: 1 if one of BuildKit's checks warns. hadolint's rules change it only where the context has
 /// a `.hadolint.yaml`, so that a line that passes with docker passes with hull.
 pub fn call(engine: &Engine, request: &Request, call: Call) -> Result<u8> {
+    match call.method {
+        Method::Outline => {
+            let found = solve::outline(request, &mut std::io::stdin())?;
+            print(call, &found, outline::outline)?;
+            return Ok(0);
+        }
+        Method::Targets => {
+            let found = solve::targets(request, &mut std::io::stdin())?;
+            print(call, &found, outline::targets)?;
+            return Ok(0);
+        }
+        Method::Build | Method::Check => {}
+    }
     let checked = solve::check(engine, request, &mut std::io::stdin(), &configuration)?;
     match call.json {
         true => output::pretty(&check::json(&checked.file, &checked.report))?,
@@ -33,6 +46,10 @@ pub fn call(engine: &Engine, request: &Request, call: Call) -> Result<u8> {
         !warning.is_of_hadolint() || threshold.is_some_and(|threshold| warning.severity <= threshold)
     };
     Ok(u8::from(checked.report.warnings.iter().any(fails)))
+}
+
+fn print<T: Serialize>(call: Call, found: &T, text: impl Fn(&T) -> String) -> Result<()> {
+    if call.json { output::pretty(found) } else { output::text(&text(found)) }
 }
 
 /// The keys of `.hadolint.yaml` that hull knows

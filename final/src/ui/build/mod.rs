@@ -6,6 +6,7 @@
 //! frame     the live view as text                    screen    draws it on a terminal
 //! failure   what is shown of a step that failed      signals   ctrl-c
 //! export    the writing of the results, as a step   check     the result of --check
+//! outline   the results of --call outline and targets
 //! ```
 
 mod board;
@@ -14,6 +15,7 @@ mod export;
 mod failure;
 mod frame;
 mod lines;
+pub mod outline;
 mod plain;
 mod raw_json;
 mod screen;

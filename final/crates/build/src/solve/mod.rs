@@ -7,13 +7,14 @@
 //! dispatch/    one instruction                          state    a stage's image so far
 //! trees        where a stage takes files from           wire     what processes send each other
 //! history      the image's history, in BuildKit's words         checks   mistakes in the Dockerfile
-//! foreign      programs of other platforms
+//! foreign      programs of other platforms                    describe what the Dockerfile offers
 //! ```
 
 mod base;
 mod checks;
 mod coordinator;
 mod definition;
+mod describe;
 mod dispatch;
 mod foreign;
 mod history;
@@ -33,6 +34,7 @@ use hull_image::platform::Platform;
 use hull_storage::layers::LayerStore;
 
 pub use checks::{Checked, check};
+pub use describe::{outline, targets};
 
 use crate::Result;
 use crate::cache::Cache;
