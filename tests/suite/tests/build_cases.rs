@@ -41,10 +41,11 @@ fn each_case_becomes_the_image_that_buildkit_makes() {
         };
         let meant = case.lines("hull");
         let differing = differences(&case.expected(), &found);
-        for line in differences(&meant, &differing) {
+        let wrong = differences(&meant, &differing);
+        for line in &wrong {
             complaints.push(format!("{}: {line}", case.name));
         }
-        if found == ["fails"] && case.expected() != found {
+        if found == ["fails"] && !wrong.is_empty() {
             complaints.push(format!("{}: {}", case.name, error.trim_end()));
         }
         for text in case.lines("error").iter().filter(|text| !error.contains(*text)) {

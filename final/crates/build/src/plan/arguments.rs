@@ -101,6 +101,22 @@ impl Globals {
     }
 }
 
+/// Proxies by their names in capitals and in small letters, because programs look for one or the other. What is given in
+/// both stays so.
+pub fn in_both_cases<'a>(
+    proxies: impl Iterator<Item = (&'a String, &'a String)>,
+) -> BTreeMap<String, String> {
+    let given: BTreeMap<String, String> =
+        proxies.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut both = given.clone();
+    for (name, value) in given {
+        for other in [name.to_ascii_uppercase(), name.to_ascii_lowercase()] {
+            both.entry(other).or_insert_with(|| value.clone());
+        }
+    }
+    both
+}
+
 /// TARGETPLATFORM and its kin: <https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope>.
 fn platform_arguments(target: &Platform, stage_name: &str) -> BTreeMap<String, String> {
     let mut arguments = BTreeMap::new();

@@ -174,6 +174,8 @@ fn result(name: &str, image: Image) -> StageResult {
         layers: layers.collect(),
         key: Digest::of(format!("image {}", image.id).as_bytes()),
         base: Some((name.to_owned(), image.id)),
+        arguments: vec![],
+        variables: vec![],
         imported: None,
         config: image.config,
     }
@@ -198,6 +200,8 @@ pub(super) fn scratch(platform: &Platform) -> StageResult {
         layers: vec![],
         key: Digest::of(b"scratch"),
         base: None,
+        arguments: vec![],
+        variables: vec![],
         imported: None,
     }
 }

@@ -25,8 +25,11 @@ pub(super) struct State {
     pub base: Option<(String, Digest)>,
     /// The layers that came from a cache elsewhere.
     pub imported: Option<Digest>,
-    /// The arguments that this stage has declared so far, in order.
-    pub arguments: Vec<(String, Option<String>)>,
+    /// The arguments that the stage, or one that it stands on, has declared so far, in order.
+    arguments: Vec<String>,
+    /// What the instructions see of ENV and ARG: of two with the same name, the later one. An ARG after an ENV so has no
+    /// effect on the image, but on the build.
+    variables: Vec<(String, String)>,
     /// Whether the stage itself has a CMD: an ENTRYPOINT then keeps it.
     pub has_cmd: bool,
     pub escape: char,
@@ -38,17 +41,26 @@ impl State {
     pub(super) fn new(result: StageResult, escape: char) -> Self {
         let created = result.config.history.iter().rev().find_map(|line| line.created.clone());
         let created = created.or_else(|| result.config.created.clone());
-        Self {
+        let mut state = Self {
             image: result.config,
             layers: result.layers,
             key: result.key,
             base: result.base,
             imported: result.imported,
-            arguments: vec![],
+            arguments: result.arguments,
+            variables: result.variables,
             has_cmd: false,
             escape,
             created,
+        };
+        for line in state.run_config().env.unwrap_or_default() {
+            if let Some((name, value)) = line.split_once('=')
+                && state.variable(name).is_none()
+            {
+                state.set_variable(name, value);
+            }
         }
+        state
     }
 
     pub(super) fn config(&mut self) -> &mut RunConfig {
@@ -65,13 +77,29 @@ impl State {
         self.imported.as_ref().map_or_else(|| key.clone(), |imported| salted(key, imported))
     }
 
-    /// A variable: ENV wins over ARG.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        let env = self.image.config.as_ref().and_then(|config| config.env.as_ref());
-        let of_env =
-            env.into_iter().flatten().filter_map(|line| line.split_once('=')).rfind(|(key, _)| *key == name);
-        let of_args = || self.arguments.iter().rev().find(|(key, _)| key == name)?.1.clone();
-        of_env.map(|(_, value)| value.to_owned()).or_else(of_args)
+        Some(self.variables.iter().find(|(key, _)| key == name)?.1.clone())
+    }
+
+    fn set_variable(&mut self, name: &str, value: &str) {
+        match self.variables.iter_mut().find(|(key, _)| key == name) {
+            Some((_, old)) => *old = value.to_owned(),
+            None => self.variables.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Declares an argument. Without a value it is what a variable of that name is already.
+    pub(super) fn declare(&mut self, name: &str, value: Option<&str>) {
+        self.arguments.retain(|other| other != name);
+        self.arguments.push(name.to_owned());
+        if let Some(value) = value {
+            self.set_variable(name, value);
+        }
+    }
+
+    /// The arguments that RUN sees, for its history.
+    pub(super) fn arguments(&self) -> Vec<(String, Option<String>)> {
+        self.arguments.iter().map(|name| (name.clone(), self.variable(name))).collect()
     }
 
     pub(super) fn expand(&self, text: &str) -> Result<String> {
@@ -91,6 +119,7 @@ impl State {
     }
 
     pub(super) fn set_env(&mut self, name: &str, value: &str) {
+        self.set_variable(name, value);
         let line = format!("{name}={value}");
         let env = self.config().env.get_or_insert_default();
         let is_it = |old: &&mut String| old.split_once('=').is_some_and(|(key, _)| key == name);
@@ -102,25 +131,16 @@ impl State {
 
     /// docker's rule: the image has a PATH, whatever the base image says.
     pub(super) fn ensure_path(&mut self) {
-        if self.variable("PATH").is_none() {
-            self.config().env.get_or_insert_default().push(DEFAULT_PATH.into());
+        if self.variable("PATH").is_none()
+            && let Some((name, path)) = DEFAULT_PATH.split_once('=')
+        {
+            self.set_env(name, path);
         }
     }
 
-    /// The variables of RUN: ENV, and the arguments that ENV does not hide.
+    /// The variables of RUN.
     pub(super) fn environment(&self) -> Vec<String> {
-        let mut env = self.run_config().env.unwrap_or_default();
-        let is_set = |env: &[String], name: &str| {
-            env.iter().any(|line| line.split_once('=').is_some_and(|(key, _)| key == name))
-        };
-        for (name, value) in self.arguments.iter().rev() {
-            if let Some(value) = value
-                && !is_set(&env, name)
-            {
-                env.push(format!("{name}={value}"));
-            }
-        }
-        env
+        self.variables.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     /// The shell of instructions in shell form.
@@ -173,7 +193,7 @@ impl State {
 
     pub(super) fn finish(mut self) -> StageResult {
         self.image.created = self.created.clone().or(self.image.created);
-        let Self { image: config, layers, key, base, imported, .. } = self;
-        StageResult { config, layers, key, base, imported }
+        let Self { image: config, layers, key, base, imported, arguments, variables, .. } = self;
+        StageResult { config, layers, key, base, arguments, variables, imported }
     }
 }

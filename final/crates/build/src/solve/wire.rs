@@ -33,6 +33,11 @@ pub(super) struct StageResult {
     pub key: Key,
     /// The image of the registry that the stage stands on.
     pub base: Option<(String, Digest)>,
+    /// The arguments and variables that instructions see at the stage's end: a stage that stands on it sees them too.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    #[serde(default)]
+    pub variables: Vec<(String, String)>,
     /// The layers that came from a cache elsewhere, if there are any: results on them are not for other builds.
     pub imported: Option<Digest>,
 }

@@ -123,9 +123,8 @@ impl Walk<'_, '_> {
         mut attributes: Vec<(CString, Vec<u8>)>,
     ) -> Entry {
         let is_local = self.tree(source).is_some_and(|tree| tree.has_local_owners);
-        attributes.retain(|(name, _)| {
-            describes_content(name.to_bytes()) && (!is_local || is_portable(name.to_bytes()))
-        });
+        // docker sends a context without attributes: a capability of a file is one of this machine.
+        attributes.retain(|(name, _)| describes_content(name.to_bytes()) && !is_local);
         let own = if is_local { (0, 0) } else { (stat.st_uid, stat.st_gid) };
         let (uid, gid) = self.changes.chown.unwrap_or(own);
         let mode = match (&self.changes.chmod, &kind) {
@@ -136,10 +135,4 @@ impl Walk<'_, '_> {
         };
         Entry { path, kind, uid, gid, mode, modified: modified(stat), attributes }
     }
-}
-
-/// Whether an attribute of a file of this machine has a meaning in an image: docker takes only this one. ACLs name users
-/// of this machine, and programs note in user.* where a file was downloaded from.
-fn is_portable(name: &[u8]) -> bool {
-    name == b"security.capability"
 }

@@ -167,6 +167,7 @@ pub fn make_directory(
     };
     let below = View::of_layers(&request.below).context(|| "open the layers below".into())?;
     let chown = match owner.map(|owner| owner::find(owner, below.as_ref())).transpose() {
+        // docker's rule: a user whom the image does not know is an error when a program runs, not before.
         Err(Error::Invalid { .. }) => None,
         found => found?,
     };

@@ -24,8 +24,7 @@ pub(super) fn arg(state: &mut State, globals: &Globals, arguments: &[Argument]) 
             None => globals.inherited(&name).cloned(),
         };
         shown.push(value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")));
-        state.arguments.retain(|(other, _)| *other != name);
-        state.arguments.push((name, value));
+        state.declare(&name, value.as_deref());
     }
     state.note(format!("ARG {}", shown.join(" ")));
     Ok(())
@@ -91,14 +90,17 @@ pub(super) fn words_of(state: &State, command: &Command) -> Vec<String> {
 pub(super) fn expose(state: &mut State, ports: &[String]) -> Result<()> {
     let mut keys = Vec::new();
     for text in state.expand_words(ports)? {
-        let parsed = port::parse_exposed(&text);
+        // docker takes what -p takes, and leaves the host's part out.
+        let parsed = match text.contains(':') {
+            true => port::parse(&text).map(|all| all.into_iter().map(|mapping| mapping.container).collect()),
+            false => port::parse_exposed(&text),
+        };
         let parsed = parsed.map_err(|why| Error::Invalid { what: format!("port {text:?}"), why })?;
         keys.extend(parsed.iter().map(ToString::to_string));
     }
     keys.sort();
     keys.dedup();
-    let shown: Vec<String> = keys.iter().map(|key| format!("{key}:{{}}")).collect();
-    state.note(format!("EXPOSE map[{}]", shown.join(" ")));
+    state.note(format!("EXPOSE [{}]", keys.join(" ")));
     state.config().exposed_ports.get_or_insert_default().extend(keys.into_iter().map(|key| (key, Empty {})));
     Ok(())
 }
@@ -137,7 +139,6 @@ pub(super) fn shell(state: &mut State, shell: &[String]) {
 }
 
 pub(super) fn on_build(state: &mut State, trigger: &str) {
-    state.note(format!("ONBUILD {trigger}"));
     state.config().on_build.get_or_insert_default().push(trigger.into());
 }
 

@@ -27,6 +27,7 @@ impl Worker<'_> {
         let heredocs = self.heredocs(copy)?;
         let name = if is_add { "ADD" } else { "COPY" };
         let mut words = vec![name.to_owned()];
+        words.extend(copy.parents.then(|| "--parents".to_owned()));
         words.extend(chown.iter().map(|chown| format!("--chown={chown}")));
         words.extend(chmod.iter().map(|chmod| format!("--chmod={chmod}")));
         words.extend(sources.iter().cloned());
@@ -155,22 +156,28 @@ impl Worker<'_> {
         Ok(listing)
     }
 
-    /// WORKDIR makes the directory, as a layer, if it is missing.
+    /// WORKDIR makes the directory, as a layer, if it is missing. It belongs to the user of the image. An absolute path is
+    /// kept as it is written, as docker does, unless it leads up: a directory that it passes may be missing.
     pub(super) fn workdir(&mut self, instruction: &Instruction, path: &str) -> Result<()> {
-        let path = self.state.expand(path)?;
-        let path = join(&self.state.working_dir(), &path);
-        self.state.config().working_dir = Some(path.clone());
-        let created_by = format!("WORKDIR {path}");
+        let written = self.state.expand(path)?;
+        let path = join(&self.state.working_dir(), &written);
+        let is_kept = written.starts_with('/') && !written.split('/').any(|part| part == "..");
+        let shown = if is_kept { written } else { path.clone() };
+        let created_by = format!("WORKDIR {shown}");
+        self.state.config().working_dir = Some(shown);
         if path == "/" {
             self.state.note(created_by);
             return Ok(());
         }
-        let inputs = Inputs::new(Some(&self.state.key), vec!["WORKDIR".into(), path.clone()]);
+        let user = self.state.run_config().user.filter(|user| !user.is_empty());
+        let mut inputs = Inputs::new(Some(&self.state.key), vec!["WORKDIR".into(), path.clone()]);
+        inputs.set("user", user.clone().unwrap_or_default());
         let recipe = Recipe { instruction, inputs, created_by, listing: Listing::default() };
         self.step(recipe, |worker, _| {
             let below = worker.state.directories(&worker.store);
             let epoch = worker.job.request.source_date_epoch;
-            worker.write(|diff, tar| transfer::make_directory(&path, &below, None, epoch, diff, tar))
+            worker
+                .write(|diff, tar| transfer::make_directory(&path, &below, user.as_deref(), epoch, diff, tar))
         })
     }
 

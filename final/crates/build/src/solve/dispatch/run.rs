@@ -13,6 +13,7 @@ use crate::context::Listing;
 use crate::dockerfile::mount::{Mount, MountKind};
 use crate::dockerfile::{Command, Instruction, Run, Script};
 use crate::patterns::{Glob, Patterns};
+use crate::plan::arguments;
 use crate::plan::stages::Origin;
 use crate::progress::Event;
 use crate::run::{Source, Step};
@@ -36,7 +37,7 @@ impl Worker<'_> {
             inputs.files.insert(format!("<<{name}"), Digest::of(content.as_bytes()));
         }
         let listing = self.measure_mounts(&mounts, &mut inputs)?;
-        let created_by = history::run(&self.state.arguments, &args);
+        let created_by = history::run(&self.state.arguments(), &args);
         let recipe = Recipe { instruction, inputs, created_by, listing };
         self.step(recipe, |worker, id| {
             let engine = worker.engine;
@@ -137,9 +138,8 @@ impl Worker<'_> {
     ) -> Result<Step<'s>> {
         let config = self.state.run_config();
         let mut env = self.state.environment();
-        for (name, value) in self.job.request.proxies.iter().chain(self.globals.proxies()) {
-            env.push(format!("{name}={value}"));
-        }
+        let given = self.job.request.proxies.iter().chain(self.globals.proxies());
+        env.extend(arguments::in_both_cases(given).iter().map(|(name, value)| format!("{name}={value}")));
         let mut layers = Vec::new();
         for (_, origin) in mounts {
             layers.push(match origin {
