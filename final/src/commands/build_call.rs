@@ -19,12 +19,12 @@ use crate::ui::output;
 pub fn call(engine: &Engine, request: &Request, call: Call) -> Result<u8> {
     match call.method {
         Method::Outline => {
-            let found = solve::outline(request, &mut std::io::stdin())?;
+            let found = solve::outline(engine, request, &mut std::io::stdin())?;
             print(call, &found, outline::outline)?;
             return Ok(0);
         }
         Method::Targets => {
-            let found = solve::targets(request, &mut std::io::stdin())?;
+            let found = solve::targets(engine, request, &mut std::io::stdin())?;
             print(call, &found, outline::targets)?;
             return Ok(0);
         }

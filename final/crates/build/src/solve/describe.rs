@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use hull_engine::Engine;
 use hull_image::platform::Platform;
 
 use super::definition;
@@ -15,8 +16,8 @@ use crate::request::Request;
 /// # Errors
 ///
 /// A Dockerfile that cannot be read or parsed.
-pub fn targets(request: &Request, stdin: &mut dyn Read) -> Result<Targets> {
-    let definition = definition::load(request, stdin, &mut |_: &Event| {})?;
+pub fn targets(engine: &Engine, request: &Request, stdin: &mut dyn Read) -> Result<Targets> {
+    let definition = definition::load(engine, request, stdin, &mut |_: &Event| {})?;
     Ok(outline::targets(&definition.file))
 }
 
@@ -25,8 +26,8 @@ pub fn targets(request: &Request, stdin: &mut dyn Read) -> Result<Targets> {
 /// # Errors
 ///
 /// As [`targets`], and what cannot be expanded.
-pub fn outline(request: &Request, stdin: &mut dyn Read) -> Result<Outline> {
-    let definition = definition::load(request, stdin, &mut |_: &Event| {})?;
+pub fn outline(engine: &Engine, request: &Request, stdin: &mut dyn Read) -> Result<Outline> {
+    let definition = definition::load(engine, request, stdin, &mut |_: &Event| {})?;
     let platform = request.platforms.first().cloned().unwrap_or_else(Platform::host);
     outline::outline(&definition.file, &request.args, request.target.as_deref(), &platform)
 }
