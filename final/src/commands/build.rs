@@ -1,9 +1,9 @@
 //! `build`: makes an image from a Dockerfile.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hull_build::Error;
 use hull_build::output::{Built, Caller, Outputs, Results};
 use hull_docker::flags::build_call::Method;
@@ -29,6 +29,9 @@ pub fn build(engine: &Engine, args: &Build) -> Result<u8> {
     }
     let kind = Kind::choose(args.look.progress.as_deref(), args.look.quiet)?;
     let outputs = Outputs::new(&request)?;
+    if outputs.use_stdout() && std::io::stdout().is_terminal() {
+        bail!("cowardly refusing to write to a terminal: name a file with dest=, or redirect");
+    }
     let mut progress = Progress::start(kind, args.look.logfile.as_deref())?;
     let built = hull_build::solve::build(engine, &request, &mut std::io::stdin(), &mut progress);
     let results = built.and_then(|built| {

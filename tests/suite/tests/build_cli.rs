@@ -106,7 +106,6 @@ fn an_exact_failure_is_shown_with_its_output_and_its_lines() {
             "------",
             "Dockerfile:3",
             "--------------------",
-            "   1 |     FROM busybox",
             "   2 |     RUN seq 1 50",
             "   3 | >>> RUN echo about to fail && \\",
             "   4 | >>>   exit 3",
@@ -146,7 +145,7 @@ fn the_live_view_shows_running_steps_and_leaves_their_list() {
     let Some(t) = scenario(file) else { return };
     let mut terminal = Terminal::start(&t.command(&["build", "-t", "built", "context"]));
     terminal.expect("[+] Building");
-    terminal.expect("(1/");
+    terminal.expect("(1/3)");
     terminal.expect("=> [2/3] RUN for i in");
     terminal.expect("=> => # line 7");
     // In a narrow and low window nothing may wrap: the view would climb over what was above it.
@@ -423,4 +422,47 @@ fn a_shell_opens_in_the_root_of_a_step_that_failed() {
     assert_eq!(terminal.wait(), 1, "the exit code is the build's");
     let left = std::fs::read_dir(t.data_root().join("containers")).unwrap().count();
     assert_eq!(left, 0, "nothing is left of the step");
+}
+
+#[test]
+fn a_user_without_privileges_sees_the_same() {
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    let home = t.data_root().ancestors().nth(3).unwrap().to_owned();
+    let context = home.join("context");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM busybox\nRUN echo hello; exit 3\n").unwrap();
+    let failed = t.hull(&["build", context.to_str().unwrap()]);
+    assert_lines(failed.fails(1), &["#2 N hello", "Dockerfile:2", "   2 | >>> RUN echo hello; exit 3"]);
+}
+
+#[test]
+fn never_pulls_means_that_no_registry_is_asked() {
+    let Some(t) = scenario("FROM nowhere.invalid/none\n") else { return };
+    let refused = build(&t, &["--pull=never"]);
+    let said = refused.fails(1);
+    assert!(
+        said.contains("Dockerfile:1") && said.contains("No such image: nowhere.invalid/none"),
+        "{refused}"
+    );
+    assert!(!said.contains("failed to lookup"), "{refused}");
+    t.write("context/Dockerfile", "FROM busybox\n");
+    build(&t, &["--pull=never", "-q"]).ok();
+}
+
+#[test]
+fn several_results_and_files_of_one_build_are_told() {
+    let Some(t) = scenario("FROM busybox\nRUN echo hello > /hello\n") else { return };
+    let built = build(&t, &["-o", "type=local,dest=out", "--progress", "plain"]);
+    built.ok();
+    assert!(t.path("out/hello").exists(), "{built}");
+    let tar = build(&t, &["-o", "-"]);
+    assert!(
+        tar.success() && tar.stdout.contains("ustar"),
+        "a tar is on stdout, and nothing else: {}",
+        tar.stderr
+    );
+    let mut terminal = Terminal::start(&t.command(&["build", "-o", "-", "context"]));
+    terminal.expect("refusing to write to a terminal");
+    assert_eq!(terminal.wait(), 1);
 }

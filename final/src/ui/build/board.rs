@@ -112,6 +112,10 @@ impl Board {
     pub fn note(&mut self, event: &Event, now: SystemTime) -> Option<usize> {
         let at = match event {
             Event::Planned(step) => {
+                // The steps of another platform may have the numbers of those that have ended.
+                if self.get(step.id).is_some_and(|known| known.finished.is_some()) {
+                    self.places.remove(&step.id);
+                }
                 let at = self.place(step.id);
                 let state = &mut self.steps[at];
                 state.name = hull_printable::cell(&step.name).into_owned();

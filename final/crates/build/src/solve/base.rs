@@ -13,12 +13,12 @@ use super::definition::Definition;
 use super::pull::{Missing, pull_all};
 use super::state::DEFAULT_PATH;
 use super::wire::{Layer, StageResult};
-use crate::Result;
 use crate::dockerfile::Kind;
 use crate::plan::stages::Origin;
 use crate::plan::{Base, Stages};
 use crate::progress::{Reporter, StepId};
 use crate::request::Request;
+use crate::{Error, Result};
 
 pub(super) struct BaseImages {
     pub images: BTreeMap<(String, String), StageResult>,
@@ -111,9 +111,15 @@ impl Resolver<'_> {
         if self.request.pull {
             return Ok(None);
         }
+        let never = self.request.never_pull;
         match self.engine.images().resolve(name) {
-            Ok(image) => Ok(platform.suits(&image.config.platform()).map(|_| image)),
-            Err(error) if error.kind() == hull_sys::Kind::NotFound => Ok(None),
+            Ok(image) if platform.suits(&image.config.platform()).is_some() => Ok(Some(image)),
+            Ok(image) if never => Err(Error::Unsupported(format!(
+                "{name} in the store is for {} and not for {platform}, and no other may be pulled",
+                image.config.platform()
+            ))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == hull_sys::Kind::NotFound && !never => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

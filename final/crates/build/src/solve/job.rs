@@ -11,9 +11,9 @@ use super::definition::Definition;
 use super::wire::StageResult;
 use crate::cache::Cache;
 use crate::cache::remote::Imports;
-use crate::dockerfile::{Dockerfile, Kind};
+use crate::dockerfile::{Dockerfile, Kind, Span};
 use crate::plan::{Globals, Stage, Stages};
-use crate::progress::StepId;
+use crate::progress::{Event, Reporter, Step, StepId};
 use crate::request::Request;
 
 pub(super) struct Job<'a> {
@@ -43,9 +43,30 @@ impl Job<'_> {
         self.first_steps.get(&stage).copied().unwrap_or(0)
     }
 
-    /// How many steps a stage has: FROM, and the instructions that add a layer.
-    pub(super) fn count_of_steps(&self, stage: usize) -> StepId {
-        count(&self.stages.stages[stage])
+    /// Announces all steps of the stages that are built: FROM, and the instructions that add a layer.
+    pub(super) fn announce(&self, reporter: &mut dyn Reporter) {
+        for number in &self.needed {
+            let stage = &self.stages.stages[*number];
+            let base = (format!("FROM {}", stage.shown_base), stage.span);
+            let others = stage.all().filter(|one| adds_layer(&one.kind));
+            let texts = std::iter::once(base).chain(others.map(|one| (one.original.clone(), one.span)));
+            for (at, (text, span)) in (0..).zip(texts) {
+                reporter.report(&Event::Planned(self.step(*number, at, &text, span)));
+            }
+        }
+    }
+
+    /// A step of a stage, whose place in it counts from zero, as BuildKit shows it.
+    fn step(&self, stage: usize, at: StepId, text: &str, span: Span) -> Step {
+        let (id, prefix) = (self.first_step(stage) + at, self.shown_stage(stage));
+        let count = count(&self.stages.stages[stage]);
+        Step {
+            id,
+            name: format!("[{prefix}{}/{count}] {text}", at + 1),
+            stage: Some(prefix.trim_end().to_owned()).filter(|name| !name.is_empty()),
+            span: Some(span),
+            inputs: if at > 0 { vec![id - 1] } else { vec![] },
+        }
     }
 
     /// The stage's name in the display, with a blank behind it: `build `. Empty for a single stage without a name.
@@ -81,9 +102,11 @@ impl Job<'_> {
     }
 }
 
+fn adds_layer(kind: &Kind) -> bool {
+    matches!(kind, Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_))
+}
+
 pub(super) fn count(stage: &Stage) -> StepId {
-    let adds_layer =
-        |kind: &Kind| matches!(kind, Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_));
     let layers = stage.all().filter(|one| adds_layer(&one.kind)).count();
     StepId::try_from(layers + 1).unwrap_or(StepId::MAX)
 }

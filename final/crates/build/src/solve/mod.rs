@@ -108,6 +108,7 @@ fn one_platform(
         images: images.images,
         definition,
     };
+    job.announce(reporter);
     let (result, others) = coordinator::run(&job, reporter)?;
     let mut config = result.config;
     config.created.get_or_insert_with(|| job.created());

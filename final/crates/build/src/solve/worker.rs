@@ -19,7 +19,7 @@ use crate::cache::{Inputs, Key, LayerOfStep, Record, why};
 use crate::context::{Listing, StatCache, Tree};
 use crate::dockerfile::{Instruction, Kind};
 use crate::plan::{Globals, Stage};
-use crate::progress::{Event, Outcome, Step, StepId};
+use crate::progress::{Event, Outcome, StepId};
 use crate::{Error, Result};
 
 pub(super) struct Worker<'a> {
@@ -83,7 +83,7 @@ impl<'a> Worker<'a> {
 
     fn instructions(&mut self) -> Result<()> {
         let stage = self.stage();
-        self.announce_base(stage)?;
+        self.pass_base()?;
         // They are run now.
         self.state.config().on_build = None;
         self.state.ensure_path();
@@ -93,25 +93,18 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// The line FROM, as BuildKit shows it.
-    fn announce_base(&mut self, stage: &Stage) -> Result<()> {
-        let name = format!("FROM {}", stage.shown_base);
-        let id = self.plan_step(&name, Some(stage.span))?;
+    /// The step of the line FROM, which has nothing to do.
+    fn pass_base(&mut self) -> Result<()> {
+        let id = self.next_id();
         self.started(id)?;
         self.finished(id, Instant::now(), Outcome::Cached)
     }
 
-    /// Announces a step. Its number within the stage follows from the order.
-    pub(super) fn plan_step(&mut self, text: &str, span: Option<crate::dockerfile::Span>) -> Result<StepId> {
+    /// The number of the next step. All steps have been announced, in this order.
+    fn next_id(&mut self) -> StepId {
         let id = self.next_step;
         self.next_step += 1;
-        let at = id - self.job.first_step(self.number) + 1;
-        let prefix = self.job.shown_stage(self.number);
-        let name = format!("[{prefix}{at}/{}] {text}", self.job.count_of_steps(self.number));
-        let stage = Some(prefix.trim_end().to_owned()).filter(|name| !name.is_empty());
-        let inputs = if at > 1 { vec![id - 1] } else { vec![] };
-        self.send(Event::Planned(Step { id, name, stage, span, inputs }))?;
-        Ok(id)
+        id
     }
 
     pub(super) fn send(&mut self, event: Event) -> Result<()> {
@@ -132,7 +125,7 @@ impl<'a> Worker<'a> {
         recipe: Recipe<'_>,
         make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
     ) -> Result<()> {
-        let id = self.plan_step(&recipe.instruction.original, Some(recipe.instruction.span))?;
+        let id = self.next_id();
         let began = Instant::now();
         self.started(id)?;
         let outcome = self.find_or_make(id, recipe, make);
