@@ -56,7 +56,7 @@ impl<'a> Layer<'a> {
         let now = Timespec { tv_sec: since.as_secs() as i64, tv_nsec: since.subsec_nanos().into() };
         Ok(Self {
             root,
-            packer: tar.map(|tar| Packer::new(tar)),
+            packer: tar.map(Packer::new),
             current: None,
             directories: BTreeMap::new(),
             rootless: hull_sys::id_map::in_user_namespace(),

@@ -179,7 +179,11 @@ impl Plan {
 impl Node {
     /// Whether the layer has it: it is created, or something is put into it.
     pub(super) fn is_changed(&self) -> bool {
-        self.below.is_none() || !self.copied.is_empty() || !self.children.is_empty()
+        let is_changed = |child: &Child| match child {
+            Child::File(_) => true,
+            Child::Directory(node) => node.is_changed(),
+        };
+        self.below.is_none() || !self.copied.is_empty() || self.children.values().any(is_changed)
     }
 }
 

@@ -53,6 +53,11 @@ impl Worker<'_> {
         let globs = globs.collect::<Result<Vec<_>>>()?;
         let listing = match globs.is_empty() {
             true => Listing::default(),
+            // With --parents the patterns of --exclude are relative to the root of the sources, so all is measured that
+            // they may leave.
+            false if copy.parents => {
+                self.measure(origin.as_ref(), &globs, &Patterns::default(), &mut inputs)?
+            }
             false => self.measure(origin.as_ref(), &globs, &exclude, &mut inputs)?,
         };
         self.step(Recipe { instruction, inputs, created_by, listing }, |worker, _| {

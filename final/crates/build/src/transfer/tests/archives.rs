@@ -155,7 +155,7 @@ fn a_directory_in_the_place_of_a_file_that_hid_one_shows_nothing_of_it() {
         super::super::write(&request, &directory, &mut bytes).unwrap();
         let opened = fs::File::open(directory.join("d")).unwrap();
         let marks = hull_sys::fs::xattrs(&opened).unwrap();
-        assert!(marks.contains(&(c"trusted.overlay.opaque".into(), b"y".to_vec())), "{marks:?}");
+        assert!(marks[0].0.to_bytes().ends_with(b".overlay.opaque") && marks[0].1 == b"y", "{marks:?}");
         let lines = of_tar(&bytes);
         assert!(lines.iter().any(|line| line.contains("d/.wh..wh..opq")), "{lines:?}");
     });
@@ -168,12 +168,8 @@ fn later_sources_replace_earlier_ones() {
         world.archive("a.tar", &["f=a", "g=a", "h=a"]);
         world.archive("b.tar", &["h=b"]);
         let contents = |lines: Vec<String>| -> Vec<String> {
-            lines
-                .iter()
-                .filter_map(|line| {
-                    line.strip_suffix('/').is_none().then(|| line[line.rfind("x/").unwrap()..].to_owned())
-                })
-                .collect()
+            let files = lines.iter().filter(|line| !line.ends_with('/'));
+            files.map(|line| line[line.rfind("x/").unwrap()..].to_owned()).collect()
         };
         assert_eq!(
             contents(world.added(&["a.tar", "f", "dir", "b.tar"], "/x/")),

@@ -196,7 +196,12 @@ fn an_opaque_directory_hides_what_is_below_it() {
         world.layer(&["d/file=1"]);
         let high = world.layer(&["d/x=1"]);
         let opened = fs::File::open(high.join("d")).unwrap();
-        hull_sys::fs::set_xattr(&opened, c"trusted.overlay.opaque", b"y").unwrap();
+        let mark = if hull_sys::id_map::in_user_namespace() {
+            c"user.overlay.opaque"
+        } else {
+            c"trusted.overlay.opaque"
+        };
+        hull_sys::fs::set_xattr(&opened, mark, b"y").unwrap();
         let copy = Copy { sources: &["f"], destination: "/d/file/", ..Copy::default() };
         assert_eq!(world.paths(&copy).len(), 3);
         let (directory, ..) = world.copy(&copy).unwrap();
@@ -301,7 +306,9 @@ fn attributes_are_copied_from_stages_and_not_from_contexts() {
         hull_sys::fs::set_xattr(&file, c"security.capability", &capability).unwrap();
         hull_sys::fs::set_xattr(&file, c"user.note", b"kept").unwrap();
         hull_sys::fs::set_xattr(&file, c"user.overlay.opaque", b"y").unwrap();
-        hull_sys::fs::set_xattr(&file, c"trusted.overlay.opaque", b"y").unwrap();
+        if !hull_sys::id_map::in_user_namespace() {
+            hull_sys::fs::set_xattr(&file, c"trusted.overlay.opaque", b"y").unwrap();
+        }
         let copy = Copy { sources: &["f"], destination: "/x", chown: Some("7"), ..Copy::default() };
         let mut tree = world.tree();
         let all = [
@@ -433,7 +440,7 @@ fn times_are_kept_and_not_later_than_the_epoch() {
 #[test]
 fn workdir_creates_what_is_missing() {
     world("workdir_creates_what_is_missing", |world| {
-        world.layer(&["srv/", "l->srv", "etc/passwd=app:x:5:6::/:"]);
+        world.layer(&["srv/", "var/lib/", "l->srv", "etc/passwd=app:x:5:6::/:"]);
         let mut made = |path: &str, owner: Option<&str>| {
             let (below, directory) = (world.below.clone(), world.directory());
             let mut tar = Vec::new();
@@ -448,6 +455,7 @@ fn workdir_creates_what_is_missing() {
         assert_eq!(made("/n", Some("later")).0, ["755 0:0 n/"]);
         // docker's empty layer: two blocks of zeros.
         assert_eq!(made("/srv", None), (vec![], vec![0; 1024]));
+        assert_eq!(made("/var/lib", None), (vec![], vec![0; 1024]));
     });
 }
 
