@@ -80,6 +80,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "vxlan", 10),
     ("tests/suite", "build_check", 2),
     ("tests/suite", "build_cli", 7),
+    ("tests/suite", "build_context", 10),
     ("tests/suite", "isolation", 10),
     ("tests/suite", "container_attacks", 11),
     ("tests/suite", "oci", 11),
