@@ -90,6 +90,10 @@ fn remove(cache: &Cache, entry: &Entry, now: SystemTime) -> Result<bool> {
             hull_storage::file::remove(path)?;
             Ok(true)
         }
+        Kind::Download(path) => {
+            staging::remove_whole(path)?;
+            Ok(true)
+        }
         Kind::Mount(path) => {
             let Some(_lock) = Lock::try_exclusive(&path.join("lock"))? else { return Ok(false) };
             staging::remove_whole(path)?;

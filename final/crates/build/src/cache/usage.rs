@@ -13,6 +13,7 @@ use hull_storage::lock::Lock;
 
 use super::{Cache, Key, Record};
 use crate::Result;
+use crate::context::Kept;
 use crate::run::CacheMount;
 
 /// Characters of an id, as in docker.
@@ -27,6 +28,8 @@ pub enum Kind {
     Mount(PathBuf),
     /// What is known of the files of a build context.
     Context(PathBuf),
+    /// A file from a web server, in a directory of its own.
+    Download(PathBuf),
 }
 
 /// An entry of the build cache.
@@ -54,6 +57,7 @@ impl Entry {
             Kind::Step(_) => "regular",
             Kind::Mount(_) => "exec.cachemount",
             Kind::Context(_) => "source.local",
+            Kind::Download(_) => "source.http",
         }
     }
 
@@ -119,6 +123,7 @@ pub fn entries(engine: &Engine) -> Result<Vec<Entry>> {
     in_order(&mut entries);
     let mut others = mounts(cache.dir())?;
     others.extend(contexts(cache.dir(), &is_used)?);
+    others.extend(crate::context::downloads(engine.root()).into_iter().map(|kept| download(kept, &is_used)));
     // Both are sorted by the time of the last use in the end; steps keep their order.
     others.sort_by_key(|entry| entry.last_used);
     entries.extend(others);
@@ -174,6 +179,20 @@ fn names(dir: &Path) -> Result<Vec<String>> {
         return Ok(vec![]);
     }
     Ok(hull_storage::directory::names_in(dir)?)
+}
+
+fn download(kept: Kept, is_used: &dyn Fn(SystemTime) -> bool) -> Entry {
+    Entry {
+        id: id_of(&Digest::of(kept.url.as_bytes())),
+        kind: Kind::Download(kept.path),
+        parent: None,
+        description: kept.url,
+        in_use: is_used(kept.used),
+        shared: false,
+        size: kept.bytes,
+        created: kept.created,
+        last_used: kept.used,
+    }
 }
 
 fn mounts(dir: &Path) -> Result<Vec<Entry>> {

@@ -35,6 +35,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 const MOST_KEPT: usize = 256;
 const MOST_KEPT_BYTES: u64 = 4 << 30;
 
+const DIRECTORY: &str = "build/downloads";
 const CONTENT: &str = "content";
 const ANSWER: &str = "answer.json";
 
@@ -122,7 +123,7 @@ pub(super) fn download(
     checksum: Option<&Digest>,
     remote: &Remote,
 ) -> Result<Download> {
-    let directory = root.data().join("build/downloads");
+    let directory = root.data().join(DIRECTORY);
     hull_storage::directory::make_dirs(&directory, 0o700)?;
     staging::collect(&directory)?;
     let kept = directory.join(Digest::of(url.as_bytes()).hex());
@@ -188,6 +189,9 @@ fn known(kept: &Path, url: &str) -> Option<Record> {
 fn opened(directory: &Path, record: Record) -> Result<Download> {
     let path = directory.join(CONTENT);
     let file = File::open(&path).context(|| format!("open {}", path.display()))?;
+    // What is used stays longest.
+    let answer = File::options().write(true).open(directory.join(ANSWER));
+    let _ = answer.and_then(|answer| answer.set_modified(SystemTime::now()));
     Ok(Download { file, digest: record.digest, modified: record.modified })
 }
 
@@ -302,14 +306,28 @@ fn bound(directory: &Path, files: usize, bytes: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Bytes that downloads take.
-pub fn kept_bytes(root: &Root) -> u64 {
-    hull_storage::tree::disk_usage(&root.data().join("build/downloads")).unwrap_or(0)
+/// A file that is kept for the next build.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// A directory, which is removed whole.
+    pub path: PathBuf,
+    pub url: String,
+    pub bytes: u64,
+    pub created: SystemTime,
+    pub used: SystemTime,
 }
 
-/// Removes all downloads that are kept.
-pub fn forget(root: &Root) -> Result<()> {
-    Ok(hull_storage::tree::remove_tree(&root.data().join("build/downloads"))?)
+/// All files that are kept.
+pub fn kept(root: &Root) -> Vec<Kept> {
+    let one = |path: PathBuf| {
+        let record: Record = hull_storage::file::read_json(&path.join(ANSWER)).ok()??;
+        let answer = fs::metadata(path.join(ANSWER)).ok()?;
+        let created = fs::metadata(path.join(CONTENT)).and_then(|content| content.created());
+        let used = answer.modified().ok()?;
+        Some(Kept { path, url: record.url, bytes: record.size, created: created.unwrap_or(used), used })
+    };
+    let Ok(entries) = fs::read_dir(root.data().join(DIRECTORY)) else { return vec![] };
+    entries.filter_map(|entry| one(entry.ok()?.path())).collect()
 }
 
 pub(super) fn refused(url: &str, why: &str) -> Error {

@@ -47,7 +47,7 @@ use crate::{Error, Result};
 
 pub use contents::{Change, Contents, Listing, What, changes, measure};
 pub use directory::open_directory;
-pub use download::{forget as forget_downloads, kept_bytes as bytes_of_downloads};
+pub use download::{Kept, kept as downloads};
 pub use entry::{Attribute, Entry};
 pub use git_url::GitUrl;
 pub use oci_layout::load_layout;

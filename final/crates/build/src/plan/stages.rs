@@ -125,11 +125,12 @@ impl Stages {
     ///
     /// If it names the stage itself or a later one by its number.
     pub fn origin(&self, stage: usize, from: &str, contexts: &dyn Fn(&str) -> bool) -> Result<Origin> {
-        if let Some(found) = find(&self.stages[..stage], from) {
-            return Ok(Origin::Stage(found));
-        }
+        // A named context takes the place of a stage of its name.
         if contexts(from) {
             return Ok(Origin::Context(from.into()));
+        }
+        if let Some(found) = find(&self.stages[..stage], from) {
+            return Ok(Origin::Stage(found));
         }
         let is_later = find(&self.stages, from).is_some();
         let is_own = self.stages[stage].name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(from));
@@ -204,8 +205,8 @@ fn stage(
         None => target.clone(),
     };
     let base = match find_by_name(earlier, &image) {
+        _ if contexts(&image) => Base::Context(image.clone()),
         Some(stage) => Base::Stage(stage),
-        None if contexts(&image) => Base::Context(image.clone()),
         None if image == "scratch" => Base::Scratch,
         None => Base::Image(image.clone()),
     };
