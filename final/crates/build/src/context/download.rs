@@ -213,7 +213,7 @@ fn fetch_to(
         }
     }
     let get = fetch::Get { url, headers: &headers, trusts_redirects: remote.trusts_redirects };
-    let answer = fetch::get(access, &get)?;
+    let answer = fetch::get(access, &get).map_err(|error| explained(url, error))?;
     if answer.is_unmodified() {
         return Ok(None);
     }
@@ -328,6 +328,18 @@ pub fn kept(root: &Root) -> Vec<Kept> {
     };
     let Ok(entries) = fs::read_dir(root.data().join(DIRECTORY)) else { return vec![] };
     entries.filter_map(|entry| one(entry.ok()?.path())).collect()
+}
+
+/// Web servers that are no registries are not called so.
+fn explained(url: &str, error: hull_image::Error) -> Error {
+    let kind = error.kind();
+    match error {
+        hull_image::Error::Registry { registry, why, .. } => {
+            let why = why.strip_prefix(url).and_then(|why| why.strip_prefix(": ")).unwrap_or(&why);
+            Error::Worker { kind, text: format!("cannot fetch {url}: {registry}: {why}") }
+        }
+        error => error.into(),
+    }
 }
 
 pub(super) fn refused(url: &str, why: &str) -> Error {
