@@ -1,7 +1,6 @@
 //! Images in a directory as a context: `oci-layout://PATH[:TAG][@DIGEST]` (image-spec, image-layout.md).
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, File};
 use std::path::Path;
 
 use hull_engine::Engine;
@@ -9,13 +8,17 @@ use hull_image::Digest;
 use hull_image::archive::{LoadSource, load};
 use serde_json::Value;
 
+use super::Tree;
 use super::child::in_child;
 use super::staged::Staged;
 use crate::error::IoContext;
+use crate::patterns::Patterns;
 use crate::{Error, Result};
 
 /// Bytes of an index.
 const LONGEST_INDEX: u64 = 4 << 20;
+/// An index, a manifest, and the blobs.
+const DEEPEST: u32 = 2;
 /// image-spec, annotations.md.
 const TAG: &str = "org.opencontainers.image.ref.name";
 
@@ -54,17 +57,59 @@ pub fn load_layout(engine: &Engine, text: &str) -> Result<Digest> {
     }
     let staged = Staged::new(engine.root())?;
     let layout = staged.make_tree()?;
-    let path = fs::canonicalize(path).context(|| format!("look up {path}"))?;
+    let wanted = digest_of(&manifests[0], text)?;
+    let source = Tree::open(Path::new(path), format!("the image layout {path}"))?;
+    fs::create_dir_all(layout.join("blobs/sha256")).context(|| format!("make {}", layout.display()))?;
+    take(&source, &wanted, &layout, DEEPEST)?;
     let action = || format!("make {}", layout.display());
     fs::write(layout.join("index.json"), index.to_string()).context(action)?;
     fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).context(action)?;
-    symlink(path.join("blobs"), layout.join("blobs")).context(action)?;
     let images = engine.images();
     let loaded = in_child(&format!("load {text}"), || {
         let loaded = load(images, LoadSource::Path(layout.clone()), None)?;
         Ok(loaded.into_iter().map(|image| image.id).collect::<Vec<_>>())
     })?;
     loaded.into_iter().next().ok_or_else(|| invalid("it has no image".into()))
+}
+
+/// Takes a blob of the layout, and the blobs that it names if it is an index or a manifest. Those of other platforms may
+/// be missing.
+fn take(source: &Tree, digest: &Digest, layout: &Path, depth: u32) -> Result<()> {
+    let name = Path::new("blobs/sha256").join(digest.hex());
+    let none = Patterns::default();
+    let Some(entry) = source.walk(&name, &none)?.next_entry()? else { return Ok(()) };
+    let mut file = entry.open()?;
+    let target = layout.join(&name);
+    if target.exists() {
+        return Ok(());
+    }
+    if hull_sys::fs::link_open_file(&file, &target).is_err() {
+        let copied = File::create_new(&target).and_then(|mut to| std::io::copy(&mut file, &mut to));
+        copied.context(|| format!("copy {}", name.display()))?;
+    }
+    if depth == 0 || entry.size() > LONGEST_INDEX {
+        return Ok(());
+    }
+    let bytes = source.read_file(&name, LONGEST_INDEX)?.unwrap_or_default();
+    let Ok(document) = serde_json::from_slice::<Value>(&bytes) else { return Ok(()) };
+    let lists = ["manifests", "layers"].into_iter().filter_map(|name| document[name].as_array()).flatten();
+    for blob in lists.chain(document.get("config").filter(|config| config.is_object())) {
+        if let Some(Ok(digest)) = blob["digest"].as_str().map(Digest::parse) {
+            match take(source, &digest, layout, depth - 1) {
+                Err(Error::NoSuchFile { .. }) => {}
+                taken => taken?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn digest_of(manifest: &Value, text: &str) -> Result<Digest> {
+    let digest = manifest["digest"].as_str().unwrap_or_default();
+    Digest::parse(digest).map_err(|_| Error::Invalid {
+        what: format!("image layout {text}"),
+        why: format!("its index has no valid digest: {digest:?}"),
+    })
 }
 
 /// The path, the tag and the digest.
