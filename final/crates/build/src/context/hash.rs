@@ -74,7 +74,7 @@ struct Helper {
 }
 
 impl Helper {
-    /// `None` if this process has threads, or there is no process to be had: then it does all of the work itself.
+    /// `None` if this process has threads, or none can be made: then it does all of the work itself.
     fn start(file: &File, from: u64, to: u64) -> Option<Self> {
         let (hashes, mut writer) = io::pipe().ok()?;
         let pid = match fork().ok()? {
