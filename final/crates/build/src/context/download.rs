@@ -35,7 +35,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 const MOST_KEPT: usize = 256;
 const MOST_KEPT_BYTES: u64 = 4 << 30;
 
-const DIRECTORY: &str = "build/downloads";
+/// Beneath the data directory.
+pub(super) const DIRECTORY: &str = "build/downloads";
 const CONTENT: &str = "content";
 const ANSWER: &str = "answer.json";
 
@@ -125,7 +126,6 @@ pub(super) fn download(
 ) -> Result<Download> {
     let directory = root.data().join(DIRECTORY);
     hull_storage::directory::make_dirs(&directory, 0o700)?;
-    staging::collect(&directory)?;
     let kept = directory.join(Digest::of(url.as_bytes()).hex());
     let known = known(&kept, url);
     if let (Some(record), Some(checksum)) = (&known, checksum)

@@ -72,11 +72,12 @@ pub(super) fn empty(root: &Root, name: &str) -> Result<Tree> {
 
 /// Removes what killed builds have left.
 pub fn collect(root: &Root) -> Result<()> {
-    let parent = contexts(root);
-    match fs::symlink_metadata(&parent) {
-        Ok(_) => Ok(staging::collect(&parent)?),
-        Err(_) => Ok(()),
+    for parent in [contexts(root), root.data().join(super::download::DIRECTORY)] {
+        if fs::symlink_metadata(&parent).is_ok() {
+            staging::collect(&parent)?;
+        }
     }
+    Ok(())
 }
 
 fn contexts(root: &Root) -> PathBuf {
