@@ -13,8 +13,9 @@ use super::mounts::is_socket;
 use crate::error::IoContext;
 use crate::{Error, Result};
 
-/// What the shell in the agent does: it adds the keys, and stays until its input ends.
-const SCRIPT: &str = "ssh-add -q -- \"$@\" 2>&1 && echo added && cat >/dev/null";
+/// What the shell beside the agent does: it adds the keys, waits until its input ends, and ends the agent, which would
+/// notice that some seconds later.
+const SCRIPT: &str = "ssh-add -q -- \"$@\" 2>&1 && echo added && cat >/dev/null; kill \"$SSH_AGENT_PID\"";
 
 /// An ssh-agent of the build's own. It ends with this process at the latest, because then its input ends.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Drop for Agent {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
-        // The agent removes it some seconds later.
+        // The agent removes it when it notices the signal.
         let _ = std::fs::remove_file(&self.socket);
     }
 }

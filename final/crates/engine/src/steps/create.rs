@@ -17,7 +17,9 @@ use crate::monitor::launch::{Launch, launch};
 use crate::records::handed::{Handed, HandedSource};
 use crate::records::ids::random_step_id;
 use crate::records::mount_extras::MountExtras;
-use crate::records::options::{CreateOptions, LogDriver, LogOptions, ProcessExtras, WindowSize};
+use crate::records::options::{
+    CreateOptions, LogDriver, LogOptions, ProcessExtras, ResourceOptions, WindowSize,
+};
 use crate::records::record::{Kind, MountKind, MountRecord, Record};
 use crate::records::stream::Stream;
 
@@ -63,6 +65,19 @@ pub struct StepOptions {
     pub options: CreateOptions,
     /// The process with which the step's files go, if it is not the caller: that of the whole build.
     pub builder: Option<ProcessId>,
+}
+
+/// How many processes and threads a step may have, if it is not told: far more than any build needs, and fewer than the
+/// machine has room for, so that a step that forks without end leaves the machine usable.
+const MOST_PROCESSES: i64 = 32_768;
+
+/// Without a cgroup, which an unprivileged user may lack, there are no limits.
+fn limited(asked: ResourceOptions, is_delegated: bool) -> ResourceOptions {
+    let has_cgroup = is_delegated || !hull_sys::id_map::in_user_namespace();
+    let machine = std::fs::read_to_string("/proc/sys/kernel/threads-max");
+    let machine: i64 = machine.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(MOST_PROCESSES);
+    let limit = has_cgroup.then_some(MOST_PROCESSES.min(machine / 2));
+    ResourceOptions { pids_limit: asked.pids_limit.or(limit), ..asked }
 }
 
 fn handed_mount((number, mount): (usize, StepMount)) -> (MountRecord, HandedSource) {
@@ -121,6 +136,7 @@ impl Engine {
             // The overlay never syncs: what the builder keeps is synced with the image.
             auto_remove: true,
             detach: false,
+            resources: limited(asked.resources, self.delegated_cgroup().is_some()),
             log: LogOptions { driver: LogDriver::None, ..LogOptions::default() },
             // The image's own file, as with BuildKit: RUN may write it.
             process_extras: ProcessExtras {
