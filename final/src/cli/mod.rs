@@ -24,6 +24,8 @@ pub mod boot;
 pub mod build;
 pub mod build_flags;
 pub mod build_request;
+#[cfg(test)]
+mod build_tests;
 pub mod builder;
 pub mod container;
 mod deferred;

@@ -62,9 +62,27 @@ fn of_build(error: &hull_build::Error) -> (Kind, Option<Detail>) {
         Error::Engine(error) => error.detail(),
         Error::Image(error) => Detail::of_image(error),
         Error::Storage(error) => Detail::of_storage(error),
-        _ => None,
+        other => build_advice(other).map(|advice| Detail::Advice(advice.into())),
     };
     (error.kind(), detail)
+}
+
+/// What helps with the usual errors of a Dockerfile.
+fn build_advice(error: &hull_build::Error) -> Option<&'static str> {
+    use hull_build::Error;
+    match error {
+        Error::NoSuchFile { path, .. } if path.ends_with("Dockerfile") => Some(
+            "-f names another Dockerfile; the argument of hull build is the directory of the build context",
+        ),
+        Error::NoSuchFile { place, .. } if place.contains("context") => {
+            Some("paths of COPY and ADD are in the build context, and .dockerignore leaves files out of it")
+        }
+        Error::Failed { code: 126 | 127, .. } => {
+            Some("the image may lack the program: --shell-on-failure opens a shell where the step has failed")
+        }
+        Error::Failed { .. } => Some("--shell-on-failure opens a shell where the step has failed"),
+        _ => None,
+    }
 }
 
 /// The hint for an error with these details.

@@ -466,3 +466,38 @@ fn several_results_and_files_of_one_build_are_told() {
     terminal.expect("refusing to write to a terminal");
     assert_eq!(terminal.wait(), 1);
 }
+
+#[test]
+fn why_says_what_has_changed() {
+    let Some(t) = scenario("FROM busybox\nARG WORD=one\nCOPY file /file\nRUN echo $WORD\nRUN true\n") else {
+        return;
+    };
+    t.write("context/file", "first");
+    build(&t, &["--why"]).ok();
+    let same = build(&t, &["--why"]);
+    same.ok();
+    let whys = |outcome: &Outcome| outcome.stderr.lines().filter(|line| line.contains(" why: ")).count();
+    assert_eq!(whys(&same), 3, "{same}");
+    t.write("context/file", "second");
+    let file = build(&t, &["--why"]);
+    file.ok();
+    assert!(file.stderr.lines().any(|line| line.contains(" why: ") && line.contains("file")), "{file}");
+    let argument = build(&t, &["--why", "--build-arg", "WORD=two"]);
+    argument.ok();
+    assert!(
+        argument.stderr.lines().any(|line| line.contains(" why: ") && line.contains("WORD")),
+        "{argument}"
+    );
+    let silent = build(&t, &["--build-arg", "WORD=three"]);
+    assert_eq!(whys(&silent), 0, "{silent}");
+}
+
+#[test]
+fn a_step_that_prints_without_end_is_shown_at_once_and_ends_the_same() {
+    let Some(t) = scenario("FROM busybox\nRUN yes | head -c 20000000; echo; echo the end; exit 5\n") else {
+        return;
+    };
+    let failed = build(&t, &[]);
+    assert!(failed.fails(1).contains("exit code: 5"), "{} bytes", failed.stderr.len());
+    assert!(failed.took.as_secs() < 20, "{:?}", failed.took);
+}

@@ -79,7 +79,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("final/crates/network", "hull_network", 8),
     ("tests/suite", "vxlan", 10),
     ("tests/suite", "build_check", 2),
-    ("tests/suite", "build_cli", 7),
+    ("tests/suite", "build_cli", 12),
     ("tests/suite", "build_context", 10),
     ("tests/suite", "isolation", 10),
     ("tests/suite", "container_attacks", 11),
