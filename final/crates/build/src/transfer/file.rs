@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ use super::plan::{Single, blocked};
 use super::walk::Walk;
 use crate::Result;
 use crate::error::IoContext;
+
+type Attributes = Vec<(CString, Vec<u8>)>;
 
 impl Walk<'_, '_> {
     /// Copies a file that the instruction names.
@@ -81,7 +83,7 @@ impl Walk<'_, '_> {
             let entry = self.entry(source, to, Kind::HardLink(first), &stat, vec![]);
             return self.layer.put(entry, Content::None);
         }
-        let attributes = hull_sys::fs::xattrs(&file).context(reading)?;
+        let attributes = self.attributes(source, &file).context(reading)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let entry = self.entry(source, to, Kind::File { size }, &stat, attributes);
         if stat.st_nlink > 1 {
@@ -113,6 +115,20 @@ impl Walk<'_, '_> {
         self.layer.put(entry, Content::None)
     }
 
+    fn is_local(&self, source: usize) -> bool {
+        self.tree(source).is_some_and(|tree| tree.has_local_owners)
+    }
+
+    /// docker sends a context without attributes: a capability of a file is one of this machine.
+    pub(super) fn attributes(&self, source: usize, file: impl AsFd) -> io::Result<Attributes> {
+        if self.is_local(source) {
+            return Ok(vec![]);
+        }
+        let mut attributes = hull_sys::fs::xattrs(file)?;
+        attributes.retain(|(name, _)| describes_content(name.to_bytes()));
+        Ok(attributes)
+    }
+
     /// The entry for a file of a source.
     pub(super) fn entry(
         &self,
@@ -120,11 +136,9 @@ impl Walk<'_, '_> {
         path: PathBuf,
         kind: Kind,
         stat: &Stat,
-        mut attributes: Vec<(CString, Vec<u8>)>,
+        attributes: Attributes,
     ) -> Entry {
-        let is_local = self.tree(source).is_some_and(|tree| tree.has_local_owners);
-        // docker sends a context without attributes: a capability of a file is one of this machine.
-        attributes.retain(|(name, _)| describes_content(name.to_bytes()) && !is_local);
+        let is_local = self.is_local(source);
         let own = if is_local { (0, 0) } else { (stat.st_uid, stat.st_gid) };
         let (uid, gid) = self.changes.chown.unwrap_or(own);
         let mode = match (&self.changes.chmod, &kind) {

@@ -329,7 +329,7 @@ impl Walk<'_, '_> {
         if is_planned {
             return Ok(entry);
         }
-        let attributes = hull_sys::fs::xattrs(directory).context(reading)?;
+        let attributes = self.attributes(part.source, directory).context(reading)?;
         let copied = self.entry(part.source, path.to_owned(), Kind::Directory, &stat, attributes);
         entry.attributes.retain(|(name, _)| copied.attributes.iter().all(|(other, _)| other != name));
         entry.attributes.extend(copied.attributes);
