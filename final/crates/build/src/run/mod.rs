@@ -3,6 +3,7 @@
 //! ```text
 //! options   the options of every RUN, --network and --security      output   the step's output, up to a limit
 //! mounts    --mount: from where, to where                           cache_mounts  directories that outlive builds
+//! network   the network namespace that the steps of a stage share
 //! hidden    what .dockerignore leaves out of a bind mount           ssh      agents, and keys in an agent
 //! ```
 //!
@@ -12,6 +13,7 @@
 mod cache_mounts;
 mod hidden;
 mod mounts;
+mod network;
 mod options;
 mod output;
 mod ssh;
@@ -28,6 +30,7 @@ use crate::dockerfile::mount::Mount;
 use crate::request::Request;
 
 pub use cache_mounts::{CacheMount, CacheMounts};
+pub use network::SharedNetwork;
 pub use output::Limited;
 
 /// A RUN, with everything expanded.
@@ -74,7 +77,8 @@ pub struct Prepared {
 
 impl Step<'_> {
     /// Checks and opens everything that the step needs. Waits for cache mounts with `sharing=locked`.
-    pub fn prepare(self, engine: &Engine) -> Result<Prepared> {
+    /// `network` is that of the stage.
+    pub fn prepare(self, engine: &Engine, network: &mut SharedNetwork) -> Result<Prepared> {
         let mut options = StepOptions {
             options: options::of(self.request, self.network, self.security)?,
             layers: self.layers,
@@ -85,6 +89,7 @@ impl Step<'_> {
             builder: self.builder,
             ..StepOptions::default()
         };
+        options.network = network.join(engine, &options.options)?;
         let mut mounts = mounts::Mounts::new(engine, self.request, &mut options);
         for (mount, source) in self.mounts {
             mounts.add(mount, source)?;

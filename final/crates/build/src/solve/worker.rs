@@ -20,6 +20,7 @@ use crate::context::{Listing, StatCache, Tree};
 use crate::dockerfile::{Instruction, Kind};
 use crate::plan::{Globals, Stage};
 use crate::progress::{Event, Outcome, StepId};
+use crate::run::SharedNetwork;
 use crate::{Error, Result};
 
 pub(super) struct Worker<'a> {
@@ -35,6 +36,8 @@ pub(super) struct Worker<'a> {
     /// Trees of stages and images, which are opened once.
     pub trees: BTreeMap<crate::plan::stages::Origin, Tree>,
     pub store: LayerStore,
+    /// The network of its steps.
+    pub network: SharedNetwork,
     /// What is known of the files of the build contexts, by their names.
     pub known_files: BTreeMap<String, StatCache>,
     next_step: StepId,
@@ -61,6 +64,7 @@ impl<'a> Worker<'a> {
             link,
             others: BTreeMap::new(),
             trees: BTreeMap::new(),
+            network: SharedNetwork::default(),
             known_files: BTreeMap::new(),
             store: LayerStore::new(job.engine.root()),
             next_step: job.first_step(number),

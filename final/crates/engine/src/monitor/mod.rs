@@ -28,7 +28,7 @@
 mod checker;
 mod checks;
 mod clients;
-mod detach;
+pub(crate) mod detach;
 mod event_loop;
 mod external;
 mod health;

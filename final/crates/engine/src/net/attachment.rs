@@ -5,7 +5,7 @@
 //! [`Attachment::timeout`], [`Attachment::serve`] and [`Attachment::reload`]; at the end of each run
 //! [`Attachment::disconnect`], and after the last one [`Attachment::release`].
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use hull_network::namespace;
@@ -66,6 +66,8 @@ impl Attachment {
     /// Allocates addresses, reserves ports, and records what will be made. Nothing stays allocated when it fails.
     pub(crate) fn plan(context: Context<'_>, record: &Record, monitor: &ProcessId) -> Result<Self> {
         match record.options.network {
+            // The step's builder has attached the namespace of the stage.
+            _ if record.shares_stage_network() => return Ok(Self::default()),
             NetworkMode::Networks => {}
             NetworkMode::UserMode(_) => return Self::plan_user_mode(context.root, record),
             _ => return Ok(Self::default()),
@@ -110,7 +112,9 @@ impl Attachment {
     /// Makes what has to exist before the container's first process: the network namespace that it enters, if it does not
     /// make one itself.
     pub(crate) fn prepare(&mut self, context: Context<'_>, record: &Record) -> Result<()> {
-        if let NetworkMode::UserMode(program) = record.options.network {
+        if let NetworkMode::UserMode(program) = record.options.network
+            && !record.shares_stage_network()
+        {
             let root = context.root;
             // The program binds these ports itself.
             self.reserved.clear();
@@ -150,6 +154,22 @@ impl Attachment {
             self.inside = Some(socket);
         }
         Ok(())
+    }
+
+    /// Attaches a namespace that no process is in to the record's networks: that of a stage, for its steps.
+    pub(crate) fn connect_namespace(
+        &mut self,
+        context: Context<'_>,
+        record: &Record,
+        inside: &OwnedFd,
+    ) -> Result<()> {
+        self.runs_once = true;
+        self.known = endpoint::endpoints(context.root, &record.id)?;
+        let endpoints = self.known.clone();
+        match &self.user_mode {
+            Some(user_mode) => user_mode.await_ready(&[]),
+            None => interfaces::attach(context, &endpoints, inside, self.sockets()?),
+        }
     }
 
     /// `connect` or `disconnect` of the container and its networks.

@@ -12,6 +12,8 @@ pub struct Handed {
     pub sources: Vec<HandedSource>,
     /// `KEY=VALUE`, for the program only.
     pub env: Vec<String>,
+    /// The network namespace of its stage, which the step joins.
+    pub network: Option<OwnedFd>,
     /// Kept open until the step has ended: locks.
     pub kept: Vec<OwnedFd>,
 }
@@ -64,7 +66,7 @@ impl Handed {
             HandedSource::Socket { opened, .. } => Some(opened.as_fd()),
             HandedSource::Layers { .. } | HandedSource::Content { .. } => None,
         });
-        sources.chain(self.kept.iter().map(AsFd::as_fd))
+        sources.chain(self.network.iter().chain(&self.kept).map(AsFd::as_fd))
     }
 }
 

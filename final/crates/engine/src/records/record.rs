@@ -203,6 +203,11 @@ impl Record {
     }
 
     /// Whether this is a step of a build.
+    /// Whether a step joins the network namespace of its stage.
+    pub(crate) fn shares_stage_network(&self) -> bool {
+        self.handed.as_ref().is_some_and(|handed| handed.network.is_some())
+    }
+
     pub(crate) fn is_step(&self) -> bool {
         matches!(self.kind, Kind::Build { .. })
     }

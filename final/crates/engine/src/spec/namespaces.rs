@@ -1,5 +1,6 @@
 //! New namespaces, the host's, or another container's.
 
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use hull_runtime::spec::{Namespace, NamespaceKind};
@@ -25,8 +26,16 @@ pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
             }
         }
     }
-    if matches!(record.options.network, NetworkMode::UserMode(_)) {
-        let path = Some(crate::net::namespace_file(engine.root(), &record.id));
+    let handed = record.handed.as_ref().and_then(|handed| handed.network.as_ref());
+    let path = match (handed, &record.options.network) {
+        // The monitor has the descriptor, and opens the path.
+        (Some(network), _) => {
+            Some(PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), network.as_raw_fd())))
+        }
+        (None, NetworkMode::UserMode(_)) => Some(crate::net::namespace_file(engine.root(), &record.id)),
+        _ => None,
+    };
+    if path.is_some() {
         namespaces.retain(|namespace: &Namespace| namespace.kind != NamespaceKind::Network);
         namespaces.push(Namespace { kind: NamespaceKind::Network, path });
     }

@@ -58,6 +58,8 @@ pub struct StepOptions {
     pub mounts: Vec<StepMount>,
     /// `KEY=VALUE` for the program, in no file.
     pub secret_env: Vec<String>,
+    /// The network namespace of the stage, if the options ask for the default network: [`super::StageNetwork`].
+    pub network: Option<OwnedFd>,
     /// Kept open until the step has ended, also if the builder is killed: locks.
     pub kept: Vec<OwnedFd>,
     /// Everything else: network, mounts, limits, entries of /etc/hosts, terminal. The fields that exist above, the name
@@ -122,7 +124,7 @@ impl Engine {
         }
     }
 
-    fn plan_step(&self, step: StepOptions) -> Result<Record> {
+    pub(super) fn plan_step(&self, step: StepOptions) -> Result<Record> {
         let asked = step.options;
         let text = |text: String| Some(text).filter(|text| !text.is_empty());
         let options = CreateOptions {
@@ -154,7 +156,8 @@ impl Engine {
         let (mounts, sources) =
             step.mounts.into_iter().enumerate().map(handed_mount).unzip::<_, _, Vec<_>, _>();
         record.mounts.extend(mounts);
-        record.handed = Some(Arc::new(Handed { sources, env: step.secret_env, kept: step.kept }));
+        record.handed =
+            Some(Arc::new(Handed { sources, env: step.secret_env, network: step.network, kept: step.kept }));
         Ok(record)
     }
 

@@ -13,6 +13,7 @@
 
 mod create;
 mod finished;
+mod network;
 mod pack;
 mod running;
 mod shell;
@@ -20,5 +21,6 @@ mod shell;
 pub use crate::records::handed::{HandedSource as Source, Metadata, Secret};
 pub use create::{Access, StepMount, StepOptions};
 pub use finished::FinishedStep;
+pub use network::StageNetwork;
 pub use pack::PackedStep;
 pub use running::RunningStep;

@@ -42,7 +42,11 @@ impl Worker<'_> {
         self.step(recipe, |worker, id| {
             let engine = worker.engine;
             let epoch = worker.job.request.source_date_epoch;
-            let prepared = worker.prepare(&args, script, run, &mounts)?.prepare(engine)?;
+            let mut network = std::mem::take(&mut worker.network);
+            let step = worker.prepare(&args, script, run, &mounts)?;
+            let prepared = step.prepare(engine, &mut network);
+            worker.network = network;
+            let prepared = prepared?;
             let mut lost = Ok(());
             let finished = prepared.run(engine, &mut |stderr, bytes| {
                 let event = Event::Output { step: id, stderr, bytes: bytes.to_vec() };
