@@ -99,10 +99,10 @@ impl Program {
             match token {
                 Token::Char(own) if *own == c => self.enter(&mut to, at + 1),
                 Token::Any if c != '/' => self.enter(&mut to, at + 1),
-                Token::Class { negated, ranges } => {
-                    if ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated {
-                        self.enter(&mut to, at + 1);
-                    }
+                Token::Class { negated, ranges }
+                    if ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated =>
+                {
+                    self.enter(&mut to, at + 1);
                 }
                 Token::Star if c != '/' => self.enter(&mut to, at),
                 Token::Rest => self.enter(&mut to, at),
