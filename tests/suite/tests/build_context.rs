@@ -461,3 +461,26 @@ fn contexts_work_without_privileges() {
     let tar = tar(&t, "-z");
     t.hull_with_input(&["build", "--build-context", "other=other", "-t", "piped", "-"], &tar).ok();
 }
+
+#[test]
+fn a_build_that_is_killed_while_it_fetches_leaves_nothing_after_the_next_one() {
+    let Some(t) = Scenario::start() else { return };
+    let pause = std::time::Duration::from_millis(20);
+    let server =
+        Server::start("127.0.0.1:0", move |_| Reply::with(200, Body::Slow(vec![0; 64 << 20], pause)));
+    t.write("context/Dockerfile", format!("FROM scratch\nADD http://{}/file /\n", server.host));
+    t.write("other/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let staged = |directory: &str| {
+        let entries = std::fs::read_dir(t.data_root().join("build").join(directory));
+        entries.map_or(0, |entries| entries.flatten().count())
+    };
+    let mut building = t.spawn(&["build", "context"]);
+    eventually("the file is being fetched", || staged("downloads") == 1);
+    building.kill();
+    building.wait();
+    // The process that fetches ends with its builder, and then the next build removes what it has written.
+    eventually("the remains are gone", || {
+        t.hull(&["build", "other"]).ok();
+        staged("downloads") == 0 && staged("contexts") == 0
+    });
+}

@@ -20,7 +20,7 @@ use hull_storage::staging::{self, Staging};
 use serde::{Deserialize, Serialize};
 
 use super::child::in_child;
-use super::staged::Staged;
+use super::staged::{DOWNLOADS, Staged};
 use super::{Fetched, Remote};
 use crate::error::IoContext;
 use crate::{Error, Result};
@@ -35,8 +35,6 @@ const PERIOD: Duration = Duration::from_secs(60);
 const MOST_KEPT: usize = 256;
 const MOST_KEPT_BYTES: u64 = 4 << 30;
 
-/// Beneath the data directory.
-pub(super) const DIRECTORY: &str = "build/downloads";
 const CONTENT: &str = "content";
 const ANSWER: &str = "answer.json";
 
@@ -124,7 +122,7 @@ pub(super) fn download(
     checksum: Option<&Digest>,
     remote: &Remote,
 ) -> Result<Download> {
-    let directory = root.data().join(DIRECTORY);
+    let directory = root.data().join(DOWNLOADS);
     hull_storage::directory::make_dirs(&directory, 0o700)?;
     let kept = directory.join(Digest::of(url.as_bytes()).hex());
     let known = known(&kept, url);
@@ -326,7 +324,7 @@ pub fn kept(root: &Root) -> Vec<Kept> {
         let used = answer.modified().ok()?;
         Some(Kept { path, url: record.url, bytes: record.size, created: created.unwrap_or(used), used })
     };
-    let Ok(entries) = fs::read_dir(root.data().join(DIRECTORY)) else { return vec![] };
+    let Ok(entries) = fs::read_dir(root.data().join(DOWNLOADS)) else { return vec![] };
     entries.filter_map(|entry| one(entry.ok()?.path())).collect()
 }
 

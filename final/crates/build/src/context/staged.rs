@@ -15,6 +15,9 @@ use super::{Keeper, Tree};
 use crate::Result;
 use crate::error::IoContext;
 
+/// Where downloads are kept, beneath the data directory.
+pub(super) const DOWNLOADS: &str = "build/downloads";
+
 /// Files and directories of an archive.
 const MOST_MEMBERS: u64 = 2_000_000;
 
@@ -72,7 +75,7 @@ pub(super) fn empty(root: &Root, name: &str) -> Result<Tree> {
 
 /// Removes what killed builds have left.
 pub fn collect(root: &Root) -> Result<()> {
-    for parent in [contexts(root), root.data().join(super::download::DIRECTORY)] {
+    for parent in [contexts(root), root.data().join(DOWNLOADS)] {
         if fs::symlink_metadata(&parent).is_ok() {
             staging::collect(&parent)?;
         }
