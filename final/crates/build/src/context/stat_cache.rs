@@ -60,8 +60,10 @@ impl StatCache {
     pub fn open(root: &Root, tree: &Tree) -> Self {
         let Ok(stat) = rustix::fs::fstat(&tree.root) else { return Self::none() };
         let name = match tree.keeper {
+            // Each build makes its own.
+            Keeper::Staging(_) => return Self::none(),
             Keeper::Layers(_) => "layers".to_owned(),
-            _ => format!("{:x}-{:x}", stat.st_dev, stat.st_ino),
+            Keeper::Others => format!("{:x}-{:x}", stat.st_dev, stat.st_ino),
         };
         let path = root.data().join("build/files").join(name);
         let known = load(&path).unwrap_or_default();
