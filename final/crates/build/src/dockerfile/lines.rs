@@ -3,7 +3,9 @@
 use super::directives::Directives;
 use super::heredoc;
 use super::statement::{RawHeredoc, Statement};
-use super::{LARGEST, LONGEST_LINE, MOST_INSTRUCTIONS, Span};
+use super::{
+    LARGEST, LONGEST_LINE, MOST_COMMENTS, MOST_HEREDOCS, MOST_INSTRUCTIONS, MOST_WORDS, Span, short,
+};
 use crate::{Error, Result};
 
 pub(super) struct Parsed {
@@ -15,75 +17,105 @@ pub(super) struct Parsed {
 
 /// Parses a file's lines.
 pub(super) fn parse(name: &str, text: &[u8]) -> Result<Parsed> {
-    let fail = |why: String, first: u32, last: u32| Error::Syntax(why).at(name, Span { first, last });
+    let fail = |(why, first, last): Failure| Error::Syntax(short(why)).at(name, Span { first, last });
     if text.len() > LARGEST {
-        return Err(fail(format!("a Dockerfile is at most {LARGEST} bytes long"), 1, 1));
+        return Err(fail((format!("a Dockerfile is at most {LARGEST} bytes long"), 1, 1)));
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut reader = Reader { rest: text, line: 0 };
-    let mut directives = Directives::new(text);
-    let mut parsed =
-        Parsed { statements: vec![], directives: vec![], escape: '\\', empty_continuations: vec![] };
-    let mut comments = Vec::new();
-    while let Some(raw) = reader.next().map_err(|why| fail(why, reader.line, reader.line))? {
-        let start = reader.line;
+    let mut parser = Parser {
+        reader: Reader { rest: text, line: 0 },
+        directives: Directives::new(text),
+        comments: vec![],
+        statements: vec![],
+        empty_continuations: vec![],
+        words: 0,
+    };
+    while parser.next().map_err(fail)? {}
+    let last = parser.reader.line.max(1);
+    if parser.statements.is_empty() {
+        return Err(fail(("file with no instructions".into(), last, last)));
+    }
+    Ok(Parsed {
+        statements: parser.statements,
+        directives: parser.directives.found,
+        escape: parser.directives.escape,
+        empty_continuations: parser.empty_continuations,
+    })
+}
+
+/// What is wrong, and the lines.
+type Failure = (String, u32, u32);
+
+struct Parser<'a> {
+    reader: Reader<'a>,
+    directives: Directives,
+    /// Above the next instruction.
+    comments: Vec<String>,
+    statements: Vec<Statement>,
+    empty_continuations: Vec<u32>,
+    /// Of all statements.
+    words: usize,
+}
+
+impl Parser<'_> {
+    /// Reads an instruction, a comment or an empty line. False at the end of the file.
+    fn next(&mut self) -> Result<bool, Failure> {
+        let raw = self.reader.next().map_err(|why| (why, self.reader.line, self.reader.line))?;
+        let Some(raw) = raw else { return Ok(false) };
+        let start = self.reader.line;
         let line = trim_start(trim_line_end(raw));
-        let is_directive = directives.read(line, start).map_err(|why| fail(why, start, start))?;
-        if let Some(comment) = comment(line) {
-            match comment {
-                _ if is_directive => {}
-                // An empty comment ends a block of comments.
-                "" => comments.clear(),
-                text => comments.push(text.to_owned()),
-            }
-            continue;
+        let is_directive = self.directives.read(line, start).map_err(|why| (why, start, start))?;
+        match comment(line) {
+            Some(_) if is_directive => {}
+            // An empty comment ends a block of comments.
+            Some("") => self.comments.clear(),
+            Some(text) if self.comments.len() < MOST_COMMENTS => self.comments.push(text.to_owned()),
+            Some(_) => {}
+            None if line.is_empty() => {}
+            None => self.statement(line, start).map_err(|why| (why, start, self.reader.line))?,
         }
-        let joined =
-            join(&mut reader, line, directives.escape).map_err(|why| fail(why, start, reader.line))?;
-        if joined.text.is_empty() && reader.line == start && !joined.was_continued {
-            continue;
-        }
+        Ok(true)
+    }
+
+    /// Reads the rest of an instruction whose first line this is.
+    fn statement(&mut self, line: &[u8], start: u32) -> Result<(), String> {
+        let joined = join(&mut self.reader, line, self.directives.escape)?;
         if joined.has_empty_line {
-            parsed.empty_continuations.push(reader.line);
+            self.empty_continuations.push(self.reader.line);
         }
-        let failed = |why: String, last: u32| fail(why, start, last);
-        let line = text_of(joined.text).map_err(|why| failed(why, reader.line))?;
-        let mut statement =
-            Statement::parse(line, directives.escape).map_err(|why| failed(why, reader.line))?;
+        let mut statement = Statement::parse(text_of(joined.text)?, self.directives.escape)?;
         if statement.may_have_heredocs() {
-            let heredocs = heredoc::of_line(&statement.original).map_err(|why| failed(why, reader.line))?;
+            let heredocs = heredoc::of_line(&statement.original)?;
+            if heredocs.len() > MOST_HEREDOCS {
+                return Err(format!("an instruction has at most {MOST_HEREDOCS} heredocs"));
+            }
             for found in heredocs {
-                let read = read_heredoc(&mut reader, found).map_err(|why| failed(why, reader.line))?;
-                statement.heredocs.push(read);
+                statement.heredocs.push(read_heredoc(&mut self.reader, found)?);
             }
         }
-        statement.span = Span { first: start, last: reader.line };
-        statement.comments = std::mem::take(&mut comments);
-        if parsed.statements.len() == MOST_INSTRUCTIONS {
-            return Err(failed(
-                format!("a Dockerfile has at most {MOST_INSTRUCTIONS} instructions"),
-                reader.line,
-            ));
+        statement.span = Span { first: start, last: self.reader.line };
+        statement.comments = std::mem::take(&mut self.comments);
+        self.words += statement.value.len() + statement.flags.len();
+        if self.words > MOST_WORDS {
+            return Err(format!("a Dockerfile has at most {MOST_WORDS} words"));
         }
-        parsed.statements.push(statement);
+        if self.statements.len() == MOST_INSTRUCTIONS {
+            return Err(format!("a Dockerfile has at most {MOST_INSTRUCTIONS} instructions"));
+        }
+        self.statements.push(statement);
+        Ok(())
     }
-    if parsed.statements.is_empty() {
-        return Err(fail("file with no instructions".into(), reader.line.max(1), reader.line.max(1)));
-    }
-    (parsed.escape, parsed.directives) = (directives.escape, directives.found);
-    Ok(parsed)
 }
 
 struct Joined {
     text: Vec<u8>,
-    was_continued: bool,
     has_empty_line: bool,
 }
 
 /// Joins a line with those that continue it. Comments and empty lines between them are left out.
 fn join(reader: &mut Reader<'_>, first: &[u8], escape: char) -> Result<Joined, String> {
     let (begun, mut goes_on) = without_continuation(first, escape);
-    let mut joined = Joined { text: begun.to_vec(), was_continued: goes_on, has_empty_line: false };
+    let mut joined = Joined { text: begun.to_vec(), has_empty_line: false };
     while goes_on {
         let Some(raw) = reader.next()? else { break };
         let line = trim_line_end(raw);

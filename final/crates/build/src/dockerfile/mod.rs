@@ -38,6 +38,14 @@ pub const LARGEST: usize = 16 << 20;
 pub const LONGEST_LINE: usize = 65_535;
 /// Instructions of a file.
 pub const MOST_INSTRUCTIONS: usize = 100_000;
+/// Words of all instructions of a file: each costs some 60 bytes of memory.
+pub const MOST_WORDS: usize = 1_000_000;
+/// Heredocs of an instruction.
+pub const MOST_HEREDOCS: usize = 1000;
+/// Lines of the comment above an instruction that are kept.
+const MOST_COMMENTS: usize = 1000;
+/// Characters of an error: a line that is wrong may be long.
+const LONGEST_ERROR: usize = 500;
 
 /// The lines of an instruction, counted from 1, both included.
 #[derive(
@@ -80,6 +88,15 @@ pub fn parse(name: &str, text: &[u8]) -> Result<Dockerfile> {
         empty_continuations: parsed.empty_continuations,
         instructions,
     })
+}
+
+/// The error, cut where it would fill a screen.
+fn short(mut why: String) -> String {
+    if let Some((end, _)) = why.char_indices().nth(LONGEST_ERROR) {
+        why.truncate(end);
+        why.push('…');
+    }
+    why
 }
 
 /// The statements of a Dockerfile, without a check of what they mean: what docker's official parser tells.

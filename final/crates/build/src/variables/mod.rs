@@ -89,5 +89,13 @@ pub fn heredoc(text: &str, lookup: Lookup<'_>) -> Result<String> {
 /// As [`word`]; and a result of more than a mebibyte beyond the text, or braces nested more than 200 deep.
 pub fn expand(text: &str, escape: char, lookup: Lookup<'_>, options: Options) -> Result<Expansion> {
     expansion::expand(text, escape, lookup, options)
-        .map_err(|why| crate::Error::Syntax(format!("failed to process {text:?}: {why}")))
+        .map_err(|why| crate::Error::Syntax(format!("failed to process {:?}: {why}", shown(text))))
+}
+
+/// A text for an error: the beginning of a long one.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
+    }
 }

@@ -6,6 +6,7 @@ mod transfer;
 use super::flags::{Flags, Takes};
 use super::heredoc;
 use super::instruction::{Argument, Command, From, Heredoc, Instruction, Kind, Run};
+use super::short;
 use super::statement::{RawHeredoc, Statement};
 use super::suggest::with_suggestion;
 use crate::{Error, Result};
@@ -32,12 +33,13 @@ const KEYWORDS: [&str; 18] = [
 ];
 
 pub(super) fn instruction(statement: Statement, escape: char) -> Result<Instruction> {
-    parse(statement, escape).map_err(Error::Syntax)
+    parse(statement, escape).map_err(|why| Error::Syntax(short(why)))
 }
 
 /// An instruction that a base image brings along.
 pub(super) fn trigger(statement: Statement, escape: char) -> Result<Instruction> {
-    refuse_trigger(&statement.keyword).and_then(|()| parse(statement, escape)).map_err(Error::Syntax)
+    let parsed = refuse_trigger(&statement.keyword).and_then(|()| parse(statement, escape));
+    parsed.map_err(|why| Error::Syntax(short(why)))
 }
 
 fn refuse_trigger(keyword: &str) -> Result<(), String> {

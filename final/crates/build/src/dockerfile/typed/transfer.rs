@@ -32,8 +32,9 @@ pub(super) fn parse(
     }
     for source in values {
         match heredoc::parse(&source) {
+            // Where two heredocs have the same name, they are one file, which has the last one's content.
+            Ok(Some(word)) if transfer.heredocs.iter().any(|known| known.name == word.name) => {}
             Ok(Some(word)) if !statement.json => {
-                // Where two heredocs have the same name, BuildKit takes the last one's content for both.
                 let content = statement.heredocs.iter().rfind(|heredoc| heredoc.name == word.name);
                 transfer.heredocs.extend(content.map(typed));
             }
