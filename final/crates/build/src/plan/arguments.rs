@@ -42,9 +42,14 @@ impl Globals {
         target: &Platform,
         stage_name: &str,
     ) -> Result<Self> {
+        let last = file.instructions.iter().rev().find_map(|one| match &one.kind {
+            Kind::From(from) => Some(from.name.clone().unwrap_or_default()),
+            _ => None,
+        });
+        let stage_name = if stage_name.is_empty() { last.unwrap_or_default() } else { stage_name.into() };
         let given = given.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         let mut globals =
-            Self { given, declared: BTreeMap::new(), platform: platform_arguments(target, stage_name) };
+            Self { given, declared: BTreeMap::new(), platform: platform_arguments(target, &stage_name) };
         let before_from = file.instructions.iter().take_while(|one| !matches!(one.kind, Kind::From(_)));
         for instruction in before_from {
             let Kind::Arg(arguments) = &instruction.kind else { continue };
