@@ -104,7 +104,10 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/book", "book", 41),
     ("tests/suite", "oci_hostile", 43),
     ("tests/book", "pages", 51),
+    ("tests/suite", "build_cases", 20),
+    ("tests/suite", "build_real", 60),
     ("tests/suite", "bundles", 71),
+    ("tests/suite", "build_peers", 240),
 ];
 
 /// The crates' own tests and the lessons are part of every size, independent of their duration.
