@@ -9,6 +9,8 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use hull_sys::tree::describes_content;
+
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, IoContext, Result};
@@ -203,8 +205,9 @@ fn described(top: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(found)
 }
 
-/// Describes everything but the time of a directory: the archive may not list the directory, and then its time is that
-/// of its creation.
+/// Describes everything but times. An archive may not list a directory, whose time is that of its creation then. The layer
+/// of a build's step keeps the times at which its files were written; its tar has whole seconds, and none that is later
+/// than `SOURCE_DATE_EPOCH`.
 fn describe(path: &Path) -> std::io::Result<Vec<u8>> {
     let meta = std::fs::symlink_metadata(path)?;
     let kind = meta.file_type();
@@ -213,8 +216,7 @@ fn describe(path: &Path) -> std::io::Result<Vec<u8>> {
     if kind.is_char_device() && meta.rdev() == 0 {
         return Ok(b"whiteout".to_vec());
     }
-    let time = if meta.is_dir() { (0, 0) } else { (meta.mtime(), meta.mtime_nsec()) };
-    let mut said = format!("{:o} {}:{} {time:?} {} ", meta.mode(), meta.uid(), meta.gid(), meta.rdev());
+    let mut said = format!("{:o} {}:{} {} ", meta.mode(), meta.uid(), meta.gid(), meta.rdev());
     if meta.is_file() {
         let mut file = Hasher::new(File::open(path)?);
         let mut buffer = vec![0; 128 * 1024];
@@ -227,6 +229,10 @@ fn describe(path: &Path) -> std::io::Result<Vec<u8>> {
         return Ok(said.into_bytes());
     }
     let mut attributes = hull_sys::fs::xattrs_at(path)?;
+    // The kernel leaves notes in the directory of changes that a build's step has made a layer of. Only the mark of what
+    // is hidden comes from the tar. overlayfs.rst, "whiteouts and opaque directories".
+    let is_opaque = |name: &[u8]| name.ends_with(b".overlay.opaque");
+    attributes.retain(|(name, _)| describes_content(name.to_bytes()) || is_opaque(name.to_bytes()));
     attributes.sort();
     said.push_str(&format!("{attributes:?}"));
     Ok(said.into_bytes())

@@ -201,6 +201,11 @@ impl Cache {
                 self.layers.release_step(&chain)?;
             }
         }
+        // Locks of killed builds.
+        for name in hull_storage::directory::names_in(&self.dir.join("locks"))? {
+            let path = self.dir.join("locks").join(name);
+            drop(Lock::try_exclusive(&path)?.map(|lock| StepLock { path, _lock: lock }));
+        }
         // Notes of what was built at a place, whose record is gone.
         for name in hull_storage::directory::names_in(&self.dir.join("last"))? {
             let path = self.dir.join("last").join(name);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hull_storage::file;
 
@@ -45,9 +45,14 @@ impl Unstored<'_> {
             bytes => serde_json::from_slice(&bytes.context(|| format!("read {}", path.display()))?)
                 .map_err(|source| Error::Json { path: path.display().to_string(), source })?,
         };
-        for (digest, (size, bytes)) in &plan.blobs {
-            write_blob(images, &blobs, digest, *size, bytes)?;
-        }
+        let mut written = Vec::new();
+        let mut write = |(digest, (size, bytes)): (&Digest, &(u64, Bytes))| -> Result<()> {
+            written.extend(write_blob(images, &blobs, digest, *size, bytes)?);
+            Ok(())
+        };
+        let outcome = plan.blobs.iter().try_for_each(&mut write);
+        // Nothing lists them.
+        outcome.inspect_err(|_| written.iter().for_each(|path| drop(std::fs::remove_file(path))))?;
         let new = &plan.index.manifests;
         index.manifests.retain(|old| new.iter().all(|new| !has_same_name(old, new)));
         index.manifests.extend(new.iter().cloned());
@@ -74,17 +79,24 @@ fn has_same_name(one: &Descriptor, other: &Descriptor) -> bool {
     }
 }
 
-/// Writes a blob that the layout lacks. It appears whole.
-fn write_blob(images: &Images, blobs: &Path, digest: &Digest, size: u64, bytes: &Bytes) -> Result<()> {
+/// Writes a blob, which appears whole, and returns its path. `None` if the layout has it.
+fn write_blob(
+    images: &Images,
+    blobs: &Path,
+    digest: &Digest,
+    size: u64,
+    bytes: &Bytes,
+) -> Result<Option<PathBuf>> {
     let path = blobs.join(digest.hex());
     if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.len() == size) {
-        return Ok(());
+        return Ok(None);
     }
     let partial = blobs.join(format!(".{}.{}", digest.hex(), std::process::id()));
     let written = copy_blob(images, &partial, digest, size, bytes);
     let written = written
         .and_then(|()| std::fs::rename(&partial, &path).context(|| format!("write {}", path.display())));
-    written.inspect_err(|_| drop(std::fs::remove_file(&partial)))
+    written.inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
+    Ok(Some(path))
 }
 
 fn copy_blob(images: &Images, to: &Path, digest: &Digest, size: u64, bytes: &Bytes) -> Result<()> {
