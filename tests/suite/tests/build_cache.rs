@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use hull_test_support::cgroups;
 use hull_test_support::outcome::{eventually, run};
 use hull_test_support::peers::Dockerd;
 use hull_test_support::registry::Registry;
@@ -219,6 +220,12 @@ fn buildkit_reads_hulls_cache_and_hull_reads_buildkits() {
         read.stderr.contains("importing cache manifest") && !read.stderr.contains("is not used"),
         "{read}"
     );
+    drop(dockerd);
+    // BuildKit leaves the parent of its containers' cgroups.
+    eventually("BuildKit's cgroups are empty", || {
+        let left = cgroups::below(t.cgroup_parent());
+        left.iter().all(|directory| std::fs::remove_dir(directory).is_ok())
+    });
 }
 
 #[test]
@@ -239,8 +246,9 @@ fn pruning_begins_with_what_was_not_used_for_the_longest_time() {
     assert_eq!(of_image.len(), 2, "what an image has is shared with it");
     t.ok(&["builder", "prune", "-f", "--keep-storage", "3mb"]);
     let left = usage(&t, &[]);
-    let described =
-        |text: &str| left.iter().any(|entry| entry["Description"].as_str().unwrap().contains(text));
+    let described = |text: &str| {
+        left.iter().filter(|entry| entry["Description"].as_str().unwrap().contains(text)).count()
+    };
     let shown: Vec<_> = left.iter().map(|entry| [&entry["Description"], &entry["Size"]]).collect();
     // What stands on a step goes before it.
     assert_eq!([described("echo new"), described("echo old"), described("noise")], [1, 1, 2], "{shown:?}");

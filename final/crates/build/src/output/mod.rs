@@ -13,11 +13,15 @@ mod metadata;
 mod target;
 mod write;
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hull_image::Digest;
 use hull_image::config::{Descriptor, ImageConfig};
 use hull_image::platform::Platform;
+
+use crate::cache::store::RunningBuild;
 
 pub use annotations::Annotations;
 pub use image::image;
@@ -36,6 +40,15 @@ pub struct Built {
     pub base: Option<(String, Digest)>,
     /// The other stages that were built, for the export of the cache.
     pub others: Vec<StageLayers>,
+    pub keeps: Keeps,
+}
+
+/// What keeps pruning and garbage collection from the layers until the results are written.
+#[derive(Debug, Clone, Default)]
+pub struct Keeps {
+    pub running: Option<Arc<RunningBuild>>,
+    /// Blobs and layers of base images.
+    pub base_images: Arc<Vec<File>>,
 }
 
 /// The layers of a stage.

@@ -28,6 +28,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use hull_engine::Engine;
 use hull_image::platform::Platform;
@@ -40,7 +41,7 @@ use crate::Result;
 use crate::cache::Cache;
 use crate::cache::remote::Imports;
 use crate::dockerfile::Dockerfile;
-use crate::output::{Built, BuiltLayer, StageLayers};
+use crate::output::{Built, BuiltLayer, Keeps, StageLayers};
 use crate::plan::{Globals, Stages};
 use crate::progress::Reporter;
 use crate::request::Request;
@@ -58,7 +59,7 @@ pub fn build(
     reporter: &mut dyn Reporter,
 ) -> Result<Vec<Built>> {
     let cache = Cache::open(engine.root())?;
-    let _running = cache.begin_build()?;
+    let running = Arc::new(cache.begin_build()?);
     LayerStore::new(engine.root()).collect()?;
     engine.collect_steps()?;
     crate::context::collect(engine.root())?;
@@ -67,7 +68,9 @@ pub fn build(
     let platforms = if request.platforms.is_empty() { &host[..] } else { &request.platforms };
     let imports = definition::import_caches(request, reporter)?;
     let build = |platform| one_platform(engine, request, (&cache, &imports), &definition, platform, reporter);
-    platforms.iter().map(build).collect()
+    let mut built: Vec<Built> = platforms.iter().map(build).collect::<Result<_>>()?;
+    built.iter_mut().for_each(|one| one.keeps.running = Some(running.clone()));
+    Ok(built)
 }
 
 fn one_platform(
@@ -128,5 +131,6 @@ fn one_platform(
         layers: other.layers.iter().map(layer).collect(),
     });
     let others = others.collect();
-    Ok(Built { platform: platform.clone(), config, layers, base: result.base, others })
+    let keeps = Keeps { running: None, base_images: Arc::new(images._held) };
+    Ok(Built { platform: platform.clone(), config, layers, base: result.base, others, keeps })
 }
