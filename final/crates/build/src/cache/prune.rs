@@ -36,12 +36,15 @@ pub struct PrunedCache {
 /// Removes what was not used for the longest time first, until the limits are kept; without limits, all that fits. What
 /// running builds use stays.
 pub fn prune(engine: &Engine, options: &PruneOptions) -> Result<PrunedCache> {
-    let now = SystemTime::now();
-    let all = entries(engine)?;
-    if all.is_empty() {
+    if !engine.root().data().join("build/steps").is_dir() {
+        // Nothing was ever built.
         return Ok(PrunedCache::default());
     }
     let cache = Cache::open(engine.root())?;
+    // While one takes a record's name away and gives it back, another would take its layer for unused.
+    let lock = Lock::exclusive(&cache.dir().join("prune.lock"))?;
+    let now = SystemTime::now();
+    let all = entries(engine)?;
     let total: u64 = all.iter().filter(|entry| !entry.shared).map(|entry| entry.size).sum();
     let keep = bytes_to_keep(total, free(engine)?, options);
     let mut pruned = PrunedCache::default();
@@ -57,6 +60,7 @@ pub fn prune(engine: &Engine, options: &PruneOptions) -> Result<PrunedCache> {
         }
     }
     cache.release_unused()?;
+    drop(lock);
     engine.images().collect()?;
     Ok(pruned)
 }
