@@ -180,7 +180,7 @@ pub struct RunArgs {
     /// seccomp=…, apparmor=…, label=…, no-new-privileges
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<String>,
-    /// How RUN is isolated: default, oci and rootless are the same; chroot shares this machine's namespaces
+    /// How RUN is isolated: default, oci and rootless, which are the same
     #[arg(long, value_name = "KIND", value_parser = ["default", "oci", "rootless", "chroot"])]
     pub isolation: Option<String>,
 }

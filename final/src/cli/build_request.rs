@@ -292,6 +292,12 @@ fn output(parsed: build_output::Output) -> Output {
 
 impl RunArgs {
     fn options(&self) -> Result<RunOptions> {
+        if self.isolation.as_deref() == Some("chroot") {
+            let hint = "RUN needs user and mount namespaces, as hull run does; leave out --isolation";
+            return Err(anyhow!("--isolation=chroot is not supported")
+                .context(Hint(hint.into()))
+                .context(Exit(OWN_FAILURE)));
+        }
         let bytes = |flag, text: &Option<String>| read_if_given(flag, text.as_deref(), size::parse);
         let hosts = read_all("--add-host", &self.add_host, hosts::parse)?;
         Ok(RunOptions {
@@ -312,7 +318,6 @@ impl RunArgs {
             cpuset_cpus: self.cpuset_cpus.clone(),
             cpuset_mems: self.cpuset_mems.clone(),
             security_opt: self.security_opt.clone(),
-            isolation_chroot: self.isolation.as_deref() == Some("chroot"),
         })
     }
 

@@ -55,7 +55,7 @@ fn flags_say_what_run_gets() {
     let built = request(
         "--network host --add-host db:192.0.2.1 --add-host six=[::1] --shm-size 1m --ulimit nofile=5 --ulimit nofile=9:10 \
          -m 64m --memory-swap -1 -c 512 --cpu-period 100000 --cpu-quota 50000 --cpuset-cpus 0-1 --cpuset-mems 0 \
-         --security-opt seccomp=unconfined --cgroup-parent up --isolation chroot --allow network.host,security.insecure \
+         --security-opt seccomp=unconfined --cgroup-parent up --isolation oci --allow network.host,security.insecure \
          --secret id=a,env=CARGO_PKG_NAME --secret id=b,src=Cargo.toml --ssh k=/one,/two .",
     )
     .unwrap();
@@ -65,7 +65,6 @@ fn flags_say_what_run_gets() {
     assert_eq!((run.shm_size, run.memory, run.memory_swap), (Some(1 << 20), Some(64 << 20), Some(-1)));
     assert_eq!((run.ulimits.len(), run.ulimits[0].hard), (1, 10));
     assert_eq!((run.cpu_shares, run.cpu_period, run.cpu_quota), (Some(512), Some(100_000), Some(50_000)));
-    assert!(run.isolation_chroot);
     assert_eq!(built.allow, ["network.host", "security.insecure"]);
     assert!(
         matches!(&built.secrets["a"], Secret::Value(value) if value == env!("CARGO_PKG_NAME").as_bytes())
@@ -113,6 +112,7 @@ fn pull_is_dockers_boolean_or_podmans_policy() {
         assert_eq!(pulls(flags), wanted, "{flags}");
     }
     assert!(request("--pull=sometimes .").is_err());
+    assert!(request("--isolation chroot .").is_err());
 }
 
 #[test]

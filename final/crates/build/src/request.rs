@@ -108,7 +108,6 @@ pub struct RunOptions {
     pub cpuset_cpus: Option<String>,
     pub cpuset_mems: Option<String>,
     pub security_opt: Vec<String>,
-    pub isolation_chroot: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -96,7 +96,7 @@ pub const FLAGS: Flags = &[
     (
         "build",
         "--cgroupns --ipc --pid --uts --userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user",
-        "each RUN has namespaces of its own: `hull build --isolation` with chroot shares this machine's",
+        "each RUN has namespaces of its own: `hull build --network` chooses the network",
     ),
     (
         "build",
