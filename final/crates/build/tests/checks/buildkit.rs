@@ -102,3 +102,27 @@ fn damaged_files_are_checked_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn hostile_files_are_checked_in_seconds() {
+    let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let all = hadolint::Configuration::default();
+    let stage =
+        |n: usize| format!("FROM s{} AS s{n}\nENV V{n}=1\nCOPY --from=s{n} a.tar /\n", n.saturating_sub(1));
+    let nested = format!("FROM a:1\nRUN {}x{}\n", "\"$(".repeat(10_000), ")\"".repeat(10_000));
+    let open = format!("FROM a:1\nRUN {}\n", "\"$(".repeat(20_000));
+    let pairs = many(5_000, &|n| format!("V{n}=$V{} ", n + 1));
+    for text in [
+        many(10_000, &stage),
+        format!("FROM scratch\nENV {pairs}\n"),
+        format!("FROM scratch\n{}", many(20_000, &|n| format!("ENV V{n}=$X{n}\n"))),
+        format!("FROM scratch\n{}", many(20_000, &|n| format!("COPY a{n}.tar /\nRUN tar -xf a{n}.tar\n"))),
+        format!("FROM scratch\n{}", many(20_000, &|_| "# hadolint ignore=DL3004\nRUN sudo a\n".into())),
+        nested,
+        open,
+    ] {
+        let started = std::time::Instant::now();
+        let _ = check(&text, &[], Some(&all));
+        assert!(started.elapsed().as_secs() < 20, "{} took {:?}", &text[..60], started.elapsed());
+    }
+}

@@ -1,23 +1,75 @@
 //! Variables of a word, and which of them nothing defines.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use crate::variables::{self, Expansion, Options};
 
-/// Variables in the order in which they were set; a variable that is set again moves to the end.
+/// How many ENV and ARG a stage has at most, with those below it. Variables of a stage with more are not checked.
+const MOST: usize = 2000;
+
+/// Variables that are set or declared. A stage shares those of the stage below with it, so that thousands of stages with
+/// thousands of variables take no more memory than their text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variables(Vec<(String, String)>);
+pub(super) struct Variables(Option<Rc<Variable>>);
+
+#[derive(Debug)]
+struct Variable {
+    name: String,
+    /// `None` for an ARG without a value.
+    value: Option<String>,
+    below: Variables,
+    /// How many there are with this one.
+    count: usize,
+}
 
 impl Variables {
+    fn all(&self) -> impl Iterator<Item = &Variable> {
+        std::iter::successors(self.0.as_deref(), |variable| variable.below.0.as_deref())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        self.all().filter(|variable| variable.name == name).find_map(|variable| variable.value.as_deref())
+    }
+
+    /// Whether it is set, or an ARG names it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all().any(|variable| variable.name == name)
     }
 
     pub(super) fn set(&mut self, name: &str, value: &str) {
-        self.0.retain(|(known, _)| known != name);
-        self.0.push((name.into(), value.into()));
+        self.add(name, Some(value.into()));
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| &**name)
+    /// An ARG without a value.
+    pub(super) fn declare(&mut self, name: &str) {
+        self.add(name, None);
+    }
+
+    fn add(&mut self, name: &str, value: Option<String>) {
+        let count = self.count() + 1;
+        if count <= MOST {
+            let below = std::mem::take(self);
+            self.0 = Some(Rc::new(Variable { name: name.into(), value, below, count }));
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.0.as_ref().map_or(0, |last| last.count)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.count() >= MOST
+    }
+
+    /// The names of those that are set, in the order in which they were set last.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        let set =
+            self.all().filter(|variable| variable.value.is_some()).map(|variable| variable.name.as_str());
+        let mut names: Vec<_> = set.filter(|name| seen.insert(*name)).collect();
+        names.reverse();
+        names
     }
 }
 
@@ -42,7 +94,9 @@ fn expand(text: &str, escape: char, variables: &Variables, options: Options) -> 
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;
     let mut least = 3;
-    for candidate in known {
+    // Long names would take time that grows with the square of their length.
+    let is_near = |candidate: &&str| candidate.len() < 100 && candidate.len().abs_diff(name.len()) < 3;
+    for candidate in known.filter(is_near) {
         let distance = strsim::levenshtein(name, candidate);
         if distance == 0 {
             return None;

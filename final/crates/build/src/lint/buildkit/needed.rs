@@ -1,12 +1,14 @@
 //! The stages that a target needs: as base, in `--from`, or for a mount.
 
+use std::collections::HashMap;
+
 use super::Stage;
 use crate::dockerfile::Kind;
 
 /// For each stage, whether it is needed. An unknown target needs all: the build reports it.
-pub(super) fn stages(stages: &[Stage<'_>], target: Option<&str>) -> Vec<bool> {
+pub(super) fn stages(stages: &[Stage<'_>], target: Option<&str>, names: &Names<'_>) -> Vec<bool> {
     let mut needed = vec![false; stages.len()];
-    let wanted = target.map_or(stages.len().checked_sub(1), |name| find(stages, name, stages.len()));
+    let wanted = target.map_or(stages.len().checked_sub(1), |name| names.find(name, stages.len()));
     let Some(target) = wanted else { return vec![true; stages.len()] };
     let mut open = vec![target];
     while let Some(number) = open.pop() {
@@ -14,16 +16,16 @@ pub(super) fn stages(stages: &[Stage<'_>], target: Option<&str>) -> Vec<bool> {
             continue;
         }
         let stage = &stages[number];
-        open.extend(base(stages, number));
+        open.extend(names.before(&stage.from.image, number));
         for step in stage.steps {
             match &step.kind {
                 Kind::Copy(transfer) | Kind::Add(transfer) => {
-                    open.extend(transfer.from.as_deref().and_then(|from| find(stages, from, number)));
+                    open.extend(transfer.from.as_deref().and_then(|from| names.find(from, number)));
                 }
                 Kind::Run(run) => {
                     let from = run.mounts.iter().flat_map(|mount| mount.split(','));
                     let from = from.filter_map(|option| option.strip_prefix("from="));
-                    open.extend(from.filter_map(|from| find(stages, from, number)));
+                    open.extend(from.filter_map(|from| names.find(from, number)));
                 }
                 _ => {}
             }
@@ -32,17 +34,29 @@ pub(super) fn stages(stages: &[Stage<'_>], target: Option<&str>) -> Vec<bool> {
     needed
 }
 
-/// The stage that a stage is built on, if it is not an image.
-pub(super) fn base(stages: &[Stage<'_>], number: usize) -> Option<usize> {
-    let image = &stages[number].from.image;
-    let named = |stage: &Stage<'_>| stage.from.name.as_deref().is_some_and(|name| name == image);
-    stages[..number].iter().rposition(named)
-}
+/// Stages by their names.
+pub(super) struct Names<'a>(HashMap<&'a str, Vec<usize>>);
 
-/// A stage before `number` by its name or its own number.
-fn find(stages: &[Stage<'_>], name: &str, number: usize) -> Option<usize> {
-    let named =
-        |stage: &Stage<'_>| stage.from.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name));
-    let by_name = stages[..number].iter().rposition(named);
-    by_name.or_else(|| name.parse().ok().filter(|index| *index < number))
+impl<'a> Names<'a> {
+    pub(super) fn of(stages: &[Stage<'a>]) -> Self {
+        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (number, stage) in stages.iter().enumerate() {
+            if let Some(name) = stage.from.name.as_deref() {
+                names.entry(name).or_default().push(number);
+            }
+        }
+        Self(names)
+    }
+
+    /// The last stage with this name before `number`. Names of stages are in lower case.
+    pub(super) fn before(&self, name: &str, number: usize) -> Option<usize> {
+        let numbers = self.0.get(name)?;
+        numbers[..numbers.partition_point(|own| *own < number)].last().copied()
+    }
+
+    /// A stage before `number` by its name or its own number, as `--from` names it.
+    fn find(&self, name: &str, number: usize) -> Option<usize> {
+        let by_name = self.before(&name.to_ascii_lowercase(), number);
+        by_name.or_else(|| name.parse().ok().filter(|index| *index < number))
+    }
 }

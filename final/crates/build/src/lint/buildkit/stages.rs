@@ -1,6 +1,6 @@
 //! Names of stages, and the images and platforms of FROM.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
@@ -13,18 +13,17 @@ use crate::variables::Expansion;
 
 /// Duplicate and reserved names.
 pub(super) fn names(stages: &[Stage<'_>], linter: &mut Linter<'_>) {
-    let mut seen: Vec<&str> = vec![];
+    let mut seen: HashSet<&str> = HashSet::new();
     for stage in stages {
         let Some(name) = stage.from.name.as_deref() else { continue };
         if matches!(name, "context" | "scratch") {
             let message = format!("Stage name should not use the same name as reserved stage {name:?}");
             linter.warn(&rules::RESERVED_STAGE_NAME, stage.instruction, message);
         }
-        if seen.contains(&name) {
+        if !seen.insert(name) {
             let message = format!("Duplicate stage name {name:?}, stage names should be unique");
             linter.warn(&rules::DUPLICATE_STAGE_NAME, stage.instruction, message);
         }
-        seen.push(name);
     }
 }
 

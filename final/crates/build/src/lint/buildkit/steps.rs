@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use hull_image::platform::Platform;
 
 use super::expand::{self, Variables};
+use super::needed::{self, Names};
 use super::stages::Global;
-use super::{Linter, Stage, needed, rules};
+use super::{Linter, Stage, rules};
 use crate::dockerfile::{Argument, Command, Instruction, Kind, Transfer};
 use crate::lint::Options;
 
@@ -16,8 +17,6 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 #[derive(Debug, Clone, Default)]
 struct Environment {
     variables: Variables,
-    /// Names of ARG, with a value or without.
-    declared: Vec<String>,
     /// A base image that is not known may set any variable.
     open: bool,
     workdir: bool,
@@ -33,9 +32,10 @@ struct Once<'a> {
 }
 
 pub(super) fn check(stages: &[Stage<'_>], global: &Global, options: &Options<'_>, linter: &mut Linter<'_>) {
+    let names = Names::of(stages);
     let needed = match (options.all_stages, options.target) {
         (true, None) => vec![true; stages.len()],
-        (_, target) => needed::stages(stages, target),
+        (_, target) => needed::stages(stages, target, &names),
     };
     let mut done: Vec<Environment> = Vec::with_capacity(stages.len());
     for (number, stage) in stages.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn check(stages: &[Stage<'_>], global: &Global, options: &Options<'_>
             done.push(Environment { open: true, ..Environment::default() });
             continue;
         }
-        let base = needed::base(stages, number);
+        let base = names.before(&stage.from.image, number);
         let environment = match base {
             Some(base) => done[base].clone(),
             None => of_image(stage, &global.bases[number], options, linter),
@@ -159,11 +159,14 @@ impl Checker<'_, '_> {
     }
 
     fn undefined(&mut self, names: &BTreeSet<String>, instruction: &Instruction) {
-        if self.environment.open {
+        let Environment { variables, open, .. } = &self.environment;
+        if *open || variables.is_full() {
             return;
         }
-        for name in names.iter().filter(|name| !self.environment.declared.contains(name)) {
-            let near = expand::nearest(name, self.environment.variables.names());
+        for name in names.iter().filter(|name| !variables.has(name)) {
+            // A file with so many mistakes needs no hints, which take time.
+            let known = if self.linter.warnings.len() < 1000 { variables.names() } else { vec![] };
+            let near = expand::nearest(name, known.into_iter());
             let hint = near.map(|near| format!(" (did you mean ${near}?)")).unwrap_or_default();
             let message = format!("Usage of undefined variable '${name}'{hint}");
             self.linter.warn(&rules::UNDEFINED_VAR, instruction, message);
@@ -191,10 +194,10 @@ impl Checker<'_, '_> {
                 (_, Some(default)) => Some(self.expand(default, instruction)),
                 _ => self.global.variables.get(name).map(str::to_owned),
             };
-            if let Some(value) = value {
-                self.environment.variables.set(name, &value);
+            match value {
+                Some(value) => self.environment.variables.set(name, &value),
+                None => self.environment.variables.declare(name),
             }
-            self.environment.declared.push(name.clone());
         }
     }
 

@@ -1,6 +1,8 @@
 //! COPY and ADD.
 
-use super::images::{self, Image};
+use std::collections::{HashMap, HashSet};
+
+use super::images::{self, Inherited};
 use super::shell::Command;
 use super::{Findings, Line, rules};
 use crate::dockerfile::{Kind, Transfer};
@@ -52,18 +54,21 @@ fn belongs_to_add(source: &str) -> bool {
 
 /// `--from` names a stage before it, by name, by number or an image with a tag.
 fn stages(lines: &[&Line<'_>], findings: &mut Findings) {
-    let mut names: Vec<Option<String>> = vec![];
+    let mut names: HashSet<String> = HashSet::new();
+    let (mut count, mut own) = (0, None);
     for line in lines {
         match &line.instruction.kind {
-            Kind::From(_) => names.push(images::name_as_written(line)),
+            Kind::From(_) => {
+                own = images::name_as_written(line);
+                names.extend(own.clone());
+                count += 1;
+            }
             Kind::Copy(Transfer { from: Some(from), .. }) => {
-                let own = names.last().and_then(Option::as_deref);
-                let named = names.iter().flatten().any(|name| name == from);
-                let numbered = from.parse::<usize>().is_ok_and(|number| number < names.len());
-                if !named && !numbered && !from.contains(':') {
+                let numbered = from.parse::<usize>().is_ok_and(|number| number < count);
+                if !names.contains(from) && !numbered && !from.contains(':') {
                     findings.add(&rules::DL3022, line);
                 }
-                if own == Some(from) {
+                if own.as_ref() == Some(from) {
                     findings.add(&rules::DL3023, line);
                 }
             }
@@ -74,21 +79,15 @@ fn stages(lines: &[&Line<'_>], findings: &mut Findings) {
 
 /// A relative destination in a stage in which no WORKDIR was set.
 fn destinations(lines: &[&Line<'_>], findings: &mut Findings) {
-    let mut known: Vec<(String, bool)> = vec![];
+    let mut stages = Inherited::default();
     for line in lines {
         match &line.instruction.kind {
-            Kind::From(from) => {
-                let base = Image::parse(&from.image).name;
-                let set = known.iter().rfind(|(name, _)| name == base).is_some_and(|(_, set)| *set);
-                let name = images::name_as_written(line).unwrap_or_else(|| base.to_owned());
-                known.push((name, set));
-            }
-            Kind::Workdir(_) => known.last_mut().into_iter().for_each(|stage| stage.1 = true),
+            Kind::From(from) => stages.begin(line, from),
+            Kind::Workdir(_) => stages.set(),
             Kind::Copy(transfer) => {
                 let to = unquoted(&transfer.destination);
                 let drive = to.get(1..).is_some_and(|rest| rest.starts_with(":\\") || rest.starts_with(":/"));
-                let set = known.last().is_some_and(|(_, set)| *set);
-                if !set && !to.starts_with(['/', '$']) && !drive {
+                if !stages.is_set() && !to.starts_with(['/', '$']) && !drive {
                     findings.add(&rules::DL3045, line);
                 }
             }
@@ -99,8 +98,7 @@ fn destinations(lines: &[&Line<'_>], findings: &mut Findings) {
 
 /// An archive that COPY brings and a RUN of the same stage extracts.
 fn extracted(lines: &[&Line<'_>], findings: &mut Findings) {
-    let mut archives: Vec<(&Line<'_>, String)> = vec![];
-    let mut found: Vec<(&Line<'_>, String)> = vec![];
+    let mut archives: HashMap<&str, Vec<&Line<'_>>> = HashMap::new();
     for line in lines {
         match &line.instruction.kind {
             Kind::From(_) => archives.clear(),
@@ -110,24 +108,19 @@ fn extracted(lines: &[&Line<'_>], findings: &mut Findings) {
                     true => vec![target],
                     false => transfer.sources.iter().map(|source| unquoted(source)).collect(),
                 };
-                let named = names.into_iter().filter(|name| is_archive(name));
-                archives.extend(named.map(|name| (*line, base_name(name).to_owned())));
+                for name in names.into_iter().filter(|name| is_archive(name)) {
+                    archives.entry(base_name(name)).or_default().push(line);
+                }
             }
             _ => {}
         }
         let Some((_, script)) = line.run() else { continue };
-        for (copy, archive) in &archives {
-            let extracts = |command: &Command| {
-                is_extractor(command)
-                    && command.plain(&[]).iter().any(|argument| base_name(argument) == archive)
-            };
-            let is_new = !found.iter().any(|(at, name)| at.span == copy.span && name == archive);
-            if is_new && script.any(extracts) {
-                found.push((copy, archive.clone()));
-            }
+        for command in script.commands.iter().filter(|command| is_extractor(command)) {
+            // Each is reported once.
+            let found = command.plain(&[]).into_iter().filter_map(|path| archives.remove(base_name(path)));
+            found.flatten().for_each(|copy| findings.add(&rules::DL3010, copy));
         }
     }
-    found.iter().for_each(|(line, _)| findings.add(&rules::DL3010, line));
 }
 
 fn base_name(path: &str) -> &str {

@@ -1,7 +1,9 @@
 //! FROM: tags, names of stages, platforms, registries.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{Configuration, Findings, Line, rules};
-use crate::dockerfile::Kind;
+use crate::dockerfile::{From, Kind};
 
 /// The parts of an image's name as they are written.
 pub(super) struct Image<'a> {
@@ -38,7 +40,7 @@ impl<'a> Image<'a> {
 }
 
 pub(super) fn check(lines: &[Line<'_>], configuration: &Configuration, findings: &mut Findings) {
-    let mut names: Vec<String> = vec![];
+    let mut names: HashSet<String> = HashSet::new();
     let mut begun = false;
     for line in lines {
         let from = match &line.instruction.kind {
@@ -53,7 +55,7 @@ pub(super) fn check(lines: &[Line<'_>], configuration: &Configuration, findings:
         };
         begun = true;
         let image = Image::parse(&from.image);
-        let is_stage = names.iter().any(|name| name == image.name);
+        let is_stage = names.contains(image.name);
         let untagged = image.tag.is_none() && !image.digest;
         if untagged && image.name != "scratch" && !image.name.starts_with('$') && !is_stage {
             findings.add(&rules::DL3006, line);
@@ -78,10 +80,9 @@ pub(super) fn check(lines: &[Line<'_>], configuration: &Configuration, findings:
             if matches!(name.as_str(), "scratch" | "context") {
                 findings.add(&rules::DL3063, line);
             }
-            if names.contains(&name) {
+            if !names.insert(name) {
                 findings.add(&rules::DL3024, line);
             }
-            names.push(name);
         }
     }
 }
@@ -91,4 +92,31 @@ pub(super) fn name_as_written(line: &Line<'_>) -> Option<String> {
     let mut words = line.instruction.original.split_ascii_whitespace().rev();
     let (name, keyword) = (words.next()?, words.next()?);
     keyword.eq_ignore_ascii_case("as").then(|| name.to_owned())
+}
+
+/// What an instruction sets for its stage and for those that are built on it.
+#[derive(Default)]
+pub(super) struct Inherited {
+    known: HashMap<String, bool>,
+    current: Option<String>,
+}
+
+impl Inherited {
+    pub(super) fn begin(&mut self, line: &Line<'_>, from: &From) {
+        let base = Image::parse(&from.image).name;
+        let set = self.known.get(base).copied().unwrap_or_default();
+        let name = name_as_written(line).unwrap_or_else(|| base.to_owned());
+        self.known.insert(name.clone(), set);
+        self.current = Some(name);
+    }
+
+    pub(super) fn set(&mut self) {
+        if let Some(set) = self.current.as_ref().and_then(|name| self.known.get_mut(name)) {
+            *set = true;
+        }
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.current.as_ref().and_then(|name| self.known.get(name)).copied().unwrap_or_default()
+    }
 }

@@ -1,5 +1,7 @@
 //! Instructions other than FROM, RUN, COPY and ADD.
 
+use std::collections::{HashMap, HashSet};
+
 use super::images::{self, Image};
 use super::{Findings, Line, rules};
 use crate::dockerfile::{Command, Healthcheck, Kind};
@@ -130,38 +132,49 @@ fn last_user(lines: &[Line<'_>], findings: &mut Findings) {
 
 /// Stages without a HEALTHCHECK of their own or of the stage below.
 fn healthchecks(lines: &[Line<'_>], findings: &mut Findings) {
-    let mut stages: Vec<(String, &Line<'_>, bool)> = vec![];
+    let mut good: HashSet<String> = HashSet::new();
+    // The last stage, if it has none so far.
+    let mut open: Option<&Line<'_>> = None;
+    let mut name = String::new();
     for line in lines.iter().filter(|line| !line.in_onbuild) {
         match &line.instruction.kind {
             Kind::From(from) => {
+                open.into_iter().for_each(|line| findings.add(&rules::DL3057, line));
                 let base = Image::parse(&from.image).name;
-                let good = stages.iter().any(|(name, _, good)| *good && name == base);
-                let name = images::name_as_written(line).unwrap_or_else(|| base.to_owned());
-                stages.push((name, line, good));
+                name = images::name_as_written(line).unwrap_or_else(|| base.to_owned());
+                let inherits = good.contains(base);
+                good.extend(inherits.then(|| name.clone()));
+                open = (!inherits).then_some(line);
             }
-            Kind::Healthcheck(_) => stages.last_mut().into_iter().for_each(|stage| stage.2 = true),
+            Kind::Healthcheck(_) => {
+                good.insert(name.clone());
+                open = None;
+            }
             _ => {}
         }
     }
-    for (_, line, _) in stages.iter().filter(|(_, _, good)| !good) {
-        findings.add(&rules::DL3057, line);
-    }
+    open.into_iter().for_each(|line| findings.add(&rules::DL3057, line));
 }
 
 /// A variable of ENV that another pair of the same ENV refers to, if no instruction before it has set it.
 fn references_in_env(lines: &[Line<'_>], findings: &mut Findings) {
-    let mut set: Vec<&str> = vec![];
+    let mut set: HashSet<&str> = HashSet::new();
     for line in lines.iter().filter(|line| !line.in_onbuild) {
         match &line.instruction.kind {
             Kind::Arg(arguments) => set.extend(arguments.iter().map(|argument| &*argument.name)),
             Kind::Env(pairs) => {
-                let refers = |own: usize, name: &str| {
-                    let others = pairs.iter().enumerate().filter(|(index, _)| *index != own);
-                    let mut values = others.map(|(_, (_, value))| value);
-                    values.any(|value| value.contains(&format!("${{{name}}}")) || has_bare(value, name))
+                // In which pairs a variable is: the first one and the last one tell whether it is in another pair.
+                let mut places: HashMap<&str, (usize, usize)> = HashMap::new();
+                for (index, (_, value)) in pairs.iter().enumerate() {
+                    for name in references(value) {
+                        places.entry(name).or_insert((index, index)).1 = index;
+                    }
+                }
+                let elsewhere = |index: usize, name: &str| {
+                    places.get(name).is_some_and(|(first, last)| *first != index || *last != index)
                 };
                 let mut names = pairs.iter().enumerate();
-                if names.any(|(index, (name, _))| !set.contains(&&**name) && refers(index, name)) {
+                if names.any(|(index, (name, _))| !set.contains(&**name) && elsewhere(index, name)) {
                     findings.add(&rules::DL3044, line);
                 }
                 set.extend(pairs.iter().map(|(name, _)| &**name));
@@ -171,11 +184,15 @@ fn references_in_env(lines: &[Line<'_>], findings: &mut Findings) {
     }
 }
 
-/// `$NAME` that is not the beginning of a longer name.
-fn has_bare(value: &str, name: &str) -> bool {
-    let inner = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let reference = format!("${name}");
-    value.split(&reference).skip(1).any(|after| !after.starts_with(inner))
+/// The names in `$NAME` and `${NAME}`.
+fn references(value: &str) -> impl Iterator<Item = &str> {
+    value.split('$').skip(1).filter_map(|after| match after.strip_prefix('{') {
+        Some(braced) => braced.split_once('}').map(|(name, _)| name),
+        None => {
+            let end = after.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            Some(&after[..end.unwrap_or(after.len())])
+        }
+    })
 }
 
 fn is_sensitive(name: &str) -> bool {

@@ -119,27 +119,22 @@ const YES: [&str; 10] = ["1", "true", "True", "TRUE", "on", "On", "ON", "yes", "
 
 /// `pip install` that keeps its cache in the image. PIP_NO_CACHE_DIR holds in stages that are built on the stage too.
 fn pip_cache(lines: &[Line<'_>], findings: &mut Findings) {
-    let mut stages: Vec<(String, bool)> = vec![];
+    let mut stages = images::Inherited::default();
     for line in lines {
         match &line.instruction.kind {
-            Kind::From(from) if !line.in_onbuild => {
-                let base = images::Image::parse(&from.image).name;
-                let off = stages.iter().rfind(|(name, _)| name == base).is_some_and(|(_, off)| *off);
-                let name = images::name_as_written(line).unwrap_or_else(|| base.to_owned());
-                stages.push((name, off));
-            }
+            Kind::From(from) if !line.in_onbuild => stages.begin(line, from),
             Kind::Env(pairs) if !line.in_onbuild => {
                 let turns_off = |(name, value): &(String, String)| {
                     name == "PIP_NO_CACHE_DIR" && YES.contains(&value.trim_matches(['"', '\'']))
                 };
-                if let Some(stage) = stages.last_mut().filter(|_| pairs.iter().any(turns_off)) {
-                    stage.1 = true;
+                if pairs.iter().any(turns_off) {
+                    stages.set();
                 }
             }
             _ => {}
         }
         let Some((run, script)) = line.run() else { continue };
-        let off = !line.in_onbuild && stages.last().is_some_and(|(_, off)| *off);
+        let off = !line.in_onbuild && stages.is_set();
         let off_here = script.text.split("PIP_NO_CACHE_DIR=").nth(1);
         let off_here = off_here.is_some_and(|value| YES.iter().any(|yes| value.starts_with(yes)));
         if !off && !off_here && script.any(keeps_pip_cache) && !packages::is_outside(run, ".cache/pip") {

@@ -1,5 +1,7 @@
 //! Package managers of distributions: apt, apk, yum, dnf, zypper.
 
+use std::collections::HashSet;
+
 use super::commands::{self, CommandRule};
 use super::shell::{Command, Script};
 use super::{Findings, Line, images, rules};
@@ -170,9 +172,10 @@ pub(super) fn left_behind(
             left.push((line, stages.len()));
         }
     }
+    let bases: HashSet<&String> = stages.iter().map(|(_, base)| base).collect();
     for (line, stage) in left {
         let name = stage.checked_sub(1).and_then(|stage| stages[stage].0.as_ref());
-        let is_base = name.is_some_and(|name| stages.iter().any(|(_, base)| base == name));
+        let is_base = name.is_some_and(|name| bases.contains(name));
         if line.in_onbuild || stage == stages.len() || is_base {
             findings.add(rule, line);
         }

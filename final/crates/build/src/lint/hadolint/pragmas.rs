@@ -1,5 +1,7 @@
 //! `# hadolint ignore=DL3006,DL3008` for the line below it, and `# hadolint global ignore=…` for the file.
 
+use std::collections::BTreeMap;
+
 use super::{Findings, rules};
 use crate::dockerfile::{Dockerfile, Span};
 use crate::lint::Warning;
@@ -7,7 +9,7 @@ use crate::lint::Warning;
 #[derive(Debug, Default)]
 pub(super) struct Pragmas {
     /// The line of the comment and the rules.
-    lines: Vec<(u32, Vec<String>)>,
+    lines: BTreeMap<u32, Vec<String>>,
     everywhere: Vec<String>,
 }
 
@@ -18,7 +20,9 @@ impl Pragmas {
             let Some(comment) = line.trim_start().strip_prefix('#') else { continue };
             match parse(comment) {
                 Some((true, rules)) => pragmas.everywhere.extend(rules),
-                Some((false, rules)) => pragmas.lines.push((number, rules)),
+                Some((false, rules)) => {
+                    pragmas.lines.insert(number, rules);
+                }
                 None => {}
             }
         }
@@ -27,16 +31,14 @@ impl Pragmas {
 
     /// DL1001: a pragma is itself something to look at.
     pub(super) fn check(&self, findings: &mut Findings) {
-        for (line, _) in &self.lines {
+        for line in self.lines.keys() {
             findings.add_at(&rules::DL1001, Span { first: *line, last: *line });
         }
     }
 
     pub(super) fn ignore(&self, warning: &Warning) -> bool {
-        let of_line = |(line, rules): &(u32, Vec<String>)| {
-            *line + 1 == warning.span.first && rules.contains(&warning.rule)
-        };
-        self.everywhere.contains(&warning.rule) || self.lines.iter().any(of_line)
+        let above = warning.span.first.checked_sub(1).and_then(|line| self.lines.get(&line));
+        self.everywhere.contains(&warning.rule) || above.is_some_and(|rules| rules.contains(&warning.rule))
     }
 }
 

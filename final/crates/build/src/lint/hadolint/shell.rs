@@ -21,15 +21,23 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn parse(text: &str) -> Self {
+        Self::parse_at(text, 0)
+    }
+
+    fn parse_at(text: &str, depth: usize) -> Self {
         let mut script = Self { text: text.into(), ..Self::default() };
-        let mut reader = Reader { rest: text.chars().collect(), at: 0, nested: vec![], broken: false };
+        if depth > DEEPEST {
+            return script;
+        }
+        let mut reader =
+            Reader { rest: text.chars().collect(), at: 0, nested: vec![], depth: 0, broken: false };
         let tokens = reader.tokens();
         if reader.broken {
             return script;
         }
         split(&tokens, &mut script);
         for inner in reader.nested {
-            let inner = Self::parse(&inner);
+            let inner = Self::parse_at(&inner, depth + 1);
             script.has_pipe |= inner.has_pipe;
             script.commands.extend(inner.commands);
         }
@@ -107,6 +115,9 @@ enum Token {
     Redirection,
 }
 
+/// How deep substitutions may be nested in each other.
+const DEEPEST: usize = 50;
+
 const OPERATORS: [&str; 13] = ["&&", "||", ";;&", ";;", ";&", "|&", "&", "|", ";", "(", ")", "\n", "\r"];
 
 struct Reader {
@@ -114,6 +125,8 @@ struct Reader {
     at: usize,
     /// Texts of `$(…)` and `` `…` ``.
     nested: Vec<String>,
+    /// How many brackets are open.
+    depth: usize,
     /// A quote or a bracket is not closed.
     broken: bool,
 }
@@ -312,6 +325,18 @@ impl Reader {
 
     /// The text up to the bracket that closes the one before it.
     fn bracket(&mut self, open: char, close: char) -> String {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            self.broken = true;
+            self.at = self.rest.len();
+            return String::new();
+        }
+        let text = self.to_bracket(open, close);
+        self.depth -= 1;
+        text
+    }
+
+    fn to_bracket(&mut self, open: char, close: char) -> String {
         let start = self.at;
         let mut depth = 1;
         let mut ignored = String::new();
