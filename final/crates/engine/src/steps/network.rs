@@ -186,7 +186,13 @@ fn connect(
 ) -> Result<()> {
     let context = engine.network_context();
     let inside = match namespace {
-        Some(namespace) => namespace,
+        Some(namespace) => {
+            // The runtime does this in namespaces that it makes itself, and a user-mode network's program in its own.
+            namespace::within(namespace.as_fd(), || {
+                process::loopback_up().context(|| "set up the loopback interface".into())
+            })?;
+            namespace
+        }
         None => {
             hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
             network.prepare(context, record)?;
@@ -194,9 +200,5 @@ fn connect(
             File::open(&path).context(|| format!("open {}", path.display()))?.into()
         }
     };
-    // The runtime does this in namespaces that it makes itself.
-    namespace::within(inside.as_fd(), || {
-        process::loopback_up().context(|| "set up the loopback interface".into())
-    })?;
     network.connect_namespace(context, record, &inside)
 }
