@@ -81,6 +81,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "build_check", 2),
     ("tests/suite", "build_cli", 12),
     ("tests/suite", "build_context", 10),
+    ("tests/suite", "build_copy", 3),
     ("tests/suite", "build_outputs", 6),
     ("tests/suite", "build_cache", 9),
     ("tests/suite", "isolation", 10),
