@@ -99,15 +99,10 @@ impl Statement {
     }
 }
 
-/// The blanks that separate words. Line ends and Unicode's blanks do not.
-pub(super) fn is_blank(char: char) -> bool {
-    matches!(char, ' ' | '\t' | '\u{b}' | '\u{c}' | '\r')
-}
-
 /// The keyword, the flags, and the rest of a line.
 fn split(line: &str) -> (&str, Vec<String>, &str) {
     let line = line.trim();
-    let Some(end) = line.find(is_blank) else { return (line, vec![], "") };
+    let Some(end) = line.find(words::is_blank) else { return (line, vec![], "") };
     let (keyword, rest) = line.split_at(end);
     let (flags, rest) = flags(rest);
     (keyword, flags, rest.trim())

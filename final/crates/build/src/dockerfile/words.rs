@@ -1,6 +1,9 @@
 //! The words of a line.
 
-use super::statement::is_blank;
+/// The blanks that separate words. Line ends and Unicode's blanks do not.
+pub(super) fn is_blank(char: char) -> bool {
+    matches!(char, ' ' | '\t' | '\u{b}' | '\u{c}' | '\r')
+}
 
 /// The words between blanks.
 pub(super) fn at_blanks(text: &str) -> Vec<String> {
