@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use hull_build::cache::prune::{PruneOptions, PrunedCache, prune as remove};
+use hull_build::cache::prune::{PruneOptions, prune as remove};
 use hull_build::cache::usage::{Entry, entries};
 use hull_docker::filters::build_cache::BuildCacheFilters;
 use hull_docker::{size, time};
@@ -11,7 +11,7 @@ use hull_engine::Engine;
 use serde::Serialize;
 
 use super::filter::checked;
-use super::prune::{print, print_total};
+use super::prune::{print_cache, print_total};
 use crate::cli::builder::{BuilderDu, BuilderPrune};
 use crate::cli::values::read_if_given;
 use crate::ui::list::{self, Columns};
@@ -198,14 +198,8 @@ pub fn prune(engine: &Engine, args: &BuilderPrune) -> Result<u8> {
         let rows = pruned.removed.iter().map(|entry| UsageRow::of(entry, now));
         rows.into_iter().try_for_each(|row| output::line(row.all_of_it()))?;
     } else {
-        print_removed(&pruned)?;
+        print_cache(&pruned)?;
     }
     print_total(pruned.bytes)?;
     Ok(0)
-}
-
-/// docker's list of what is gone.
-pub fn print_removed(pruned: &PrunedCache) -> Result<()> {
-    let ids: Vec<String> = pruned.removed.iter().map(|entry| entry.id.clone()).collect();
-    print("Deleted build cache objects:", &ids)
 }

@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use anyhow::{Result, bail};
+use hull_build::cache::prune::PrunedCache;
 use hull_docker::filters::build_cache::BuildCacheFilters;
 use hull_docker::filters::prune::{PruneFilters, Pruned};
 use hull_docker::size;
 use hull_engine::{Engine, PruneOptions};
 
-use super::build_cache;
 use super::filter::checked;
 use crate::cli::system::Prune;
 use crate::ui::output;
@@ -29,6 +29,12 @@ pub fn print(title: &str, lines: &[String]) -> Result<()> {
 
 pub fn print_total(bytes: u64) -> Result<()> {
     output::line(format!("Total reclaimed space: {}", size::summed(bytes)))
+}
+
+/// The entries of the build cache that were removed.
+pub fn print_cache(pruned: &PrunedCache) -> Result<()> {
+    let ids: Vec<String> = pruned.removed.iter().map(|entry| entry.id.clone()).collect();
+    print("Deleted build cache objects:", &ids)
 }
 
 pub fn everything(engine: &Engine, args: &Prune) -> Result<u8> {
@@ -53,7 +59,7 @@ pub fn everything(engine: &Engine, args: &Prune) -> Result<u8> {
         let options =
             hull_build::cache::prune::PruneOptions { all: args.all, filters: cache, ..Default::default() };
         let pruned = hull_build::cache::prune::prune(engine, &options)?;
-        build_cache::print_removed(&pruned)?;
+        print_cache(&pruned)?;
         bytes += pruned.bytes;
     }
     print_total(bytes)?;

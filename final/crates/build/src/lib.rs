@@ -8,9 +8,10 @@
 //! transfer/    COPY and ADD write a layer                run/       RUN: a container on the layers below it
 //! cache/       what steps have made, by their keys       output/    the image, and other results
 //! outline/     --call outline and targets: what a Dockerfile offers
-//! solve/       runs the graph: one process a stage
+//! solve/       runs the graph: one process a stage         built      what it has made
 //! ```
 
+pub mod built;
 pub mod cache;
 pub mod context;
 pub mod dockerfile;

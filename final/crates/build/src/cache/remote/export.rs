@@ -19,8 +19,8 @@ use super::config::{
     CacheConfig, CacheInput, CacheLayer, CacheRecord, CacheResult, LayerAnnotations, MEDIA_TYPE, described,
 };
 use super::location::{Exports, Source, Target};
+use crate::built::{Built, BuiltLayer, StageLayers, StepOfLayer};
 use crate::error::{Error, IoContext, Result};
-use crate::output::{Built, BuiltLayer, StageLayers, StepOfLayer};
 
 /// Writes all exports. This uses threads. An export that may fail is only reported.
 pub fn export(
@@ -249,8 +249,9 @@ fn copy_blob(from: &Path, to: &Path, size: u64) -> Result<()> {
     copied.inspect_err(|_| drop(std::fs::remove_file(&partial)))
 }
 
-/// The records for an image that lists its own steps: the numbers are those of its layers.
-pub(super) fn inline(built: &Built) -> Option<String> {
+/// What [`hull_image::config::ImageConfig::inline_cache`] gets: the steps whose layers the image has, by the numbers of
+/// these layers.
+pub fn inline_records(built: &Built) -> Option<String> {
     let mut exported = Exported::default();
     let mut record = None;
     for (at, layer) in built.layers.iter().enumerate() {

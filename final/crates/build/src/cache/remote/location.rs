@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use hull_image::reference::Reference;
 use hull_image::{Digest, LayerCompression, Recompression};
 
-use crate::output::Built;
 use crate::request::{CacheLocation, Request};
 use crate::{Error, Result};
 
@@ -182,9 +181,4 @@ impl<'a> Attributes<'a> {
             Some(key) => Err(self.invalid(key, "there is none of this name")),
         }
     }
-}
-
-/// What [`hull_image::config::ImageConfig::inline_cache`] gets: the steps whose layers the image has.
-pub fn inline_records(built: &Built) -> Option<String> {
-    super::export::inline(built)
 }

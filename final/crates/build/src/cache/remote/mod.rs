@@ -18,6 +18,6 @@ pub mod import;
 mod listing;
 mod location;
 
-pub use export::export;
+pub use export::{export, inline_records};
 pub use import::Imports;
-pub use location::{Exports, inline_records};
+pub use location::Exports;
