@@ -14,8 +14,9 @@ use crate::error::IoContext;
 use crate::{Error, Result};
 
 /// What the shell beside the agent does: it adds the keys, waits until its input ends, and ends the agent, which would
-/// notice that some seconds later.
-const SCRIPT: &str = "ssh-add -q -- \"$@\" 2>&1 && echo added && cat >/dev/null; kill \"$SSH_AGENT_PID\"";
+/// notice that some seconds later. SIGTERM may be blocked, because a process inherits its builder's signal mask.
+const SCRIPT: &str = "ssh-add -q -- \"$@\" 2>&1 && echo added && cat >/dev/null; \
+                      kill -9 \"$SSH_AGENT_PID\"; rm -f -- \"$SSH_AUTH_SOCK\"";
 
 /// An ssh-agent of the build's own. It ends with this process at the latest, because then its input ends.
 #[derive(Debug)]
@@ -27,9 +28,8 @@ pub(super) struct Agent {
 impl Drop for Agent {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
+        // The shell ends the agent, and removes its socket.
         let _ = self.child.wait();
-        // The agent removes it when it notices the signal.
-        let _ = std::fs::remove_file(&self.socket);
     }
 }
 
