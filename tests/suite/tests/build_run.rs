@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hull_test_support::outcome::eventually;
 use hull_test_support::{Outcome, Scenario, Terminal};
@@ -364,4 +364,78 @@ fn a_shell_opens_in_the_failed_step() {
     terminal.send("exit\n");
     assert_eq!(terminal.wait(), 1);
     assert_eq!(steps(&t), [""; 0]);
+}
+
+#[test]
+fn two_roots_make_the_same_layers_of_the_same_dockerfile() {
+    let Some(t) = scenario(
+        "FROM busybox\n\
+         RUN mkdir /a && echo one > /a/b && rm /bin/ls && rm -rf /var && mkdir /var && ln /a/b /a/c && chown 5:6 /a/b\n\
+         RUN --mount=type=cache,target=/root/.cache touch /root/.cache/x && mv /a /d\n",
+    ) else {
+        return;
+    };
+    let second = t.second_root();
+    second.busybox();
+    let id = |t: &Scenario, context: &Path| {
+        let mut command = t.command(&["build", "--network", "none", "-q"]);
+        command.arg(context).env("SOURCE_DATE_EPOCH", "1700000000");
+        hull_test_support::outcome::run(&mut command).ok().to_owned()
+    };
+    let context = t.path("context");
+    let second_now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let (one, before) = (id(&t, &context), second_now());
+    // A tar has whole seconds.
+    eventually("another second has begun", || second_now() > before);
+    // The base image's own creation time differs between the roots, so the layers are compared and not the ids.
+    let two = id(&second, &context);
+    let layers = |t: &Scenario, id: &str| t.ok(&["image", "inspect", "-f", "{{json .RootFS.Layers}}", id]);
+    assert_eq!(layers(&t, &one), layers(&second, &two));
+}
+
+#[test]
+fn an_agent_is_a_socket_of_the_user_that_the_mount_names() {
+    let Some(t) = scenario(
+        "FROM busybox\n\
+         RUN --mount=type=ssh,uid=7,mode=0600 stat -c '%F %a %u:%g' $SSH_AUTH_SOCK\n\
+         RUN --mount=type=ssh,target=/agent test -S /agent && echo $SSH_AUTH_SOCK\n\
+         RUN --mount=type=ssh,id=other test -z \"$SSH_AUTH_SOCK\" && echo none\n",
+    ) else {
+        return;
+    };
+    let path = t.path("agent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let ssh = format!("default={}", path.display());
+    prints(&build(&t, &["--ssh", &ssh]), &["socket 600 7:0", "/agent", "none"]);
+    t.write("context/Dockerfile", "FROM busybox\nRUN --mount=type=ssh,id=other,required true\n");
+    assert!(build(&t, &["--ssh", &ssh]).fails(1).contains("--ssh other"));
+}
+
+#[test]
+fn an_unprivileged_user_has_the_same_mounts() {
+    let Some(t) = Scenario::rootless() else { return };
+    t.busybox();
+    t.write("home/context/.dockerignore", "ignored\n");
+    t.write("home/context/ignored", "");
+    t.write("home/secret", "a secret\n");
+    t.write(
+        "home/context/Dockerfile",
+        "FROM busybox AS other\n\
+         RUN echo of another stage > /file && chown 5:6 /file\n\
+         FROM busybox\n\
+         RUN --mount=target=/c test ! -e /c/ignored && ls /c && ! touch /c/x\n\
+         RUN --mount=target=/c,rw touch /c/x && test ! -e /c/ignored && echo discarded\n\
+         RUN --mount=from=other,target=/o cat /o/file && stat -c 'owner %u:%g' /o/file\n\
+         RUN --mount=type=cache,target=/cc echo cached >> /cc/l && cat /cc/l\n\
+         RUN --mount=type=secret,id=s cat /run/secrets/s\n\
+         RUN rm -rf /var /etc/passwd && mkdir /var && touch /var/new\n\
+         RUN test ! -e /etc/passwd && ls /var | sed 's/^/replaced: /'\n",
+    );
+    let (context, secret) = (t.path("home/context"), t.path("home/secret"));
+    let secret = format!("id=s,src={}", secret.display());
+    let context = context.to_str().unwrap();
+    let built = t.hull(&["build", "--network", "none", "--progress", "plain", "--secret", &secret, context]);
+    let wanted =
+        ["Dockerfile", "discarded", "of another stage", "owner 5:6", "cached", "a secret", "replaced: new"];
+    prints(&built, &wanted);
 }
