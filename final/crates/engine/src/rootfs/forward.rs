@@ -1,5 +1,5 @@
 //! A socket in a step's container whose connections are forwarded to a socket of the host, as that of an ssh-agent. The
-//! agent sees a connection of hull's, because it refuses other users, and the program may be another user's.
+//! agent sees a connection from hull, because it refuses other users, and the program may be another user's.
 
 use std::io::ErrorKind;
 use std::net::Shutdown;

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use hull_storage::writable_layer::WritableLayer;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 
-use super::sources::{directory, is_directory, make_directory, path};
+use super::source_paths::{directory, is_directory, make_directory, path};
 use super::{forward, mountpoints};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};

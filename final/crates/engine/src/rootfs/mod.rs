@@ -5,6 +5,7 @@
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
+//! source_paths where they are
 //! handed       sources that a builder hands to its step    forward      a socket of the host, in a step
 //! stubs        mount points that were made for a step
 //! ```
@@ -15,5 +16,6 @@ mod handed;
 pub(crate) mod host_mount;
 pub(crate) mod mount;
 pub(crate) mod mountpoints;
+mod source_paths;
 pub(crate) mod sources;
 pub(crate) mod stubs;

@@ -18,8 +18,10 @@ use hull_docker::flags::local_driver::{self, LocalMount};
 use hull_storage::process_id::ProcessId;
 use hull_storage::volumes::{MountedBy, fill_directory};
 use nix::mount::{MntFlags, MsFlags};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+pub(crate) use super::source_paths::path;
+use super::source_paths::{directory, driver_path, is_directory, make_directory};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::mount_extras::Recursion;
@@ -27,26 +29,6 @@ use crate::records::record::{MountKind, MountRecord, Record};
 
 /// Room for mount points.
 const SIZE: usize = 256 << 10;
-
-pub(super) fn directory(engine: &Engine, record: &Record) -> PathBuf {
-    engine.root().container_run_dir(&record.id).join("sources")
-}
-
-fn driver_path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
-    directory(engine, record).join(format!("{index}.volume"))
-}
-
-/// The path that is bound for the mount `index` of the record.
-pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
-    let mount = &record.mounts[index];
-    match &mount.extras {
-        extras if extras.subpath.is_some() || extras.overlay || extras.handed.is_some() => {
-            directory(engine, record).join(index.to_string())
-        }
-        extras if extras.has_driver_mount => driver_path(engine, record, index),
-        _ => mount.source.clone(),
-    }
-}
 
 /// The options of the bind mount, but for its propagation.
 pub(crate) fn options(mount: &MountRecord) -> [&'static str; 2] {
@@ -218,16 +200,6 @@ fn resolved(local: LocalMount) -> Result<LocalMount> {
     let address: Option<IpAddr> = found.next().map(|address| address.ip());
     let missing = || std::io::Error::other("it has no address");
     Ok(local.resolved(address.ok_or_else(missing).context(context)?))
-}
-
-pub(super) fn make_directory(path: &Path) -> Result<OwnedFd> {
-    hull_storage::directory::make_dirs(path, 0o755)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
-}
-
-pub(super) fn is_directory(file: &OwnedFd) -> rustix::io::Result<bool> {
-    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode).is_dir())
 }
 
 /// podman's `U`: gives the sources to the container's user. A directory of the system's own is refused, as in podman, and so
