@@ -243,7 +243,7 @@ fn sigterm_ends_the_build_as_well() {
     let running = t.spawn(&["build", "--logfile", "log", "context"]);
     let log = || std::fs::read_to_string(t.path("log")).unwrap_or_default();
     eventually("the step runs", || log().contains(" sleeping\n"));
-    let pid = nix::unistd::Pid::from_raw(running.pid() as i32);
+    let pid = nix::unistd::Pid::from_raw(running.pid());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     running.wait().fails(130);
 }
