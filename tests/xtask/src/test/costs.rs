@@ -44,6 +44,8 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "oci_systemd", 3),
     ("final/crates/runtime", "hull_runtime", 3),
     ("steps/03-cgroups", "lesson", 3),
+    ("final/crates/build", "fuzz", 2),
+    ("final/crates/build", "official_parser", 3),
     ("final/crates/runtime", "fuzz", 3),
     ("tests/suite", "rootless", 3),
     ("tests/suite", "hostile_registry", 3),
