@@ -96,6 +96,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "hostile_blobs", 13),
     ("tests/suite", "lifecycle", 14),
     ("tests/suite", "stop_and_remove", 14),
+    ("tests/suite", "build_attacks", 15),
     ("tests/suite", "stopped_monitor", 15),
     ("tests/suite", "attach", 16),
     ("tests/suite", "network", 18),
