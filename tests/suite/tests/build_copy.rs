@@ -39,7 +39,7 @@ USER 9:10
 WORKDIR /work/here
 ";
 
-/// What [`DOCKERFILE`] makes, whoever builds it.
+/// What [`DOCKERFILE`] makes, for every user who builds it.
 #[track_caller]
 fn assert_built(t: &Scenario) {
     let stat = |paths: &str| shown(t, &format!("cd / && stat -c '%a %u:%g %n' {paths}"));

@@ -17,8 +17,8 @@ use crate::directory::make_dirs;
 use crate::error::{Error, IoContext, Result};
 use crate::root::Root;
 use crate::staging::{self, Staging};
-use crate::step_layer::is_stale;
 use crate::tree::disk_usage;
+use crate::unsynced::is_stale;
 
 pub(crate) const SIZE: &str = "size";
 
@@ -58,7 +58,7 @@ impl LayerStore {
 
     /// Whether the layer is there, and not one that a crash may have damaged: [`crate::step_layer`].
     pub fn has(&self, chain_id: &str) -> bool {
-        self.path(chain_id).is_dir() && !self.may_be_damaged(chain_id)
+        self.path(chain_id).is_dir() && !is_stale(&self.layer_dir(chain_id))
     }
 
     /// Creates the staging directory of a layer, to be filled at [`StagedLayer::diff`].

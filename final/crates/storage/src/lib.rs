@@ -1,7 +1,7 @@
 //! hull's state on disk: roots, locks, names, layers, overlays, volumes.
 //!
 //! ```text
-//! step_layer  layers that builds make
+//! step_layer  layers that builds make                unsynced   those that are not on the disk yet
 //! root        the data and run directories of one hull, and which version wrote them      paths   where they are by default
 //! names       names of containers          layers   unpacked layers          writable_layer   a container's own layer
 //! overlay     mounts layers                mapped_layers  layers with mapped ids     volumes  named and anonymous volumes
@@ -29,6 +29,7 @@ pub mod root;
 pub mod staging;
 pub mod step_layer;
 pub mod tree;
+mod unsynced;
 pub mod volumes;
 pub mod writable_layer;
 

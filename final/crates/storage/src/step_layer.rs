@@ -19,9 +19,9 @@ use crate::directory::make_dirs;
 use crate::error::{IoContext, Result};
 use crate::layers::{LayerStore, SIZE};
 use crate::staging::{self, Staging};
+use crate::unsynced::{UNSYNCED, is_stale};
 
 const BLOB: &str = "blob";
-const UNSYNCED: &str = "unsynced";
 
 /// A step's layer while it is made. Dropped without being published, it is removed.
 #[derive(Debug)]
@@ -57,11 +57,6 @@ impl LayerStore {
     /// Notes that these layers are on the disk. The caller has synced the file system.
     pub fn note_synced<'a>(&self, chain_ids: impl Iterator<Item = &'a str>) -> Result<()> {
         chain_ids.into_iter().try_for_each(|id| remove_file(&self.layer_dir(id).join(UNSYNCED)))
-    }
-
-    /// Whether a crash may have damaged the layer: it was made in an earlier boot, and never synced.
-    pub(crate) fn may_be_damaged(&self, chain_id: &str) -> bool {
-        is_stale(&self.layer_dir(chain_id))
     }
 }
 
@@ -105,14 +100,6 @@ impl StepLayer {
             };
         }
         self.staging.publish(&target).map(|_| ())
-    }
-}
-
-/// Whether a layer was made in an earlier boot and never synced.
-pub(crate) fn is_stale(layer: &Path) -> bool {
-    match fs::read_to_string(layer.join(UNSYNCED)) {
-        Ok(boot) => boot_id().is_ok_and(|current| boot != current),
-        Err(_) => false,
     }
 }
 

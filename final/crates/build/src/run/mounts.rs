@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use hull_engine::Engine;
 use hull_engine::options::MountOption;
 use hull_engine::steps::{Access, Metadata, Secret, Source as Handed, StepMount, StepOptions};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
 use super::cache_mounts::{CacheMount, CacheMounts};
 use super::ssh::{self, Agent};
@@ -334,9 +334,4 @@ impl<'a> Seed<'a> {
         };
         Some(hull_sys::fs::fd_path(&tree.root).into())
     }
-}
-
-/// Whether a path is a socket.
-pub(super) fn is_socket(opened: &OwnedFd) -> bool {
-    rustix::fs::fstat(opened).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
 }

@@ -7,9 +7,8 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hull_engine::Engine;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
-use super::mounts::is_socket;
 use crate::error::IoContext;
 use crate::{Error, Result};
 
@@ -95,4 +94,9 @@ fn start(engine: &Engine, id: &str, keys: &[PathBuf]) -> Result<Agent> {
         said = line;
     }
     Err(Error::Invalid { what: format!("key of --ssh {id}"), why: said })
+}
+
+/// Whether a path is a socket.
+fn is_socket(opened: &OwnedFd) -> bool {
+    rustix::fs::fstat(opened).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
 }

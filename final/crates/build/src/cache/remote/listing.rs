@@ -1,4 +1,4 @@
-//! What a cache lists: fetched, and checked, because whoever may write there may have written anything.
+//! What a cache lists. It is fetched and checked, because everything that is written there is untrusted.
 
 use std::collections::BTreeMap;
 use std::io::Read;
