@@ -62,11 +62,11 @@ fn a_huge_dockerfile_is_read_or_refused_soon() {
         0 => "FROM scratch AS s0\n".to_owned(),
         _ => format!("FROM s{} AS s{number}\nRUN x\n", number - 1),
     };
-    t.write("context/Dockerfile", &(0..10_000).map(stage).collect::<String>());
+    t.write("context/Dockerfile", (0..10_000).map(stage).collect::<String>());
     let printed = t.hull(&["build", "--call", "targets", "context"]);
     assert_eq!(printed.ok().lines().count(), 10_001);
     assert!(t.hull(&["build", "--call", "outline", "context"]).ok().contains("s9999"));
-    t.write("context/Dockerfile", &"# x\n".repeat(13 << 20));
+    t.write("context/Dockerfile", "# x\n".repeat(13 << 20));
     let refused = t.hull(&["build", "--call", "targets", "context"]);
     assert!(!refused.success() && refused.stderr.contains("16777216 bytes"), "{refused}");
 }

@@ -6,5 +6,5 @@
 //! `layers-one-id`. Once the user has subordinate ids, images are unpacked again, and the layers of existing containers
 //! do not change.
 //!
-//! A layer directory under its chain ID is complete and on the disk, and does not change until it is removed whole. So
-//! readers need no lock, and if two commands unpack the same layer at once, they only do the work twice.
+//! A layer directory under its chain ID is complete and on the disk, and does not change until it is removed whole; the
+//! layer of a build's step may not be on the disk yet ([`crate::step_layer`]). So readers need no lock, and if two commands unpack the same layer at once, they only do the work twice.
