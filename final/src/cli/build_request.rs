@@ -35,11 +35,13 @@ impl Build {
         self.compatible.check()?;
         let context = self.source.context(self.context.as_deref())?;
         let file = self.source.file(&context)?;
+        let args = self.source.args()?;
         let request = Request {
             file,
             context,
             tags: tags(&self.image.tag)?,
-            args: self.source.args()?,
+            source_date_epoch: self.image.epoch(&args)?,
+            args,
             target: self.source.target.clone().filter(|target| !target.is_empty()),
             no_cache: self.cache.no_cache,
             no_cache_filter: self.cache.no_cache_filter.clone(),
@@ -55,7 +57,7 @@ impl Build {
             cache_to: caches("--cache-to", &self.cache.cache_to)?,
             cache_from: caches("--cache-from", &self.cache.cache_from)?,
             allow: self.run.allowed()?,
-            source_date_epoch: self.image.epoch()?,
+
             why: self.look.why,
             keep_failed: self.look.shell_on_failure,
             trusts_redirects: true,
@@ -222,13 +224,14 @@ impl ImageArgs {
         read_all("--annotation", &self.annotation, pair)
     }
 
-    fn epoch(&self) -> Result<Option<i64>> {
+    /// The flag, the argument or the variable `SOURCE_DATE_EPOCH`, in this order, as BuildKit takes them.
+    fn epoch(&self, args: &BTreeMap<String, Option<String>>) -> Result<Option<i64>> {
+        const NAME: &str = "SOURCE_DATE_EPOCH";
         if self.timestamp.is_some() {
             return Ok(self.timestamp);
         }
-        let Some(text) = environment::variable("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
+        let given = args.get(NAME).cloned().flatten().or_else(|| environment::variable(NAME));
+        let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
         let seconds =
             text.parse().map_err(|_| anyhow!("invalid SOURCE_DATE_EPOCH: {text}: it is a number of seconds"));
         seconds.map(Some)

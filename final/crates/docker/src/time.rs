@@ -38,6 +38,13 @@ pub fn print(time: SystemTime) -> String {
     humantime::format_rfc3339_nanos(time).to_string()
 }
 
+/// A time as Go writes it into JSON (`time.RFC3339Nano`): without zeros at the end of the fraction.
+pub fn go_json(time: SystemTime) -> String {
+    let text = print(time);
+    let text = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+    format!("{text}Z")
+}
+
 /// Go's durations, `1h30m` and `1.5s`, and those of humantime, which has days too: `2days 4h`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let invalid = || format!("{text:?} is not a duration: expected something like 10s or 1h30m");
@@ -157,6 +164,14 @@ pub fn go_of_text(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_time_of_json_has_no_zeros_at_its_end() {
+        let at = |seconds, nanoseconds| go_json(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds));
+        assert_eq!(at(0, 0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(10, 120_000_000), "1970-01-01T00:00:10.12Z");
+        assert_eq!(at(0, 1), "1970-01-01T00:00:00.000000001Z");
+    }
 
     #[test]
     fn a_time_is_a_date_or_a_distance() {

@@ -3,25 +3,22 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
 
 use hull_engine::Engine;
 use hull_image::Digest;
 
+use super::internal;
 use crate::cache::remote::Imports;
 use crate::context::{self, Loaded, Remote, Tree};
 use crate::dockerfile::{self, Dockerfile};
 use crate::error::IoContext;
 use crate::patterns::Patterns;
-use crate::progress::{Event, Outcome, Reporter, Step, StepId};
+use crate::progress::{Event, Reporter};
 use crate::request::{ContextSource, FileSource, Request};
 use crate::{Error, Result};
 
 /// Bytes of a Dockerfile. docker's limit is that of a gRPC message.
 const LONGEST_DOCKERFILE: u64 = 16 << 20;
-
-/// The numbers before those of the stages' steps: loading the Dockerfile, the context, base images; the export.
-pub(super) const INTERNAL_STEPS: StepId = 8;
 
 pub(super) struct Definition {
     pub file: Dockerfile,
@@ -51,6 +48,7 @@ pub(super) fn load(
     let shown = String::from_utf8_lossy(&text).into_owned();
     reporter.report(&Event::Dockerfile { name: name.clone(), text: shown });
     let file = dockerfile::parse(&name, &text)?;
+    note_syntax(&file, reporter)?;
     let context = match (opened, &request.context) {
         // What came was a Dockerfile, so there is no context.
         (Some(loaded), _) => loaded.dockerfile.is_none().then_some(loaded.tree),
@@ -92,19 +90,9 @@ impl Loader<'_> {
         stdin: &mut dyn Read,
         reporter: &mut dyn Reporter,
     ) -> Result<Loaded> {
-        let step = INTERNAL_STEPS - 2;
-        let name = "[internal] load remote build context".to_owned();
-        reporter.report(&Event::Planned(Step { id: step, name, stage: None, span: None, inputs: vec![] }));
-        let began = Instant::now();
-        reporter.report(&Event::Started { step, at: SystemTime::now() });
-        let loaded =
-            context::load(self.engine.root(), source, "the build context", None, &self.remote, stdin);
-        let outcome = match &loaded {
-            Ok(_) => Outcome::Done(None),
-            Err(error) => Outcome::Failed(error.to_string()),
-        };
-        reporter.report(&Event::Finished { step, at: SystemTime::now(), took: began.elapsed(), outcome });
-        loaded
+        internal::step(reporter, internal::CONTEXT, "load remote build context", |_| {
+            context::load(self.engine.root(), source, "the build context", None, &self.remote, stdin)
+        })
     }
 
     /// The name of the Dockerfile, its text, and its path if it is a file of this machine.
@@ -209,24 +197,26 @@ fn no_dockerfile(place: &str) -> Error {
 
 /// Asks the caches that the request names what they have.
 pub(super) fn import_caches(request: &Request, reporter: &mut dyn Reporter) -> Result<Imports> {
-    let step = INTERNAL_STEPS - 1;
     if request.cache_from.is_empty() {
         return Ok(Imports::default());
     }
-    let name = "importing cache manifests".to_owned();
-    reporter.report(&Event::Planned(Step { id: step, name, stage: None, span: None, inputs: vec![] }));
-    let began = Instant::now();
-    reporter.report(&Event::Started { step, at: SystemTime::now() });
-    let imports = Imports::fetch(request, &mut |note| {
-        let bytes = format!("{note}\n").into_bytes();
-        reporter.report(&Event::Output { step, stderr: true, bytes });
-    });
-    let outcome = match &imports {
-        Ok(_) => Outcome::Done(None),
-        Err(error) => Outcome::Failed(error.to_string()),
+    internal::step(reporter, internal::CACHES, "importing cache manifests", |note| {
+        Imports::fetch(request, &mut |text| note(&text.to_string()))
+    })
+}
+
+/// `# syntax=` names an image with another parser of Dockerfiles. It is not run: it could do everything that a step can.
+fn note_syntax(file: &Dockerfile, reporter: &mut dyn Reporter) -> Result<()> {
+    let Some((_, image, _)) = file.directives.iter().find(|(name, ..)| name == "syntax") else {
+        return Ok(());
     };
-    reporter.report(&Event::Finished { step, at: SystemTime::now(), took: began.elapsed(), outcome });
-    imports
+    let name = format!("load build definition from {}", file.name);
+    internal::step(reporter, internal::DEFINITION, &name, |note| {
+        note(&format!(
+            "# syntax={image} is ignored: hull reads the Dockerfile itself, as docker/dockerfile 1 does"
+        ));
+        Ok(())
+    })
 }
 
 fn file_name(path: &Path) -> String {

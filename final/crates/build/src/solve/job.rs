@@ -98,7 +98,7 @@ impl Job<'_> {
             Some(epoch) => SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(epoch),
             None => SystemTime::now(),
         };
-        hull_docker::time::print(time)
+        hull_docker::time::go_json(time)
     }
 }
 

@@ -7,7 +7,8 @@
 //! dispatch/    one instruction                          state    a stage's image so far
 //! trees        where a stage takes files from           wire     what processes send each other
 //! history      the image's history, in BuildKit's words         checks   mistakes in the Dockerfile
-//! foreign      programs of other platforms                    describe what the Dockerfile offers
+//! foreign      programs of other platforms           internal   steps that are not in the Dockerfile
+//! describe     what the Dockerfile offers
 //! ```
 
 mod base;
@@ -18,6 +19,7 @@ mod describe;
 mod dispatch;
 mod foreign;
 mod history;
+mod internal;
 mod job;
 mod processes;
 mod pull;
@@ -86,8 +88,7 @@ fn one_platform(
     let is_context = |name: &str| definition.named_contexts.contains_key(name);
     let mut stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
     let is_context: &dyn Fn(&str) -> bool = &is_context;
-    let mut resolver =
-        base::Resolver { engine, request, definition, is_context, next_step: definition::INTERNAL_STEPS };
+    let mut resolver = base::Resolver { engine, request, definition, is_context, next_step: internal::FIRST };
     let (needed, images) = resolver.resolve(&mut stages, reporter)?;
     if request.platforms.first().is_none_or(|first| first == platform) {
         checks::report(request, definition, platform, &images.images, reporter)?;
