@@ -29,8 +29,10 @@ fn a_plain_build_keeps_an_image() {
 
 #[test]
 fn flags_say_what_is_built() {
+    // A variable that every caller of the tests has.
+    let path = std::env::var("PATH").unwrap();
     let built = request(
-        "-t a -t b:1 -t a --build-arg X=1 --build-arg CARGO_PKG_NAME --build-arg HULL_TEST_UNSET --label k=v --label e \
+        "-t a -t b:1 -t a --build-arg X=1 --build-arg PATH --build-arg HULL_TEST_UNSET --label k=v --label e \
          --target last --platform linux/arm64,linux/amd64 --platform linux/arm64 --annotation index:a=b \
          --no-cache-filter one,two --timestamp 7 -f other/Dockerfile https://example.org/r.git#main:sub",
     )
@@ -38,7 +40,7 @@ fn flags_say_what_is_built() {
     let tags: Vec<String> = built.tags.iter().map(|tag| tag.familiar()).collect();
     assert_eq!(tags, ["a:latest", "b:1"]);
     assert_eq!(built.args["X"].as_deref(), Some("1"));
-    assert_eq!(built.args["CARGO_PKG_NAME"].as_deref(), Some(env!("CARGO_PKG_NAME")));
+    assert_eq!(built.args["PATH"].as_deref(), Some(&*path));
     assert!(!built.args.contains_key("HULL_TEST_UNSET"));
     assert_eq!((built.labels["k"].as_str(), built.labels["e"].as_str()), ("v", ""));
     assert_eq!(built.target.as_deref(), Some("last"));
@@ -52,11 +54,12 @@ fn flags_say_what_is_built() {
 
 #[test]
 fn flags_say_what_run_gets() {
+    let path = std::env::var("PATH").unwrap();
     let built = request(
         "--network host --add-host db:192.0.2.1 --add-host six=[::1] --shm-size 1m --ulimit nofile=5 --ulimit nofile=9:10 \
          -m 64m --memory-swap -1 -c 512 --cpu-period 100000 --cpu-quota 50000 --cpuset-cpus 0-1 --cpuset-mems 0 \
          --security-opt seccomp=unconfined --cgroup-parent up --isolation oci --allow network.host,security.insecure \
-         --secret id=a,env=CARGO_PKG_NAME --secret id=b,src=Cargo.toml --ssh k=/one,/two .",
+         --secret id=a,env=PATH --secret id=b,src=Cargo.toml --ssh k=/one,/two .",
     )
     .unwrap();
     let run = &built.run;
@@ -66,9 +69,7 @@ fn flags_say_what_run_gets() {
     assert_eq!((run.ulimits.len(), run.ulimits[0].hard), (1, 10));
     assert_eq!((run.cpu_shares, run.cpu_period, run.cpu_quota), (Some(512), Some(100_000), Some(50_000)));
     assert_eq!(built.allow, ["network.host", "security.insecure"]);
-    assert!(
-        matches!(&built.secrets["a"], Secret::Value(value) if value == env!("CARGO_PKG_NAME").as_bytes())
-    );
+    assert!(matches!(&built.secrets["a"], Secret::Value(value) if value == path.as_bytes()));
     assert!(matches!(&built.secrets["b"], Secret::File(path) if path == Path::new("Cargo.toml")));
     assert_eq!(built.ssh["k"], [Path::new("/one"), Path::new("/two")]);
 }
