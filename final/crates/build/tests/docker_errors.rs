@@ -11,7 +11,7 @@ fn answer(text: &str) -> Result<(), Error> {
         match instruction.kind {
             Kind::Run(run) => {
                 for mount in run.mounts {
-                    Mount::expand(&mount, file.escape, &|_| None)?;
+                    Mount::parse(&mount, file.escape, &|_| None)?;
                 }
             }
             Kind::Workdir(path) => drop(variables::word(&path, file.escape, &|_| None)?),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hull_build::dockerfile::device::Device;
-use hull_build::dockerfile::mount::Mount;
+use hull_build::dockerfile::mount::{self, Mount};
 use hull_build::dockerfile::{Dockerfile, Instruction, Kind, parse, statements, trigger};
 use hull_build::lint::{self, Options, hadolint};
 use hull_build::outline::{outline, targets};
@@ -115,7 +115,7 @@ fn expand(file: &Dockerfile, instruction: &Instruction) {
         Kind::Run(run) => {
             let _ = run.script();
             for text in &run.mounts {
-                let _ = (Mount::parse(text), Mount::expand(text, file.escape, &lookup));
+                let _ = (mount::source(text), Mount::parse(text, file.escape, &lookup));
             }
             assert!(run.devices.iter().all(|text| Device::parse(text).is_ok()));
         }

@@ -58,29 +58,19 @@ const KEYS: [&str; 18] = [
 ];
 
 impl Mount {
-    /// Parses `type=cache,target=/x,…`, after expansion of variables.
+    /// Parses `type=cache,target=/x,…`, and expands the variables in each field's value, as BuildKit does.
     ///
     /// # Errors
     ///
-    /// Broken CSV, a key that does not exist or that this type of mount has not, or a wrong value.
-    pub fn parse(text: &str) -> Result<Self> {
-        Self::with(text, &|value| Ok(value.into()))
-    }
-
-    /// Parses the value, and expands the variables in each field's value, as BuildKit does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Mount::parse`], and as [`variables::word`].
-    pub fn expand(text: &str, escape: char, lookup: Lookup<'_>) -> Result<Self> {
-        Self::with(text, &|value| variables::word(value, escape, lookup))
-    }
-
-    fn with(text: &str, expand: &dyn Fn(&str) -> Result<String>) -> Result<Self> {
+    /// Broken CSV, a key that does not exist or that this type of mount has not, a wrong value; and as
+    /// [`variables::word`].
+    pub fn parse(text: &str, escape: char, lookup: Lookup<'_>) -> Result<Self> {
         let mut fields = Fields { kind: "bind".into(), ..Fields::default() };
         for field in split(text).map_err(Error::Syntax)? {
             let (key, value) = match field.split_once('=') {
-                Some((key, value)) => (key.to_ascii_lowercase(), Some(expand(value)?)),
+                Some((key, value)) => {
+                    (key.to_ascii_lowercase(), Some(variables::word(value, escape, lookup)?))
+                }
                 None => (field.to_ascii_lowercase(), None),
             };
             fields.set(&key, value.as_deref(), &field).map_err(Error::Syntax)?;
@@ -102,6 +92,19 @@ pub(super) fn check(text: &str) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+/// The stage, context or image that a mount takes files from. It is known before variables are, because `from` cannot hold
+/// any ([`check`]), while the other fields may be valid only after expansion: `uid=$UID`.
+pub fn source(text: &str) -> Option<String> {
+    let fields = split(text).ok()?;
+    let from = fields
+        .iter()
+        .filter_map(|field| field.split_once('='))
+        .rfind(|(key, _)| key.eq_ignore_ascii_case("from"));
+    // Expansion removes quotes, too.
+    let name = variables::word(from?.1, '\\', &|_| None).ok()?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 fn split(text: &str) -> Result<Vec<String>, String> {

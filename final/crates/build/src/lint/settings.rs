@@ -59,7 +59,7 @@ impl Settings {
                 "skip" => settings.skip = names(),
                 "experimental" if value.trim() == "all" => settings.experimental_all = true,
                 "experimental" => settings.experimental = names(),
-                "error" => settings.error = boolean(value.trim()).ok_or_else(invalid)?,
+                "error" => settings.error = hull_docker::bools::parse(value.trim()).map_err(|_| invalid())?,
                 other => {
                     let why = format!("failed to parse check options: invalid check option {other:?}");
                     return Err(Error::Syntax(why));
@@ -80,15 +80,6 @@ impl Settings {
 /// BuildKit ends the value of a directive at the first blank.
 fn first_word(value: &str) -> &str {
     value.split(' ').next().unwrap_or_default()
-}
-
-/// What Go's `strconv.ParseBool` takes.
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ impl Found {
     fn see_mounts(&mut self, file: &Dockerfile, instruction: &Instruction, run: &Run) -> Result<()> {
         let location = Location(instruction.span);
         for text in &run.mounts {
-            let mount = Mount::expand(text, file.escape, &|name| self.variable(name))?;
+            let mount = Mount::parse(text, file.escape, &|name| self.variable(name))?;
             let target = mount.target.unwrap_or_default();
             let required = mount.required;
             let last =

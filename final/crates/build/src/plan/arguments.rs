@@ -22,6 +22,10 @@ pub const PROXIES: [&str; 10] = [
     "all_proxy",
 ];
 
+/// The arguments that have an effect without an ARG. Of BuildKit's others, such as `BUILDKIT_SYNTAX`, the caller is told
+/// that nothing has used them.
+const SPECIAL: [&str; 3] = ["SOURCE_DATE_EPOCH", "BUILDKIT_INLINE_CACHE", "BUILDKIT_DOCKERFILE_CHECK"];
+
 /// What the lines FROM can use, and what an ARG without a default takes its value from.
 #[derive(Debug, Clone, Default)]
 pub struct Globals {
@@ -97,9 +101,7 @@ impl Globals {
                 _ => false,
             })
         };
-        let is_special = |name: &str| {
-            name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH" || PROXIES.contains(&name)
-        };
+        let is_special = |name: &str| SPECIAL.contains(&name) || PROXIES.contains(&name);
         let known =
             move |name: &String| is_special(name) || self.platform.contains_key(name) || declares(name);
         self.given.keys().filter(move |name| !known(name))
@@ -122,8 +124,9 @@ pub fn in_both_cases<'a>(
     both
 }
 
-/// TARGETPLATFORM and its kin: <https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope>.
-fn platform_arguments(target: &Platform, stage_name: &str) -> BTreeMap<String, String> {
+/// `TARGETPLATFORM` and the others: <https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope>.
+/// A stage without a name is called `default`.
+pub(crate) fn platform_arguments(target: &Platform, stage_name: &str) -> BTreeMap<String, String> {
     let mut arguments = BTreeMap::new();
     for (prefix, platform) in [("TARGET", target), ("BUILD", &Platform::host())] {
         let mut add = |name: &str, value: String| arguments.insert(format!("{prefix}{name}"), value);
@@ -138,7 +141,7 @@ fn platform_arguments(target: &Platform, stage_name: &str) -> BTreeMap<String, S
     arguments
 }
 
-/// Whether the text is a name of an argument or a variable.
+/// Refuses a text that cannot be the name of an argument or a variable.
 pub fn check_name(name: &str) -> Result<()> {
     match name.is_empty() || name.contains('=') {
         true => Err(Error::Invalid { what: format!("argument {name:?}"), why: "it has no name".into() }),

@@ -5,12 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use hull_image::platform::Platform;
 
 use super::arguments::Globals;
-use crate::dockerfile::mount::{Mount, MountKind};
-use crate::dockerfile::{self, Dockerfile, From, Instruction, Kind, Span};
+use crate::dockerfile::{self, Dockerfile, From, Instruction, Kind, Span, mount};
 use crate::{Error, Result};
-
-/// How many stages and instructions a Dockerfile may have: more is a mistake or an attack.
-const MAX_INSTRUCTIONS: usize = 100_000;
 
 #[derive(Debug, Clone)]
 pub struct Stage {
@@ -76,7 +72,8 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// `contexts` are the names of `--build-context`.
+    /// The stages of a file that [`dockerfile::parse`] has made, so that there is one at least. `contexts` says which names
+    /// `--build-context` gives.
     ///
     /// # Errors
     ///
@@ -88,9 +85,6 @@ impl Stages {
         target: Option<&str>,
         platform: &Platform,
     ) -> Result<Self> {
-        if file.instructions.len() > MAX_INSTRUCTIONS {
-            return Err(Error::Syntax(format!("{}: more than {MAX_INSTRUCTIONS} instructions", file.name)));
-        }
         let mut stages: Vec<Stage> = Vec::new();
         for instruction in &file.instructions {
             match (&instruction.kind, stages.last_mut()) {
@@ -98,22 +92,13 @@ impl Stages {
                     let stage = stage(file, globals, contexts, &stages, instruction.span, from, platform);
                     stages.push(stage.map_err(|error| error.at(&file.name, instruction.span))?);
                 }
-                (Kind::Arg(_), None) => {}
-                (_, None) => {
-                    let error = Error::Syntax("no build stage in current context: FROM comes first".into());
-                    return Err(error.at(&file.name, instruction.span));
-                }
                 (_, Some(stage)) => stage.instructions.push(instruction.clone()),
+                // An ARG: the parser lets nothing else come before the first FROM.
+                (_, None) => {}
             }
         }
-        if stages.is_empty() {
-            return Err(Error::Syntax(format!(
-                "{}: the Dockerfile has no FROM, so there is nothing to build",
-                file.name
-            )));
-        }
         let target = match target {
-            None => stages.len() - 1,
+            None => stages.len().saturating_sub(1),
             Some(name) => find(&stages, name).ok_or_else(|| no_target(&stages, name))?,
         };
         Ok(Self { stages, target })
@@ -123,7 +108,7 @@ impl Stages {
     ///
     /// # Errors
     ///
-    /// If it names the stage itself or a later one by its number.
+    /// If it names the stage itself or a later one, a number that no stage has, or a variable.
     pub fn origin(&self, stage: usize, from: &str, contexts: &dyn Fn(&str) -> bool) -> Result<Origin> {
         // A named context takes the place of a stage of its name.
         if contexts(from) {
@@ -138,6 +123,9 @@ impl Stages {
             (true, ..) => "a stage cannot copy from itself",
             (_, true, _) => "that stage comes later, and only earlier ones can be used",
             (_, _, Ok(_)) => "there is no stage with this number",
+            _ if from.contains('$') => {
+                "no variables are expanded here; they are in a FROM, which can give the image a name"
+            }
             _ => return Ok(Origin::Image(from.into())),
         };
         Err(Error::Invalid { what: format!("--from={from}"), why: why.into() })
@@ -173,16 +161,8 @@ impl Stages {
 pub fn sources(kind: &Kind) -> Vec<String> {
     match kind {
         Kind::Copy(copy) | Kind::Add(copy) => copy.from.iter().cloned().collect(),
-        Kind::Run(run) => run.mounts.iter().filter_map(|text| mount_source(text)).collect(),
-        Kind::OnBuild(..) => vec![],
+        Kind::Run(run) => run.mounts.iter().filter_map(|text| mount::source(text)).collect(),
         _ => vec![],
-    }
-}
-
-fn mount_source(text: &str) -> Option<String> {
-    match Mount::parse(text).ok()?.kind {
-        MountKind::Bind { from, .. } | MountKind::Cache { from, .. } => from,
-        _ => None,
     }
 }
 

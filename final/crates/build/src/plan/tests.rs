@@ -40,6 +40,13 @@ fn only_the_stages_that_the_target_needs_are_built() {
 }
 
 #[test]
+fn a_mount_that_is_valid_after_expansion_needs_its_stage() {
+    let text = "FROM a AS one\nFROM b\nARG U=1\nRUN --mount=type=cache,target=/x,uid=$U,from=one true";
+    let needed = plan(text, &[], None).unwrap().needed(&no_context);
+    assert_eq!(needed.into_iter().collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
 fn a_name_leads_to_the_last_stage_before() {
     let stages =
         plan("FROM a AS x\nFROM x AS x\nFROM x\nFROM scratch\nFROM context\nFROM y", &[], None).unwrap();
@@ -65,9 +72,14 @@ fn from_leads_to_an_earlier_stage_a_context_or_an_image() {
     assert_eq!(origin("0").unwrap(), Origin::Stage(0));
     assert_eq!(origin("context").unwrap(), Origin::Context("context".into()));
     assert_eq!(origin("busybox").unwrap(), Origin::Image("busybox".into()));
-    for (from, why) in
-        [("two", "itself"), ("1", "itself"), ("three", "later"), ("2", "later"), ("9", "no stage")]
-    {
+    for (from, why) in [
+        ("two", "itself"),
+        ("1", "itself"),
+        ("three", "later"),
+        ("2", "later"),
+        ("9", "no stage"),
+        ("$IMAGE", "no variables"),
+    ] {
         let error = origin(from).unwrap_err().to_string();
         assert!(error.contains(why), "{from}: {error}");
     }
@@ -91,10 +103,10 @@ fn arguments_before_the_first_from_are_for_the_lines_from() {
 #[test]
 fn arguments_of_the_command_line_that_no_arg_declares_are_named() {
     let file = file("ARG A\nFROM x\nARG B=1");
-    let given = ["A", "B", "C", "HTTP_PROXY", "TARGETARCH", "BUILDKIT_INLINE_CACHE"];
+    let given = ["A", "B", "C", "HTTP_PROXY", "TARGETARCH", "BUILDKIT_INLINE_CACHE", "BUILDKIT_X"];
     let given = given.iter().map(|name| ((*name).into(), Some("x".into()))).collect();
     let globals = Globals::new(&file, &given, &amd64(), "").unwrap();
-    assert_eq!(globals.unused(&file).collect::<Vec<_>>(), ["C"]);
+    assert_eq!(globals.unused(&file).collect::<Vec<_>>(), ["BUILDKIT_X", "C"]);
     assert_eq!(globals.inherited("A"), Some(&"x".to_owned()));
     assert_eq!(globals.inherited("BUILDOS"), Some(&"linux".to_owned()));
     assert_eq!(globals.inherited("TARGETSTAGE"), Some(&"default".to_owned()));

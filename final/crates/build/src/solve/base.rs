@@ -13,8 +13,8 @@ use super::definition::Definition;
 use super::pull::{Missing, pull_all};
 use super::state::DEFAULT_PATH;
 use super::wire::{Layer, StageResult};
-use crate::dockerfile::Kind;
-use crate::plan::stages::Origin;
+use crate::dockerfile::{Kind, Span};
+use crate::plan::stages::{Origin, sources};
 use crate::plan::{Base, Stages};
 use crate::progress::{Reporter, StepId};
 use crate::request::Request;
@@ -72,19 +72,19 @@ impl Resolver<'_> {
     ) -> Result<()> {
         let mut wanted: BTreeMap<(String, String), Missing> = BTreeMap::new();
         for number in needed {
-            let span = stages.stages[*number].span;
-            for (name, platform) in names(stages, *number, self.is_context) {
+            let platform = &stages.stages[*number].platform;
+            for (name, span) in names(stages, *number, self.is_context) {
                 let key = (name.clone(), platform.to_string());
                 if found.images.contains_key(&key) || wanted.contains_key(&key) {
                     continue;
                 }
                 let name = self.actual(name);
                 let local = self
-                    .local(&name, &platform)
+                    .local(&name, platform)
                     .map_err(|error| error.at(&self.definition.file.name, span))?;
                 match local {
                     Some(image) => found.add(self.engine, key, image)?,
-                    None => drop(wanted.insert(key, Missing { name, platform, span })),
+                    None => drop(wanted.insert(key, Missing { name, platform: platform.clone(), span })),
                 }
             }
         }
@@ -134,18 +134,19 @@ impl BaseImages {
     }
 }
 
-/// The images that a stage stands on and takes files from.
-fn names(stages: &Stages, number: usize, is_context: &dyn Fn(&str) -> bool) -> Vec<(String, Platform)> {
+/// The images that a stage stands on and takes files from, with the lines that name them.
+fn names(stages: &Stages, number: usize, is_context: &dyn Fn(&str) -> bool) -> Vec<(String, Span)> {
     let stage = &stages.stages[number];
     let base = match &stage.base {
-        Base::Image(name) => Some(name.clone()),
+        Base::Image(name) => Some((name.clone(), stage.span)),
         _ => None,
     };
-    let others = stages.origins(number, is_context).into_iter().filter_map(|origin| match origin {
-        Origin::Image(name) => Some(name),
+    let sources = stage.all().flat_map(|one| sources(&one.kind).into_iter().map(|from| (from, one.span)));
+    let images = sources.filter_map(|(from, span)| match stages.origin(number, &from, is_context) {
+        Ok(Origin::Image(name)) => Some((name, span)),
         _ => None,
     });
-    base.into_iter().chain(others).map(|name| (name, stage.platform.clone())).collect()
+    base.into_iter().chain(images).collect()
 }
 
 /// What the base of a stage keeps for what is built on it.
@@ -209,5 +210,23 @@ pub(super) fn scratch(platform: &Platform) -> StageResult {
         arguments: vec![],
         variables: vec![],
         imported: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Globals;
+
+    #[test]
+    fn an_image_has_the_line_that_names_it() {
+        let text = "FROM a\nCOPY --from=b / /\nRUN --mount=from=c,target=/x true\nCOPY --from=$D / /";
+        let file = crate::dockerfile::parse("Dockerfile", text.as_bytes()).unwrap();
+        let (none, platform) = (BTreeMap::new(), Platform::host());
+        let globals = Globals::new(&file, &none, &platform, "").unwrap();
+        let stages = Stages::of(&file, &globals, &|_| false, None, &platform).unwrap();
+        let named: Vec<_> =
+            names(&stages, 0, &|_| false).into_iter().map(|(name, span)| (name, span.first)).collect();
+        assert_eq!(named, [("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 3)]);
     }
 }

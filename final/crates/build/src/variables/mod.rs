@@ -11,9 +11,9 @@
 //! | FROM | the image, `--platform` | [`word`]; only ARGs before the first FROM, and the platform ARGs |
 //! | ARG | names, defaults | [`word`]; each sees the ones before it in the same line |
 //! | ENV, LABEL | names, values | [`word`]; all see the environment before the line |
-//! | COPY, ADD | sources, destination, `--from`, `--chown`, `--chmod`, `--checksum`, `--exclude` | [`word`] |
+//! | COPY, ADD | sources, destination, `--chown`, `--chmod`, `--checksum`, `--exclude` | [`word`] |
 //! | COPY, ADD | content of heredocs with an unquoted name | [`heredoc`] |
-//! | RUN | the values of `--mount`, field by field | [`word`], through [`crate::dockerfile::mount::Mount::expand`] |
+//! | RUN | the values of `--mount`, field by field | [`word`], through [`crate::dockerfile::mount::Mount::parse`] |
 //! | WORKDIR, USER, STOPSIGNAL | the whole text | [`word`] |
 //! | VOLUME | each path | [`word`] |
 //! | EXPOSE | each port, which may become several | [`words`] |

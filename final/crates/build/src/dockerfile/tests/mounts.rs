@@ -1,8 +1,25 @@
 use super::super::device::Device;
-use super::super::mount::{Mount, MountKind, Sharing};
+use super::super::mount::{Mount, MountKind, Sharing, source};
+use crate::Result;
 
 fn mount(text: &str) -> Mount {
-    Mount::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn parse(text: &str) -> Result<Mount> {
+    Mount::parse(text, '\\', &|_| None)
+}
+
+#[test]
+fn the_source_is_known_before_variables_are() {
+    for text in
+        ["from=x,target=/y", "target=$T,FROM=x", "type=cache,uid=$U,from=x,target=/y", "from=a,\"from='x'\""]
+    {
+        assert_eq!(source(text).as_deref(), Some("x"), "{text}");
+    }
+    for text in ["target=/y", "from=,target=/y", "from", "", "\"from=x"] {
+        assert_eq!(source(text), None, "{text}");
+    }
 }
 
 #[test]
@@ -50,7 +67,7 @@ fn all_options_are_read() {
 #[test]
 fn variables_are_expanded_field_by_field() {
     let lookup = |name: &str| (name == "A").then(|| "x,required".to_owned());
-    let found = Mount::expand("type=secret,id=${A},target=/run/$B/'c d'", '\\', &lookup).unwrap();
+    let found = Mount::parse("type=secret,id=${A},target=/run/$B/'c d'", '\\', &lookup).unwrap();
     assert_eq!(found.kind, MountKind::Secret { id: Some("x,required".into()), env: None });
     assert!(!found.required, "a value makes no new key");
     assert_eq!(found.target.as_deref(), Some("/run//c d"));
@@ -72,7 +89,7 @@ fn mistakes_are_named() {
         ("type=bind,tarrget=/x", "unexpected key 'tarrget' in 'tarrget=/x' (did you mean target?)"),
     ];
     for (text, why) in wrong {
-        assert_eq!(Mount::parse(text).unwrap_err().to_string(), why, "{text}");
+        assert_eq!(parse(text).unwrap_err().to_string(), why, "{text}");
     }
 }
 

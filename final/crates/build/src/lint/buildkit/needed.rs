@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Stage;
-use crate::dockerfile::Kind;
+use crate::plan::stages::sources;
 
 /// For each stage, whether it is needed. An unknown target needs all: the build reports it.
 pub(super) fn stages(stages: &[Stage<'_>], target: Option<&str>, names: &Names<'_>) -> Vec<bool> {
@@ -18,17 +18,7 @@ pub(super) fn stages(stages: &[Stage<'_>], target: Option<&str>, names: &Names<'
         let stage = &stages[number];
         open.extend(names.before(&stage.from.image, number));
         for step in stage.steps {
-            match &step.kind {
-                Kind::Copy(transfer) | Kind::Add(transfer) => {
-                    open.extend(transfer.from.as_deref().and_then(|from| names.find(from, number)));
-                }
-                Kind::Run(run) => {
-                    let from = run.mounts.iter().flat_map(|mount| mount.split(','));
-                    let from = from.filter_map(|option| option.strip_prefix("from="));
-                    open.extend(from.filter_map(|from| names.find(from, number)));
-                }
-                _ => {}
-            }
+            open.extend(sources(&step.kind).iter().filter_map(|from| names.find(from, number)));
         }
     }
     needed

@@ -9,6 +9,7 @@ use super::expand::{self, Variables};
 use super::{Linter, Stage, rules};
 use crate::dockerfile::{Instruction, Kind};
 use crate::lint::Options;
+use crate::plan::arguments::platform_arguments;
 use crate::variables::Expansion;
 
 /// Duplicate and reserved names.
@@ -72,17 +73,12 @@ pub(super) fn images(
     global
 }
 
-/// BUILDPLATFORM, TARGETPLATFORM and their kin.
+/// The arguments that docker predefines.
 fn predefined(options: &Options<'_>, target: Option<&str>) -> Variables {
     let mut variables = Variables::default();
-    for (prefix, platform) in [("BUILD", &Platform::host()), ("TARGET", &options.platform)] {
-        variables.set(&format!("{prefix}PLATFORM"), &platform.to_string());
-        variables.set(&format!("{prefix}OS"), &platform.os);
-        variables.set(&format!("{prefix}OSVERSION"), "");
-        variables.set(&format!("{prefix}ARCH"), &platform.architecture);
-        variables.set(&format!("{prefix}VARIANT"), platform.variant.as_deref().unwrap_or_default());
+    for (name, value) in platform_arguments(&options.platform, target.unwrap_or_default()) {
+        variables.set(&name, &value);
     }
-    variables.set("TARGETSTAGE", target.unwrap_or("default"));
     variables
 }
 

@@ -10,6 +10,7 @@ use super::super::worker::{Recipe, Worker};
 use super::config::words_of;
 use crate::cache::Inputs;
 use crate::context::Listing;
+use crate::dockerfile::device::Device;
 use crate::dockerfile::mount::{Mount, MountKind};
 use crate::dockerfile::{Command, Instruction, Run, Script};
 use crate::patterns::{Glob, Patterns};
@@ -22,6 +23,22 @@ use crate::{Error, Result};
 /// A mount, and where its files come from. `None` is the build context, or nothing for a mount that has no files.
 type Mounted = (Mount, Option<Origin>);
 
+/// The devices that a step is to run without, because hull gives none to builds.
+///
+/// # Errors
+///
+/// If a device is required.
+fn missing_devices(run: &Run) -> Result<Vec<String>> {
+    let missing = run.devices.iter().map(|text| match Device::parse(text).map_err(Error::Syntax)? {
+        Device { name, required: true } => {
+            let what = format!("RUN --device={name},required: hull gives no devices to the steps of a build");
+            Err(Error::Unsupported(what))
+        }
+        Device { name, required: false } => Ok(name),
+    });
+    missing.collect()
+}
+
 impl Worker<'_> {
     pub(super) fn run(&mut self, instruction: &Instruction, run: &Run) -> Result<()> {
         let (args, script) = match run.script() {
@@ -31,6 +48,7 @@ impl Worker<'_> {
                 (words_of(&self.state, &path), Some((name, content)))
             }
         };
+        let missing = missing_devices(run)?;
         let mounts = self.mounts_of(run)?;
         let mut inputs = self.inputs_of_run(&args, run, &mounts);
         if let Some((name, content)) = &script {
@@ -40,6 +58,10 @@ impl Worker<'_> {
         let created_by = history::run(&self.state.arguments(), &args);
         let recipe = Recipe { instruction, inputs, created_by, listing };
         self.step(recipe, |worker, id| {
+            for device in missing {
+                let bytes = format!("device {device} is not available, and not required\n").into_bytes();
+                worker.send(Event::Output { step: id, stderr: true, bytes })?;
+            }
             let engine = worker.engine;
             let epoch = worker.job.request.source_date_epoch;
             let mut network = std::mem::take(&mut worker.network);
@@ -67,7 +89,7 @@ impl Worker<'_> {
     fn mounts_of(&self, run: &Run) -> Result<Vec<Mounted>> {
         let variable = |name: &str| self.state.variable(name);
         let mounted = |text: &String| {
-            let mount = Mount::expand(text, self.state.escape, &variable)?;
+            let mount = Mount::parse(text, self.state.escape, &variable)?;
             let origin = match &mount.kind {
                 MountKind::Bind { from, .. } | MountKind::Cache { from, .. } => {
                     from.as_deref().map(|from| self.origin(from)).transpose()?
@@ -178,5 +200,24 @@ impl Worker<'_> {
             // A kept step outlives the worker.
             builder: Some(ProcessId::of(std::os::unix::process::parent_id() as i32)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dockerfile::{Kind, parse};
+
+    #[test]
+    fn a_device_that_is_required_is_refused() {
+        let missing = |flags: &str| {
+            let file = parse("Dockerfile", format!("FROM a\nRUN {flags} true").as_bytes()).unwrap();
+            let Kind::Run(run) = &file.instructions[1].kind else { panic!("{file:?}") };
+            missing_devices(run).map_err(|error| error.to_string())
+        };
+        assert_eq!(missing("").unwrap(), [""; 0]);
+        assert_eq!(missing("--device=v.com/d=a --device=name=b").unwrap(), ["v.com/d=a", "b"]);
+        let error = missing("--device=v.com/d=a,required").unwrap_err();
+        assert!(error.contains("--device=v.com/d=a,required"), "{error}");
     }
 }
