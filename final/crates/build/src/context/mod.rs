@@ -51,7 +51,7 @@ pub use download::{Kept, kept as downloads};
 pub use entry::{Attribute, Entry};
 pub use git_url::GitUrl;
 pub use oci_layout::load_layout;
-pub use source::{Loaded, fetch, fetch_dockerfile, is_remote, load};
+pub use source::{Loaded, fetch, fetch_dockerfile, is_remote, load, read_dockerfile};
 pub use staged::collect;
 pub use stat_cache::StatCache;
 pub use walk::Walk;

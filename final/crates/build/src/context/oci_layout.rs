@@ -6,6 +6,7 @@ use std::path::Path;
 use hull_engine::Engine;
 use hull_image::Digest;
 use hull_image::archive::{LoadSource, load};
+use hull_image::config::REF_NAME;
 use serde_json::Value;
 
 use super::Tree;
@@ -19,24 +20,20 @@ use crate::{Error, Result};
 const LONGEST_INDEX: u64 = 4 << 20;
 /// An index, a manifest, and the blobs.
 const DEEPEST: u32 = 2;
-/// image-spec, annotations.md.
-const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// Loads one image of a layout into the store, without a name. Returns its id.
 pub fn load_layout(engine: &Engine, text: &str) -> Result<Digest> {
     let (path, tag, digest) = parts(text)?;
     let invalid = |why: String| Error::Invalid { what: format!("image layout {text}"), why };
-    let index = Path::new(path).join("index.json");
-    let length = fs::metadata(&index).context(|| format!("look at {}", index.display()))?.len();
-    if length > LONGEST_INDEX {
-        return Err(invalid("its index is longer than 4 MiB".into()));
-    }
-    let bytes = fs::read(&index).context(|| format!("read {}", index.display()))?;
+    let source = Tree::open(Path::new(path), format!("the image layout {path}"))?;
+    let name = Path::new("index.json");
+    let missing = || Error::NoSuchFile { path: name.to_owned(), place: source.name.clone() };
+    let bytes = source.read_file(name, LONGEST_INDEX)?.ok_or_else(missing)?;
     let mut index: Value = serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
     let Some(manifests) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
         return Err(invalid("its index lists no image".into()));
     };
-    let tag_of = |manifest: &Value| manifest["annotations"][TAG].as_str().map(str::to_owned);
+    let tag_of = |manifest: &Value| manifest["annotations"][REF_NAME].as_str().map(str::to_owned);
     let is_wanted = |manifest: &Value| match (&digest, tag) {
         (Some(digest), _) => manifest["digest"] == digest.to_string(),
         (None, Some(tag)) => tag_of(manifest).as_deref() == Some(tag),
@@ -58,7 +55,6 @@ pub fn load_layout(engine: &Engine, text: &str) -> Result<Digest> {
     let staged = Staged::new(engine.root())?;
     let layout = staged.make_tree()?;
     let wanted = digest_of(&manifests[0], text)?;
-    let source = Tree::open(Path::new(path), format!("the image layout {path}"))?;
     fs::create_dir_all(layout.join("blobs/sha256")).context(|| format!("make {}", layout.display()))?;
     take(&source, &wanted, &layout, DEEPEST)?;
     let action = || format!("make {}", layout.display());

@@ -8,15 +8,13 @@ use hull_storage::root::Root;
 
 use super::git_url::GitUrl;
 use super::{Fetched, Remote, Tree, directory, download, git, staged};
+use crate::dockerfile::LARGEST;
 use crate::error::IoContext;
 use crate::request::ContextSource;
 use crate::{Error, Result};
 
 /// So much of a stream is looked at to see whether it is an archive.
 const BEGINNING: usize = 8192;
-
-/// Bytes of a Dockerfile: docker's limit is that of a gRPC message.
-const LONGEST_DOCKERFILE: u64 = 16 << 20;
 
 /// A context that was opened.
 #[derive(Debug)]
@@ -100,7 +98,7 @@ pub fn is_remote(source: &str) -> bool {
 /// The text of a Dockerfile on a web server.
 pub fn fetch_dockerfile(root: &Root, url: &str, remote: &Remote) -> Result<Vec<u8>> {
     let mut download = download::download(root, url, None, remote)?;
-    text(&mut download.file, url)
+    read_dockerfile(&mut download.file, url)
 }
 
 fn no_repository(text: &str) -> Error {
@@ -115,14 +113,19 @@ fn stream(root: &Root, stream: &mut dyn Read, name: &str) -> Result<Loaded> {
     if is_archive(&beginning) {
         return Ok(Loaded { tree: staged::unpack(root, whole, name)?, dockerfile: None });
     }
-    let dockerfile = Some(text(whole, name)?);
+    let dockerfile = Some(read_dockerfile(whole, name)?);
     Ok(Loaded { tree: staged::empty(root, name)?, dockerfile })
 }
 
-fn text(stream: impl Read, name: &str) -> Result<Vec<u8>> {
+/// The text of a Dockerfile. `name` is where it comes from, for errors.
+///
+/// # Errors
+///
+/// If it is longer than [`LARGEST`].
+pub fn read_dockerfile(stream: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    stream.take(LONGEST_DOCKERFILE + 1).read_to_end(&mut text).context(|| format!("read {name}"))?;
-    match text.len() as u64 > LONGEST_DOCKERFILE {
+    stream.take(LARGEST as u64 + 1).read_to_end(&mut text).context(|| format!("read {name}"))?;
+    match text.len() > LARGEST {
         true => Err(Error::Invalid { what: name.into(), why: "a Dockerfile has 16 MiB at most".into() }),
         false => Ok(text),
     }

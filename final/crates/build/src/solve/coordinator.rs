@@ -74,7 +74,8 @@ impl Coordinator<'_> {
             Base::Stage(other) => self.results.get(other).cloned(),
             Base::Image(name) => self.job.image(name, &stage.platform).cloned(),
             Base::Context(name) => {
-                return Err(Error::Unsupported(format!("FROM {name}: the named context is no image")));
+                let error = Error::Unsupported(format!("FROM {name}: the named context is no image"));
+                return Err(error.at(&self.job.file.name, stage.span));
             }
         })
     }

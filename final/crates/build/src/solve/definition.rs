@@ -17,9 +17,6 @@ use crate::progress::{Event, Reporter};
 use crate::request::{ContextSource, FileSource, Request};
 use crate::{Error, Result};
 
-/// Bytes of a Dockerfile. docker's limit is that of a gRPC message.
-const LONGEST_DOCKERFILE: u64 = 16 << 20;
-
 pub(super) struct Definition {
     pub file: Dockerfile,
     pub context: Option<Tree>,
@@ -112,27 +109,31 @@ impl Loader<'_> {
             };
         }
         match (&self.request.file, opened) {
-            (Some(FileSource::Stdin), _) => plain(read(stdin, "the standard input")?),
+            (Some(FileSource::Stdin), _) => plain(context::read_dockerfile(stdin, "the standard input")?),
             (Some(FileSource::Inline(text)), _) => plain(text.clone().into_bytes()),
             (Some(FileSource::Url(url)), _) => {
                 plain(context::fetch_dockerfile(self.engine.root(), url, &self.remote)?)
             }
             (Some(FileSource::Path(path)), None) => {
                 let mut file = std::fs::File::open(path).context(|| format!("open {}", path.display()))?;
-                Ok((file_name(path), read(&mut file, &path.display().to_string())?, Some(path.clone())))
+                let text = context::read_dockerfile(&mut file, &path.display().to_string())?;
+                Ok((file_name(path), text, Some(path.clone())))
             }
             (Some(FileSource::Path(path)), Some(loaded)) => {
-                let text = in_tree(&loaded.tree, &[path])?;
+                let (path, text) = in_tree(&loaded.tree, &[path.as_path()])?;
                 Ok((file_name(path), text, None))
             }
-            (None, Some(loaded)) => plain(in_tree(&loaded.tree, &DEFAULTS.map(Path::new))?),
+            (None, Some(loaded)) => {
+                let (path, text) = in_tree(&loaded.tree, &DEFAULTS.map(Path::new))?;
+                Ok((file_name(path), text, None))
+            }
             (None, None) => {
                 let ContextSource::Directory(directory) = &self.request.context else {
                     return Err(no_dockerfile("the build context"));
                 };
                 let tree = Tree::open(directory, directory.display().to_string())?;
-                let text = in_tree(&tree, &DEFAULTS.map(Path::new))?;
-                Ok(("Dockerfile".into(), text, Some(directory.join("Dockerfile"))))
+                let (path, text) = in_tree(&tree, &DEFAULTS.map(Path::new))?;
+                Ok((file_name(path), text, Some(directory.join(path))))
             }
         }
     }
@@ -180,14 +181,14 @@ impl Loader<'_> {
 
 const DEFAULTS: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 
-/// The first of some files that a tree has.
-fn in_tree(tree: &Tree, paths: &[impl AsRef<Path>]) -> Result<Vec<u8>> {
-    for path in paths {
-        if let Some(text) = tree.read_file(path.as_ref(), LONGEST_DOCKERFILE)? {
-            return Ok(text);
+/// The first of some files that a tree has, and its text.
+fn in_tree<'a>(tree: &Tree, paths: &[&'a Path]) -> Result<(&'a Path, Vec<u8>)> {
+    for path in paths.iter().copied() {
+        if let Some(text) = tree.read_file(path, dockerfile::LARGEST as u64)? {
+            return Ok((path, text));
         }
     }
-    let path = paths[0].as_ref().to_owned();
+    let path = paths.first().copied().unwrap_or(Path::new("Dockerfile")).to_owned();
     Err(Error::NoSuchFile { path, place: tree.name.clone() })
 }
 
@@ -221,13 +222,4 @@ fn note_syntax(file: &Dockerfile, reporter: &mut dyn Reporter) -> Result<()> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-fn read(from: &mut dyn Read, name: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(LONGEST_DOCKERFILE + 1).read_to_end(&mut bytes).context(|| format!("read {name}"))?;
-    match bytes.len() as u64 > LONGEST_DOCKERFILE {
-        true => Err(Error::Invalid { what: name.into(), why: "a Dockerfile has 16 MiB at most".into() }),
-        false => Ok(bytes),
-    }
 }
