@@ -9,8 +9,10 @@
 //! cache/       what steps have made, by their keys       output/    the image, and other results
 //! outline/     --call outline and targets: what a Dockerfile offers
 //! solve/       runs the graph: one process a stage         built      what it has made
+//! attributes   of --output, --cache-to and --cache-from
 //! ```
 
+mod attributes;
 pub mod built;
 pub mod cache;
 pub mod context;

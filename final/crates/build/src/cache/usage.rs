@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use hull_docker::filters::build_cache;
+use hull_docker::time;
 use hull_docker::wire::disk_usage::BuildCache;
 use hull_engine::Engine;
 use hull_image::Digest;
@@ -81,7 +82,6 @@ impl Entry {
 
     /// docker's JSON.
     pub fn wire(&self) -> BuildCache {
-        let time = |time| humantime::format_rfc3339_nanos(time).to_string();
         BuildCache {
             id: self.id.clone(),
             parents: self.parent.iter().cloned().collect(),
@@ -90,8 +90,8 @@ impl Entry {
             in_use: self.in_use,
             shared: self.shared,
             size: i64::try_from(self.size).unwrap_or(i64::MAX),
-            created_at: time(self.created),
-            last_used_at: Some(time(self.last_used)),
+            created_at: time::print(self.created),
+            last_used_at: Some(time::print(self.last_used)),
             // hull counts no uses; there was one at least.
             usage_count: 1,
         }

@@ -1,14 +1,14 @@
 //! One `--output`, checked: what is written, and where.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use hull_image::Recompression;
 use hull_image::reference::Reference;
-use hull_image::{LayerCompression, Recompression};
 
 use super::Annotations;
+use crate::Result;
+use crate::attributes::Attributes;
 use crate::request::{Output, OutputKind};
-use crate::{Error, Result};
 
 /// Where an archive goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,17 +64,20 @@ pub(super) struct Target {
 impl Target {
     /// Checks all attributes. `tags` go before the attribute `name`, and `annotations` are for every result.
     pub(super) fn new(output: &Output, tags: &[Reference], annotations: &Annotations) -> Result<Self> {
-        let mut attributes = Attributes::new(output);
+        let mut attributes =
+            Attributes::new(format!("the output {}", kind_name(output.kind)), &output.attributes);
         let mut annotations = annotations.clone();
         let is_image = !matches!(output.kind, OutputKind::Tar | OutputKind::Local | OutputKind::CacheOnly);
         if is_image {
-            attributes.take_annotations(&mut annotations)?;
+            attributes.take_all(|key, value| annotations.add_attribute(key, value))?;
         }
         let compression = if is_image { attributes.compression()? } else { None };
         // docker's documents have no annotations, so these ask for OCI's, as in BuildKit.
         let docker_types = is_image && attributes.docker_types()? && annotations.is_empty();
         let names = if is_image { attributes.names(tags)? } else { vec![] };
         let kind = attributes.kind(output, &names)?;
+        // hull's steps write no times after SOURCE_DATE_EPOCH, so this is so already.
+        attributes.flag("rewrite-timestamp")?;
         attributes.finish()?;
         Ok(Self { kind, names, annotations, compression, docker_types })
     }
@@ -84,81 +87,26 @@ impl Target {
     }
 }
 
-/// The attributes of an output that were not looked at yet.
-struct Attributes<'a> {
-    kind: &'static str,
-    left: BTreeMap<&'a str, &'a str>,
+fn kind_name(kind: OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Image => "image",
+        OutputKind::Registry => "registry",
+        OutputKind::Docker => "docker",
+        OutputKind::Oci => "oci",
+        OutputKind::Tar => "tar",
+        OutputKind::Local => "local",
+        OutputKind::CacheOnly => "cacheonly",
+    }
 }
 
-impl<'a> Attributes<'a> {
-    fn new(output: &'a Output) -> Self {
-        let kind = match output.kind {
-            OutputKind::Image => "image",
-            OutputKind::Registry => "registry",
-            OutputKind::Docker => "docker",
-            OutputKind::Oci => "oci",
-            OutputKind::Tar => "tar",
-            OutputKind::Local => "local",
-            OutputKind::CacheOnly => "cacheonly",
-        };
-        let left = output.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        Self { kind, left }
-    }
-
-    fn invalid(&self, key: &str, why: impl Into<String>) -> Error {
-        Error::Invalid { what: format!("attribute {key} of the output {}", self.kind), why: why.into() }
-    }
-
-    fn take_annotations(&mut self, annotations: &mut Annotations) -> Result<()> {
-        let mut taken = Vec::new();
-        for (key, value) in &self.left {
-            if annotations.add_attribute(key, value)? {
-                taken.push(*key);
-            }
-        }
-        self.left.retain(|key, _| !taken.contains(key));
-        Ok(())
-    }
-
-    /// Go's strconv.ParseBool; an attribute without a value is set.
-    fn flag(&mut self, key: &str) -> Result<Option<bool>> {
-        match self.left.remove(key) {
-            None => Ok(None),
-            Some("" | "1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(Some(true)),
-            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(Some(false)),
-            Some(other) => Err(self.invalid(key, format!("expected true or false, not {other:?}"))),
-        }
-    }
-
-    fn compression(&mut self) -> Result<Option<Recompression>> {
-        let force = self.flag("force-compression")?.unwrap_or(false);
-        let level = self.left.remove("compression-level");
-        let compression = match self.left.remove("compression") {
-            // A level, and force, are for gzip.
-            None if level.is_some() || force => LayerCompression::Gzip,
-            None => return Ok(None),
-            Some("uncompressed") => LayerCompression::Plain,
-            Some("gzip") => LayerCompression::Gzip,
-            Some("zstd") => LayerCompression::Zstd,
-            Some("estargz") => return Err(self.invalid("compression", "hull writes no estargz")),
-            Some(other) => {
-                let why = format!("expected uncompressed, gzip or zstd, not {other:?}");
-                return Err(self.invalid("compression", why));
-            }
-        };
-        let most = if compression == LayerCompression::Zstd { 22 } else { 9 };
-        let level = level.map(|text| text.parse().ok().filter(|level: &u32| *level <= most).ok_or(most));
-        let why = |most| format!("expected a number from 0 to {most}");
-        let level = level.transpose().map_err(|most| self.invalid("compression-level", why(most)))?;
-        Ok(Some(Recompression { compression, level, force }))
-    }
-
+/// What only outputs have.
+impl Attributes<'_> {
     fn docker_types(&mut self) -> Result<bool> {
         Ok(!self.flag("oci-mediatypes")?.unwrap_or(true))
     }
 
     fn names(&mut self, tags: &[Reference]) -> Result<Vec<Reference>> {
-        let own = self.left.remove("name").unwrap_or_default();
+        let own = self.take("name").unwrap_or_default();
         if !tags.is_empty() {
             return Ok(tags.to_vec());
         }
@@ -172,10 +120,10 @@ impl<'a> Attributes<'a> {
         Ok(match output.kind {
             OutputKind::Image | OutputKind::Registry => Kind::Image(self.image(output, names)?),
             OutputKind::Docker => {
-                self.archive()?;
+                self.archive(output.kind)?;
                 Kind::DockerArchive(place())
             }
-            OutputKind::Oci => match (self.archive()?, &output.destination) {
+            OutputKind::Oci => match (self.archive(output.kind)?, &output.destination) {
                 (true, _) => Kind::OciArchive(place()),
                 (false, Some(path)) => Kind::OciLayout(path.clone()),
                 (false, None) => return Err(self.invalid("tar", "a directory needs dest=PATH")),
@@ -184,7 +132,7 @@ impl<'a> Attributes<'a> {
             OutputKind::Local => {
                 let path = output.destination.clone();
                 let path = path.ok_or_else(|| self.invalid("dest", "it is missing"))?;
-                let delete = match self.left.remove("mode") {
+                let delete = match self.take("mode") {
                     None | Some("copy") => false,
                     Some("delete") => true,
                     Some(other) => {
@@ -198,14 +146,12 @@ impl<'a> Attributes<'a> {
     }
 
     /// Whether an archive is written, and not a directory.
-    fn archive(&mut self) -> Result<bool> {
+    fn archive(&mut self, kind: OutputKind) -> Result<bool> {
         let tar = self.flag("tar")?.unwrap_or(true);
-        match self.kind {
-            "docker" if !tar => {
-                Err(self.invalid("tar", "docker's format is an archive; oci has a directory"))
-            }
-            _ => Ok(tar),
+        if kind == OutputKind::Docker && !tar {
+            return Err(self.invalid("tar", "docker's format is an archive; oci has a directory"));
         }
+        Ok(tar)
     }
 
     fn split(&mut self) -> Result<bool> {
@@ -230,29 +176,21 @@ impl<'a> Attributes<'a> {
         }
         // Layers of hull's store are unpacked.
         self.flag("unpack")?;
-        let prefix = self.left.remove("dangling-name-prefix").map(Reference::parse);
+        let prefix = self.take("dangling-name-prefix").map(Reference::parse);
         let prefix = prefix.transpose();
         let dangling_prefix =
             prefix.map_err(|error| self.invalid("dangling-name-prefix", error.to_string()))?;
         let canonical = self.flag("name-canonical")?.unwrap_or(false);
         Ok(ImageOptions { push, by_digest, canonical, dangling_prefix })
     }
-
-    /// What is left is not known.
-    fn finish(&mut self) -> Result<()> {
-        // hull's steps write no times after SOURCE_DATE_EPOCH, so this is so already.
-        self.flag("rewrite-timestamp")?;
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(key) if key.starts_with("attest") => Err(self.invalid(key, "hull writes no attestations")),
-            Some(key) => Err(self.invalid(key, "there is none of this name")),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use hull_image::LayerCompression;
+
     use super::*;
+    use crate::Error;
 
     fn target(kind: OutputKind, dest: Option<&str>, attributes: &[(&str, &str)]) -> Result<Target> {
         let attributes = attributes.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();

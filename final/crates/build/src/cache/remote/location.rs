@@ -1,11 +1,11 @@
 //! Where caches are: the values of `--cache-from` and `--cache-to`, checked.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hull_image::reference::Reference;
 use hull_image::{Digest, LayerCompression, Recompression};
 
+use crate::attributes::Attributes;
 use crate::request::{CacheLocation, Request};
 use crate::{Error, Result};
 
@@ -60,11 +60,14 @@ impl Exports {
     pub fn new(request: &Request) -> Result<Self> {
         let mut exports = Self::default();
         for location in &request.cache_to {
-            let mut attributes = Attributes::new("--cache-to", location);
+            let mut attributes = attributes("--cache-to", location);
             match location.kind.as_str() {
                 "inline" => exports.inline = true,
-                "registry" | "local" => exports.targets.push(attributes.target()?),
-                _ => return Err(attributes.unknown_type()),
+                kind @ ("registry" | "local") => exports.targets.push(target(&mut attributes, kind)?),
+                _ => {
+                    let why = "hull writes registry, local and inline";
+                    return Err(unknown_type("--cache-to", location, why));
+                }
             }
             attributes.finish()?;
         }
@@ -77,108 +80,60 @@ impl Exports {
 
 /// Checks `--cache-from`.
 pub(super) fn sources(request: &Request) -> Result<Vec<Source>> {
-    let source = |location: &CacheLocation| {
-        let mut attributes = Attributes::new("--cache-from", location);
+    let one = |location: &CacheLocation| {
+        let mut attributes = attributes("--cache-from", location);
         let source = match location.kind.as_str() {
-            "registry" | "local" => attributes.source("src")?,
-            _ => return Err(attributes.unknown_type()),
+            kind @ ("registry" | "local") => source(&mut attributes, kind, "src")?,
+            _ => return Err(unknown_type("--cache-from", location, "hull reads registry and local")),
         };
         attributes.finish()?;
         Ok(source)
     };
-    request.cache_from.iter().map(source).collect()
+    request.cache_from.iter().map(one).collect()
 }
 
-struct Attributes<'a> {
-    flag: &'static str,
-    kind: &'a str,
-    left: BTreeMap<&'a str, &'a str>,
+fn attributes<'a>(flag: &str, location: &'a CacheLocation) -> Attributes<'a> {
+    Attributes::new(format!("{flag} type={}", location.kind), &location.attributes)
 }
 
-impl<'a> Attributes<'a> {
-    fn new(flag: &'static str, location: &'a CacheLocation) -> Self {
-        let left = location.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        Self { flag, kind: &location.kind, left }
-    }
+fn unknown_type(flag: &str, location: &CacheLocation, why: &str) -> Error {
+    Error::Invalid { what: format!("{flag} type={}", location.kind), why: why.into() }
+}
 
-    fn invalid(&self, key: &str, why: impl Into<String>) -> Error {
-        Error::Invalid {
-            what: format!("attribute {key} of {} type={}", self.flag, self.kind),
-            why: why.into(),
-        }
-    }
-
-    fn unknown_type(&self) -> Error {
-        let why = match self.flag {
-            "--cache-to" => "hull writes registry, local and inline",
-            _ => "hull reads registry and local",
+/// The registry or the directory. `path` is the attribute with the path of a directory.
+fn source(attributes: &mut Attributes<'_>, kind: &str, path: &str) -> Result<Source> {
+    let tag = attributes.take("tag");
+    if kind == "registry" {
+        let name = attributes.take("ref").ok_or_else(|| attributes.invalid("ref", "it is missing"))?;
+        let name = Reference::parse(name).map_err(|error| attributes.invalid("ref", error.to_string()))?;
+        return match tag {
+            Some(_) => Err(attributes.invalid("tag", "it is part of ref")),
+            None => Ok(Source::Registry(name)),
         };
-        Error::Invalid { what: format!("{} type={}", self.flag, self.kind), why: why.into() }
     }
+    let place = attributes.take(path).filter(|path| !path.is_empty());
+    let place = place.ok_or_else(|| attributes.invalid(path, "it is missing"))?;
+    let digest = attributes.take("digest").map(Digest::parse).transpose();
+    let digest = digest.map_err(|error| attributes.invalid("digest", error.to_string()))?;
+    Ok(Source::Local { path: place.into(), tag: tag.unwrap_or("latest").into(), digest })
+}
 
-    fn source(&mut self, path: &str) -> Result<Source> {
-        let tag = self.left.remove("tag");
-        if self.kind == "registry" {
-            let name = self.left.remove("ref").ok_or_else(|| self.invalid("ref", "it is missing"))?;
-            let name = Reference::parse(name).map_err(|error| self.invalid("ref", error.to_string()))?;
-            return match tag {
-                Some(_) => Err(self.invalid("tag", "it is part of ref")),
-                None => Ok(Source::Registry(name)),
-            };
+fn target(attributes: &mut Attributes<'_>, kind: &str) -> Result<Target> {
+    let place = source(attributes, kind, "dest")?;
+    let max = match attributes.take("mode") {
+        None | Some("min") => false,
+        Some("max") => true,
+        Some(other) => {
+            return Err(attributes.invalid("mode", format!("expected min or max, not {other:?}")));
         }
-        let place = self.left.remove(path).filter(|path| !path.is_empty());
-        let place = place.ok_or_else(|| self.invalid(path, "it is missing"))?;
-        let digest = self.left.remove("digest").map(Digest::parse).transpose();
-        let digest = digest.map_err(|error| self.invalid("digest", error.to_string()))?;
-        Ok(Source::Local { path: place.into(), tag: tag.unwrap_or("latest").into(), digest })
-    }
-
-    fn target(&mut self) -> Result<Target> {
-        let place = self.source("dest")?;
-        let max = match self.left.remove("mode") {
-            None | Some("min") => false,
-            Some("max") => true,
-            Some(other) => return Err(self.invalid("mode", format!("expected min or max, not {other:?}"))),
-        };
-        let compression = match self.left.remove("compression") {
-            None | Some("gzip") => LayerCompression::Gzip,
-            Some("zstd") => LayerCompression::Zstd,
-            Some("uncompressed") => LayerCompression::Plain,
-            Some(other) => {
-                let why = format!("expected uncompressed, gzip or zstd, not {other:?}");
-                return Err(self.invalid("compression", why));
-            }
-        };
-        let most = if compression == LayerCompression::Zstd { 22 } else { 9 };
-        let level = self.left.remove("compression-level");
-        let level = level.map(|text| text.parse().ok().filter(|level: &u32| *level <= most).ok_or(()));
-        let level = level
-            .transpose()
-            .map_err(|()| self.invalid("compression-level", format!("expected a number from 0 to {most}")))?;
-        let force = self.flag("force-compression", false)?;
-        Ok(Target {
-            place,
-            max,
-            compression: Recompression { compression, level, force },
-            image_manifest: self.flag("image-manifest", true)?,
-            oci_types: self.flag("oci-mediatypes", true)?,
-            ignore_error: self.flag("ignore-error", false)?,
-        })
-    }
-
-    fn flag(&mut self, key: &str, default: bool) -> Result<bool> {
-        match self.left.remove(key) {
-            None => Ok(default),
-            Some("true" | "1" | "") => Ok(true),
-            Some("false" | "0") => Ok(false),
-            Some(other) => Err(self.invalid(key, format!("expected true or false, not {other:?}"))),
-        }
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(key) => Err(self.invalid(key, "there is none of this name")),
-        }
-    }
+    };
+    let gzip = Recompression { compression: LayerCompression::Gzip, level: None, force: false };
+    Ok(Target {
+        place,
+        max,
+        compression: attributes.compression()?.unwrap_or(gzip),
+        image_manifest: attributes.flag("image-manifest")?.unwrap_or(true),
+        oci_types: attributes.flag("oci-mediatypes")?.unwrap_or(true),
+        ignore_error: attributes.flag("ignore-error")?.unwrap_or(false),
+    })
 }
