@@ -148,16 +148,16 @@ pub struct Transfer {
     pub keep_git_dir: bool,
 }
 
-/// Durations as written.
+/// Durations are in nanoseconds. `None` stands for docker's default, as 0 does in a Dockerfile.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Healthcheck {
     None,
     Check {
         command: Command,
-        interval: Option<String>,
-        timeout: Option<String>,
-        start_period: Option<String>,
-        start_interval: Option<String>,
-        retries: Option<String>,
+        interval: Option<i64>,
+        timeout: Option<i64>,
+        start_period: Option<i64>,
+        start_interval: Option<i64>,
+        retries: Option<i64>,
     },
 }

@@ -20,32 +20,37 @@ pub(super) fn parse(json: bool, mut values: Vec<String>, flags: &Flags) -> Resul
         "CMD" => {}
         _ => return Err(format!("Unknown type {kind:?} in HEALTHCHECK (try CMD)")),
     }
-    let retries = flags.one("retries");
-    if let Some(text) = &retries {
-        let number =
-            text.parse::<i32>().map_err(|error| format!("invalid value {text:?} of --retries: {error}"))?;
-        if number < 0 {
-            return Err(format!("--retries cannot be negative ({number})"));
-        }
-    }
     Ok(Healthcheck::Check {
         command: command(json, values),
         interval: duration(flags, "interval")?,
         timeout: duration(flags, "timeout")?,
         start_period: duration(flags, "start-period")?,
         start_interval: duration(flags, "start-interval")?,
-        retries,
+        retries: retries(flags)?,
     })
 }
 
-fn duration(flags: &Flags, name: &str) -> Result<Option<String>, String> {
-    let text = flags.one(name);
-    if let Some(text) = &text {
-        let duration =
-            hull_docker::time::parse_duration(text).map_err(|why| format!("invalid --{name}: {why}"))?;
-        if !duration.is_zero() && duration < SHORTEST {
-            return Err(format!("Interval {name:?} cannot be less than 1ms"));
-        }
+fn retries(flags: &Flags) -> Result<Option<i64>, String> {
+    let Some(text) = flags.one("retries") else { return Ok(None) };
+    let number =
+        text.parse::<i32>().map_err(|error| format!("invalid value {text:?} of --retries: {error}"))?;
+    match number {
+        0 => Ok(None),
+        ..0 => Err(format!("--retries cannot be negative ({number})")),
+        1.. => Ok(Some(number.into())),
     }
-    Ok(text)
+}
+
+fn duration(flags: &Flags, name: &str) -> Result<Option<i64>, String> {
+    let Some(text) = flags.one(name) else { return Ok(None) };
+    let duration =
+        hull_docker::time::parse_duration(&text).map_err(|why| format!("invalid --{name}: {why}"))?;
+    if duration.is_zero() {
+        return Ok(None);
+    }
+    if duration < SHORTEST {
+        return Err(format!("Interval {name:?} cannot be less than 1ms"));
+    }
+    let nanoseconds = i64::try_from(duration.as_nanos());
+    nanoseconds.map(Some).map_err(|_| format!("invalid --{name}: {text} is too long"))
 }

@@ -10,9 +10,6 @@ use crate::dockerfile::{Argument, Command, Healthcheck};
 use crate::plan::Globals;
 use crate::{Error, Result};
 
-/// docker's shortest duration of a health check: a millisecond, in nanoseconds.
-const SHORTEST: i64 = 1_000_000;
-
 pub(super) fn arg(state: &mut State, globals: &Globals, arguments: &[Argument]) -> Result<()> {
     let mut shown = Vec::new();
     for argument in arguments {
@@ -142,7 +139,7 @@ pub(super) fn on_build(state: &mut State, trigger: &str) {
     state.config().on_build.get_or_insert_default().push(trigger.into());
 }
 
-pub(super) fn healthcheck(state: &mut State, check: &Healthcheck) -> Result<()> {
+pub(super) fn healthcheck(state: &mut State, check: &Healthcheck) {
     let check = match check {
         Healthcheck::None => ImageCheck { test: vec!["NONE".into()], ..ImageCheck::default() },
         Healthcheck::Check { command, interval, timeout, start_period, start_interval, retries } => {
@@ -150,45 +147,18 @@ pub(super) fn healthcheck(state: &mut State, check: &Healthcheck) -> Result<()> 
                 Command::Exec(words) => [vec!["CMD".to_owned()], words.clone()].concat(),
                 Command::Shell(line) => vec!["CMD-SHELL".into(), line.clone()],
             };
-            let nanoseconds = |flag: &str, text: &Option<String>| match text {
-                Some(text) => duration(flag, &state.expand(text)?),
-                None => Ok(None),
-            };
             ImageCheck {
                 test,
-                interval: nanoseconds("interval", interval)?,
-                timeout: nanoseconds("timeout", timeout)?,
-                start_period: nanoseconds("start-period", start_period)?,
-                start_interval: nanoseconds("start-interval", start_interval)?,
-                retries: retries.as_ref().map(|text| count(&state.expand(text)?)).transpose()?.flatten(),
+                interval: *interval,
+                timeout: *timeout,
+                start_period: *start_period,
+                start_interval: *start_interval,
+                retries: *retries,
             }
         }
     };
     state.note(shown_check(&check));
     state.config().healthcheck = Some(check);
-    Ok(())
-}
-
-/// Nanoseconds; `None` for 0.
-fn duration(flag: &str, text: &str) -> Result<Option<i64>> {
-    let what = || format!("--{flag}={text}");
-    let parsed = time::parse_duration(text).map_err(|why| Error::Invalid { what: what(), why })?;
-    match i64::try_from(parsed.as_nanos()) {
-        Ok(0) => Ok(None),
-        Ok(short) if short < SHORTEST => {
-            Err(Error::Invalid { what: what(), why: "it cannot be less than 1ms".into() })
-        }
-        Ok(nanoseconds) => Ok(Some(nanoseconds)),
-        Err(_) => Err(Error::Invalid { what: what(), why: "it is too long".into() }),
-    }
-}
-
-fn count(text: &str) -> Result<Option<i64>> {
-    match text.parse::<i32>() {
-        Ok(0) => Ok(None),
-        Ok(count) if count > 0 => Ok(Some(count.into())),
-        _ => Err(Error::Invalid { what: format!("--retries={text}"), why: "it must be at least 1".into() }),
-    }
 }
 
 /// Go's `%q` of docker's structure, as BuildKit writes it.

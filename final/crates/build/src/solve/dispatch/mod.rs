@@ -41,7 +41,10 @@ impl Worker<'_> {
                 config::shell(state, shell);
                 Ok(())
             }
-            Kind::Healthcheck(check) => config::healthcheck(state, check),
+            Kind::Healthcheck(check) => {
+                config::healthcheck(state, check);
+                Ok(())
+            }
             Kind::OnBuild(text, _) => {
                 config::on_build(state, text);
                 Ok(())
