@@ -2,7 +2,8 @@
 //!
 //! A member may come after another one that it replaces, so the layer's tar is made of its directory at the end. The
 //! directory of a member is found through symlinks, those of the image and those of earlier members, and they lead nowhere
-//! but beneath the destination. The member itself replaces what has its name; only directories are merged. A name such as `.wh.x` is a name, and [`Layer`] refuses it.
+//! but beneath the destination. The member itself replaces what has its name; only directories are merged. A name such as
+//! `.wh.x` is a name, and [`Layer`] refuses it.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -22,7 +22,7 @@ use crate::error::IoContext;
 use crate::{Error, Result};
 
 /// path_resolution(7), without the terminating zero: a longer path cannot be used in a container.
-const LONGEST_PATH: usize = 4095;
+pub(super) const LONGEST_PATH: usize = 4095;
 
 /// The layer's own symlinks lead nowhere.
 const INSIDE: ResolveFlags =

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use hull_image::members::shown;
 
+use super::layer::LONGEST_PATH;
 use super::source::{Include, Taken, What};
 use super::view::{Found, View, resolve};
 use crate::error::IoContext;
@@ -156,6 +157,14 @@ impl Plan {
 
     /// The directory at a path without symlinks.
     fn directory(&mut self, path: &Path) -> Result<&mut Node> {
+        // Each level of the tree is a level of this program's stack where it is compared or dropped.
+        if path.as_os_str().len() > LONGEST_PATH {
+            let what = format!("destination {:.40}…", name(path));
+            return Err(Error::Invalid {
+                what,
+                why: format!("its path is longer than {LONGEST_PATH} bytes"),
+            });
+        }
         let mut node = &mut self.root;
         for part in path {
             if !node.children.contains_key(part) {
