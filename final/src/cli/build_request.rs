@@ -25,6 +25,9 @@ use crate::ui::hints::OWN_FAILURE;
 /// docker's limit of a secret, in bytes.
 const MAX_SECRET: u64 = 500 * 1024;
 
+/// The last second of the year 9999, in seconds since 1970: RFC 3339 can write no later time.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 impl Build {
     /// The request that the flags make.
     ///
@@ -57,7 +60,6 @@ impl Build {
             cache_to: caches("--cache-to", &self.cache.cache_to)?,
             cache_from: caches("--cache-from", &self.cache.cache_from)?,
             allow: self.run.allowed()?,
-
             why: self.look.why,
             keep_failed: self.look.shell_on_failure,
             trusts_redirects: true,
@@ -224,17 +226,18 @@ impl ImageArgs {
         read_all("--annotation", &self.annotation, pair)
     }
 
-    /// The flag, the argument or the variable `SOURCE_DATE_EPOCH`, in this order, as BuildKit takes them.
+    /// What times are at most: that of the flag, of the build argument `SOURCE_DATE_EPOCH`, or of the variable.
     fn epoch(&self, args: &BTreeMap<String, Option<String>>) -> Result<Option<i64>> {
-        const NAME: &str = "SOURCE_DATE_EPOCH";
-        if self.timestamp.is_some() {
-            return Ok(self.timestamp);
-        }
-        let given = args.get(NAME).cloned().flatten().or_else(|| environment::variable(NAME));
-        let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let seconds =
-            text.parse().map_err(|_| anyhow!("invalid SOURCE_DATE_EPOCH: {text}: it is a number of seconds"));
-        seconds.map(Some)
+        let argument = args.get("SOURCE_DATE_EPOCH").cloned().flatten();
+        let given = argument.or_else(|| environment::variable("SOURCE_DATE_EPOCH"));
+        let (what, text) = match (self.timestamp, given.filter(|text| !text.is_empty())) {
+            (Some(seconds), _) => ("--timestamp", seconds.to_string()),
+            (None, Some(text)) => ("SOURCE_DATE_EPOCH", text),
+            (None, None) => return Ok(None),
+        };
+        let seconds = text.parse().ok().filter(|seconds| (0..=LAST_SECOND).contains(seconds));
+        let why = "it is a number of seconds since 1970, up to the year 9999";
+        seconds.map(Some).ok_or_else(|| anyhow!("invalid {what}: {text}: {why}"))
     }
 }
 

@@ -117,6 +117,18 @@ fn pull_is_dockers_boolean_or_podmans_policy() {
 }
 
 #[test]
+fn the_latest_time_is_one_that_an_image_can_have() {
+    let epoch = |flags: &str| request(flags).map(|built| built.source_date_epoch);
+    assert_eq!(epoch("--build-arg SOURCE_DATE_EPOCH=5 .").unwrap(), Some(5));
+    assert_eq!(epoch("--build-arg SOURCE_DATE_EPOCH=5 --timestamp 0 .").unwrap(), Some(0));
+    assert_eq!(epoch("--timestamp 253402300799 .").unwrap(), Some(253_402_300_799));
+    for flags in ["--timestamp 253402300800 .", "--timestamp=-1 .", "--build-arg SOURCE_DATE_EPOCH=x ."] {
+        let error = epoch(flags).unwrap_err().to_string();
+        assert!(error.contains("a number of seconds"), "{error}");
+    }
+}
+
+#[test]
 fn caches_and_contexts_have_kinds() {
     let built = request(
         "--cache-from a/b --cache-from type=local,src=d --cache-to type=inline --build-context x=docker-image://y:1 \
