@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::clean;
 use super::program::Program;
+use super::{beneath_root, clean};
 use crate::Result;
 
 /// A source of COPY or ADD: a path, or a pattern that stands for several.
@@ -34,9 +34,7 @@ impl Glob {
 
     /// A path without wildcards: the source of a bind mount.
     pub fn literal(path: &str) -> Self {
-        let rooted = clean(&[b"/", path.as_bytes()].concat());
-        let base = OsString::from_vec(rooted.strip_prefix(b"/").unwrap_or(&rooted).to_vec()).into();
-        Self { base, program: None }
+        Self { base: beneath_root(path.as_bytes()), program: None }
     }
 
     fn parse(pattern: &str, deep: bool) -> Result<Self> {

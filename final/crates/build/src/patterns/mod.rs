@@ -12,8 +12,9 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 use program::Program;
@@ -190,6 +191,13 @@ fn trim(text: &[u8]) -> &[u8] {
         Ok(text) => text.trim().as_bytes(),
         Err(_) => text.trim_ascii(),
     }
+}
+
+/// The path that a process with this root directory means, relative to the root: without `.`, `..` and slashes at its ends.
+/// Symlinks are not followed.
+pub(crate) fn beneath_root(path: &[u8]) -> PathBuf {
+    let rooted = clean(&[b"/", path].concat());
+    OsString::from_vec(rooted.strip_prefix(b"/").unwrap_or(&rooted).to_vec()).into()
 }
 
 /// Go's `filepath.Clean`: the shortest path with the same meaning, by its text alone.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use hull_engine::Engine;
 use hull_engine::options::MountOption;
@@ -15,6 +15,7 @@ use super::{Source, hidden};
 use crate::context::Tree;
 use crate::dockerfile::mount::{Mount, MountKind, Sharing};
 use crate::error::IoContext;
+use crate::patterns::beneath_root;
 use crate::request::{Request, Secret as Given};
 use crate::{Error, Result};
 
@@ -57,7 +58,7 @@ impl<'a, 'b> Mounts<'a, 'b> {
             MountKind::Cache { id, sharing, source, from: name } => {
                 let target = self.target(mount)?;
                 let own = (mount.uid, mount.gid, mount.mode);
-                let part = clean(source.as_deref().unwrap_or("/"));
+                let part = beneath_root(source.as_deref().unwrap_or("/").as_bytes());
                 let is_whole = part.as_os_str().is_empty();
                 let metadata = metadata(mount, 0o755);
                 // Owner and mode are those of an empty cache: a seed brings its own.
@@ -66,8 +67,9 @@ impl<'a, 'b> Mounts<'a, 'b> {
                     false => Metadata { uid: 0, gid: 0, mode: 0o755 },
                 };
                 let written = mount.target.as_deref().unwrap_or_default();
-                let id =
-                    id.clone().unwrap_or_else(|| Path::new("/").join(clean(written)).display().to_string());
+                let id = id.clone().unwrap_or_else(|| {
+                    Path::new("/").join(beneath_root(written.as_bytes())).display().to_string()
+                });
                 let seed = name.as_ref().map(|name| seed_key(name, &from));
                 let Metadata { uid, gid, mode } = metadata;
                 let cache = CacheMount { id, seed, uid, gid, mode };
@@ -147,7 +149,7 @@ impl<'a, 'b> Mounts<'a, 'b> {
 
     fn target_of(&self, written: &str) -> Result<PathBuf> {
         let whole = Path::new("/").join(&self.options.working_dir).join(written);
-        let target = Path::new("/").join(clean(&whole.to_string_lossy()));
+        let target = Path::new("/").join(beneath_root(whole.as_os_str().as_encoded_bytes()));
         if written.is_empty() || target == Path::new("/") {
             let what = "target of a mount".to_owned();
             return Err(Error::Invalid { what, why: format!("invalid mount target {written:?}") });
@@ -228,7 +230,7 @@ fn metadata(mount: &Mount, mode: u32) -> Metadata {
 }
 
 fn bind(from: Source<'_>, source: Option<&str>) -> Result<Handed> {
-    let part = clean(source.unwrap_or("/"));
+    let part = beneath_root(source.unwrap_or("/").as_bytes());
     match from {
         Source::Layers(directories) => Ok(Handed::Layers { directories, part }),
         Source::Tree(tree) => {
@@ -255,19 +257,6 @@ fn check_exists(tree: &Tree, part: &Path) -> Result<()> {
 /// bound (open_tree(2)).
 fn detached(root: &OwnedFd, name: &str) -> Result<OwnedFd> {
     hull_sys::mount::clone_tree(root.as_fd(), c"", true).context(|| format!("bind {name}"))
-}
-
-/// The path below the root, without `.` and `..`.
-fn clean(path: &str) -> PathBuf {
-    let mut cleaned = PathBuf::new();
-    for component in Path::new(path).components() {
-        match component {
-            Component::Normal(name) => cleaned.push(name),
-            Component::ParentDir => drop(cleaned.pop()),
-            _ => {}
-        }
-    }
-    cleaned
 }
 
 /// A cache that begins with other files is another cache.

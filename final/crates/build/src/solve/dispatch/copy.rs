@@ -11,7 +11,7 @@ use crate::cache::Inputs;
 use crate::context::{self, Fetched, Listing, StatCache};
 use crate::dockerfile::{Heredoc, Instruction, Transfer};
 use crate::error::IoContext;
-use crate::patterns::{Glob, Patterns};
+use crate::patterns::{Glob, Patterns, clean};
 use crate::plan::stages::Origin;
 use crate::transfer::{self, Request, Source};
 use crate::{Error, Result};
@@ -204,14 +204,6 @@ impl Worker<'_> {
 
 /// A directory relative to another one, without `.` and `..`.
 fn join(current: &str, path: &str) -> String {
-    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{current}/{path}") };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("/{current}/{path}") };
+    String::from_utf8_lossy(&clean(whole.as_bytes())).into_owned()
 }
