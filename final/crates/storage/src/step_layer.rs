@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::boot::boot_id;
 use crate::directory::make_dirs;
 use crate::error::{IoContext, Result};
+use crate::file;
 use crate::layers::{LayerStore, SIZE};
 use crate::staging::{self, Staging};
 use crate::unsynced::{UNSYNCED, is_stale};
@@ -51,12 +52,12 @@ impl LayerStore {
 
     /// Lets garbage collection remove the layer if no image and no container needs it: the build cache does not.
     pub fn release_step(&self, chain_id: &str) -> Result<()> {
-        remove_file(&self.step_blob(chain_id))
+        file::remove(&self.step_blob(chain_id))
     }
 
     /// Notes that these layers are on the disk. The caller has synced the file system.
     pub fn note_synced<'a>(&self, chain_ids: impl Iterator<Item = &'a str>) -> Result<()> {
-        chain_ids.into_iter().try_for_each(|id| remove_file(&self.layer_dir(id).join(UNSYNCED)))
+        chain_ids.into_iter().try_for_each(|id| file::remove(&self.layer_dir(id).join(UNSYNCED)))
     }
 }
 
@@ -100,15 +101,6 @@ impl StepLayer {
             };
         }
         self.staging.publish(&target).map(|_| ())
-    }
-}
-
-fn remove_file(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).context(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 
