@@ -19,7 +19,12 @@ const TEMPORARY: &str = ".tmp-";
 ///
 /// Nothing is flushed to the disk, because that takes milliseconds and matters only after a power failure.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    replace(path, content, mode).context(|| format!("write {}", path.display()))
+    write_atomic_in_parts(path, &[content], mode)
+}
+
+/// [`write_atomic`] of parts that follow each other.
+pub fn write_atomic_in_parts(path: &Path, parts: &[&[u8]], mode: u32) -> Result<()> {
+    replace(path, parts, mode).context(|| format!("write {}", path.display()))
 }
 
 /// [`write_atomic`] of a value as JSON. It is indented because people read these files, and has mode 0600 because other
@@ -67,7 +72,7 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     let linked = match write_nameless(path, &bytes).context(context)? {
         Some(file) => hull_sys::fs::link_open_file(&file, path).map_err(io::Error::from),
         None => {
-            let temporary = write_beside(path, &bytes, 0o600).context(context)?;
+            let temporary = write_beside(path, &[&bytes], 0o600).context(context)?;
             let linked = fs::hard_link(&temporary, path);
             let _ = fs::remove_file(&temporary);
             linked
@@ -123,14 +128,14 @@ fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let temporary = write_beside(path, content, mode)?;
+fn replace(path: &Path, parts: &[&[u8]], mode: u32) -> io::Result<()> {
+    let temporary = write_beside(path, parts, mode)?;
     fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// Writes a temporary file next to `path` and returns its path. Its name does not contain that of `path`, which may be
 /// as long as a file name can be.
-fn write_beside(path: &Path, content: &[u8], mode: u32) -> io::Result<PathBuf> {
+fn write_beside(path: &Path, parts: &[&[u8]], mode: u32) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!("{TEMPORARY}{}-{count}", std::process::id()));
@@ -143,7 +148,7 @@ fn write_beside(path: &Path, content: &[u8], mode: u32) -> io::Result<PathBuf> {
         }
         created => created?,
     };
-    let written = file.write_all(content);
+    let written = parts.iter().try_for_each(|part| file.write_all(part));
     written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     Ok(temporary)
 }

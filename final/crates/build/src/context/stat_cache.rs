@@ -8,6 +8,7 @@
 //! files are read once more. A file that is damaged counts as missing.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +26,8 @@ const RECORD: usize = KEY + 64;
 /// Device, inode, size, and two times in nanoseconds.
 const KEY: usize = 40;
 const IDENTITY: usize = 16;
+/// The SHA-256 at the end of the file.
+const SUM: usize = 32;
 
 /// So many records a context: with more, only those that the last build has used stay. 26 MB.
 const MOST_RECORDS: usize = 250_000;
@@ -45,6 +48,8 @@ type Record = [u8; RECORD];
 pub struct StatCache {
     /// `None`: nothing is kept.
     path: Option<PathBuf>,
+    /// Which file `known` is of.
+    loaded: Option<(u64, u64, i64, i64)>,
     /// Sorted by identity.
     known: Vec<Record>,
     /// Records of this build, in no order.
@@ -66,8 +71,10 @@ impl StatCache {
             Keeper::Others => format!("{:x}-{:x}", stat.st_dev, stat.st_ino),
         };
         let path = root.data().join("build/files").join(name);
+        // Before it is read: if it is replaced meanwhile, it counts as another one.
+        let loaded = identity(&path);
         let known = load(&path).unwrap_or_default();
-        Self { used: vec![false; known.len()], known, path: Some(path), ..Self::default() }
+        Self { used: vec![false; known.len()], known, loaded, path: Some(path), ..Self::default() }
     }
 
     /// A cache that knows nothing and keeps nothing.
@@ -116,29 +123,59 @@ impl StatCache {
     /// Keeps what was noted. Errors are ignored: the files are read again.
     pub(super) fn save(&mut self) {
         let (Some(path), false) = (&self.path, self.new.is_empty()) else { return };
-        let own = std::mem::take(&mut self.new);
+        let mut all = std::mem::take(&mut self.new);
+        sort(&mut all);
+        all.dedup_by(|later, earlier| later[..IDENTITY] == earlier[..IDENTITY]);
+        let known = std::mem::take(&mut self.known);
+        let mut used = std::mem::take(&mut self.used).into_iter();
+        if all.len() + known.len() <= MOST_RECORDS {
+            all = merged(known, all);
+        } else {
+            let mut used_ones = known;
+            used_ones.retain(|_| used.next() == Some(true));
+            all = merged(used_ones, all);
+        }
         // Another step may have written it meanwhile, and knows other files.
-        let theirs = load(path).unwrap_or_default();
-        let used = self.known.iter().zip(&self.used).filter(|(_, used)| **used).map(|(record, _)| *record);
-        let used: Vec<Record> = used.chain(own).collect();
-        let keeps_theirs = used.len() + theirs.len() <= MOST_RECORDS;
-        let mut all = merged(used, if keeps_theirs { theirs } else { vec![] });
+        if identity(path) != self.loaded
+            && let Some(theirs) = load(path)
+            && all.len() + theirs.len() <= MOST_RECORDS
+        {
+            all = merged(theirs, all);
+        }
         all.truncate(MOST_RECORDS);
         self.used = vec![true; all.len()];
         self.known = all;
         if store(path, &self.known).is_ok() {
+            self.loaded = identity(path);
             let _ = forget_old(path.parent().unwrap_or(path));
         }
     }
 }
 
-/// Sorted by identity; the first list has precedence.
-fn merged(first: Vec<Record>, second: Vec<Record>) -> Vec<Record> {
-    let mut all = first;
-    all.extend(second);
-    all.sort_by(|a, b| a[..IDENTITY].cmp(&b[..IDENTITY]));
-    all.dedup_by(|later, earlier| later[..IDENTITY] == earlier[..IDENTITY]);
-    all
+/// Both are sorted, and the second has precedence. There are 10 MB of records of 100,000 files, so nothing is copied that
+/// can stay where it is.
+fn merged(mut first: Vec<Record>, second: Vec<Record>) -> Vec<Record> {
+    if first.is_empty() {
+        return second;
+    }
+    let is_newer =
+        |old: &Record| second.binary_search_by(|new| new[..IDENTITY].cmp(&old[..IDENTITY])).is_ok();
+    first.retain(|old| !is_newer(old));
+    first.reserve_exact(second.len());
+    first.extend(second);
+    sort(&mut first);
+    first
+}
+
+/// By identity. It does not matter which of two records with the same one comes first, so no second buffer is needed.
+fn sort(records: &mut [Record]) {
+    records.sort_unstable_by(|a, b| a[..IDENTITY].cmp(&b[..IDENTITY]));
+}
+
+/// What tells whether a file was replaced.
+fn identity(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let stat = rustix::fs::stat(path).ok()?;
+    Some((stat.st_dev, stat.st_ino, stat.st_ctime, stat.st_ctime_nsec as i64))
 }
 
 fn hash(record: &Record, at: usize) -> Hash {
@@ -181,27 +218,28 @@ fn is_racy(stat: &Stat, started: SystemTime) -> bool {
 
 /// `None` if there is none, or it is damaged.
 fn load(path: &Path) -> Option<Vec<Record>> {
-    let most = (MAGIC.len() + MOST_RECORDS * RECORD + 32) as u64;
-    if fs::symlink_metadata(path).ok().filter(|file| file.is_file())?.len() > most {
+    let length = fs::symlink_metadata(path).ok().filter(|file| file.is_file())?.len();
+    let length = usize::try_from(length).ok()?.checked_sub(MAGIC.len() + SUM)?;
+    if !length.is_multiple_of(RECORD) || length / RECORD > MOST_RECORDS {
         return None;
     }
-    let bytes = fs::read(path).ok()?;
-    let (content, sum) = bytes.split_last_chunk::<32>()?;
-    let records = content.strip_prefix(MAGIC)?;
-    let (records, rest) = records.as_chunks::<RECORD>();
+    let mut file = fs::File::open(path).ok()?;
+    let (mut magic, mut sum) = ([0; MAGIC.len()], [0; SUM]);
+    let mut records = vec![[0; RECORD]; length / RECORD];
+    for part in [&mut magic[..], records.as_flattened_mut(), &mut sum] {
+        file.read_exact(part).ok()?;
+    }
     let is_sorted = records.is_sorted_by(|a, b| a[..IDENTITY] < b[..IDENTITY]);
-    let is_whole = rest.is_empty() && is_sorted && *sum == <[u8; 32]>::from(Sha256::digest(content));
-    is_whole.then(|| records.to_vec())
+    (magic == *MAGIC && is_sorted && sum == sum_of(&records)).then_some(records)
+}
+
+fn sum_of(records: &[Record]) -> Hash {
+    Sha256::new_with_prefix(MAGIC).chain_update(records.as_flattened()).finalize().into()
 }
 
 fn store(path: &Path, records: &[Record]) -> hull_storage::Result<()> {
     hull_storage::directory::make_dirs(path.parent().unwrap_or(path), 0o700)?;
-    let mut bytes = Vec::with_capacity(MAGIC.len() + records.len() * RECORD + 32);
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(records.as_flattened());
-    let sum = Sha256::digest(&bytes);
-    bytes.extend_from_slice(&sum);
-    hull_storage::file::write_atomic(path, &bytes, 0o600)
+    hull_storage::file::write_atomic_in_parts(path, &[MAGIC, records.as_flattened(), &sum_of(records)], 0o600)
 }
 
 /// Removes the caches that were written the longest ago.
