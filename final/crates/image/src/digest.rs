@@ -32,6 +32,12 @@ impl Digest {
         hasher.finish()
     }
 
+    /// Of a hash that was computed elsewhere.
+    pub(crate) fn from_hash(hash: &[u8; 32]) -> Self {
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("sha256:{hex}"))
+    }
+
     pub fn hex(&self) -> &str {
         &self.0["sha256:".len()..]
     }
@@ -92,8 +98,16 @@ impl<T> Hasher<T> {
     }
 
     pub fn finish(self) -> Digest {
-        let hex: String = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Digest(format!("sha256:{hex}"))
+        Digest::from_hash(&self.hash.finalize().into())
+    }
+
+    /// The hash of what has passed so far.
+    pub(crate) fn hash(&self) -> &Sha256 {
+        &self.hash
+    }
+
+    pub(crate) fn inner(&self) -> &T {
+        &self.inner
     }
 }
 
@@ -119,6 +133,15 @@ impl<T: BufRead> BufRead for Hasher<T> {
             *size += length as u64;
         }
         inner.consume(length);
+    }
+}
+
+impl<T: Write> Hasher<T> {
+    /// Writes and counts what another process hashes.
+    pub(crate) fn write_unhashed(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let length = self.inner.write(bytes)?;
+        self.size += length as u64;
+        Ok(length)
     }
 }
 

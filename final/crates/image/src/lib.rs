@@ -17,13 +17,14 @@
 //! artifact   documents and blobs of a registry that are no image    foreign_layer  layers of a builder's cache
 //! left_out   what a user namespace cannot unpack
 //! readahead  reads a stream in a thread   gzip      compresses on all processors
-//! child      runs threaded work in a child process
+//! child      runs threaded work in a child process    blob_file  a new blob, hashed by another process
 //! progress   reports the progress of layers
 //! ```
 
 pub mod archive;
 pub mod artifact;
 pub mod assemble;
+mod blob_file;
 mod catalog;
 pub mod check;
 mod child;
@@ -60,6 +61,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
+pub use blob_file::BlobFile;
 pub use child::in_child;
 pub use compression::{Bounded, decompress, is_compressed};
 pub use digest::{Digest, Hasher};

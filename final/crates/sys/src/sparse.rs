@@ -27,6 +27,11 @@ impl<F: Borrow<File>> HoleWriter<F> {
         let is_new = metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
         Self { file, at: is_new.then_some(0), ends_in_hole: false }
     }
+
+    /// The file, whose length is right after a flush.
+    pub fn file(&self) -> &File {
+        self.file.borrow()
+    }
 }
 
 impl<F: Borrow<File>> Write for HoleWriter<F> {

@@ -1,13 +1,9 @@
 //! A step's writable layer becomes a layer of an image: its files are read once, for the tar and its digest, and then
 //! the upper directory is the layer's directory.
 
-use std::fs::File;
-use std::io::Write;
-
-use hull_image::{Digest, Hasher};
+use hull_image::{BlobFile, Digest};
 use hull_storage::layers::LayerStore;
 use hull_storage::step_layer::StepLayer;
-use hull_sys::sparse::HoleWriter;
 
 use super::finished::FinishedStep;
 use crate::copy::layer;
@@ -32,12 +28,9 @@ impl FinishedStep {
         let layer = LayerStore::new(self.engine.root()).begin_step()?;
         let blob = layer.blob();
         let context = || format!("write {}", blob.display());
-        let file = File::create_new(&blob).context(context)?;
-        let mut tar = Hasher::new(HoleWriter::new(file));
+        let mut tar = BlobFile::create(&blob).context(context)?;
         let bytes = layer::pack(&self.upper(), &self.below()?, epoch, &mut tar)?;
-        tar.flush().context(context)?;
-        let size = tar.size;
-        let diff_id = tar.finish();
+        let (diff_id, size) = tar.finish().context(context)?;
         layer.adopt(&self.upper())?;
         self.remove()?;
         Ok(PackedStep { diff_id, size, bytes, layer })

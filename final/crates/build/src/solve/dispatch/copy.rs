@@ -1,10 +1,7 @@
 //! COPY, ADD and WORKDIR: layers that are written without a container.
 
-use std::fs::File;
-
 use hull_engine::steps::PackedStep;
-use hull_image::{Digest, Hasher};
-use hull_sys::sparse::HoleWriter;
+use hull_image::{BlobFile, Digest};
 
 use super::super::worker::{Recipe, Worker};
 use crate::cache::Inputs;
@@ -194,11 +191,10 @@ impl Worker<'_> {
         let layer = self.store.begin_step()?;
         let blob = layer.blob();
         let context = || format!("write {}", blob.display());
-        let mut tar = Hasher::new(HoleWriter::new(File::create_new(&blob).context(context)?));
+        let mut tar = BlobFile::create(&blob).context(context)?;
         let written = fill(layer.diff(), &mut tar)?;
-        std::io::Write::flush(&mut tar).context(context)?;
-        let size = tar.size;
-        Ok(PackedStep { diff_id: tar.finish(), size, bytes: written.bytes, layer })
+        let (diff_id, size) = tar.finish().context(context)?;
+        Ok(PackedStep { diff_id, size, bytes: written.bytes, layer })
     }
 }
 
