@@ -60,18 +60,29 @@ pub struct Dockerd {
 }
 
 impl Dockerd {
-    /// Skips the test if it is not installed.
+    /// Without a network for containers. Skips the test if it is not installed.
     pub fn start(scenario: &Scenario, root: &Path) -> Option<Self> {
+        let without = ["dockerd", "--bridge", "none", "--iptables=false", "--ip6tables=false"];
+        Self::start_by(&without, scenario, root)
+    }
+
+    /// With its own bridge and packet filter, in a network namespace that goes with it.
+    pub fn with_network(scenario: &Scenario, root: &Path) -> Option<Self> {
+        let script = "ip link set lo up && exec dockerd \"$@\"";
+        Self::start_by(&["unshare", "--net", "--", "sh", "-c", script, "dockerd"], scenario, root)
+    }
+
+    fn start_by(words: &[&str], scenario: &Scenario, root: &Path) -> Option<Self> {
         if skip::find_program("dockerd").is_none() || skip::find_program("docker").is_none() {
             skip::skip("dockerd is not installed");
             return None;
         }
         let socket = scenario.path("run/docker.sock");
-        let mut command = Command::new("dockerd");
-        command.arg("--data-root").arg(root).arg("--exec-root").arg(scenario.path("run/docker"));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("--data-root").arg(root);
+        command.arg("--exec-root").arg(scenario.path("run/docker"));
         command.arg("--pidfile").arg(scenario.path("run/docker.pid"));
         command.arg("-H").arg(format!("unix://{}", socket.display()));
-        command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false"]);
         command.args(["--storage-driver", "overlay2", "--cgroup-parent", scenario.cgroup_parent()]);
         let log =
             std::fs::File::create(scenario.path("dockerd.log")).expect("the scenario's directory is ours");
