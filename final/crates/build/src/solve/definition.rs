@@ -202,7 +202,7 @@ pub(super) fn import_caches(request: &Request, reporter: &mut dyn Reporter) -> R
         return Ok(Imports::default());
     }
     internal::step(reporter, internal::CACHES, "importing cache manifests", |note| {
-        Imports::fetch(request, &mut |text| note(&text))
+        Imports::fetch(request, &mut |text| note(text))
     })
 }
 
