@@ -58,7 +58,7 @@ impl CacheMounts {
         Self { dir: root.data().join("build/mounts") }
     }
 
-    /// Takes a directory of the cache, and makes it if there is none that is free. `fill` copies its first files.
+    /// Takes a directory of the cache, and makes it if there is none that is free. `seed` has its first files.
     pub fn take(&self, cache: &CacheMount, sharing: Sharing, seed: Option<&Path>) -> Result<MountedCache> {
         let identity = serde_json::to_vec(cache).map_err(std::io::Error::from);
         let hash = Digest::of(&identity.context(|| "describe a cache mount".into())?);
@@ -70,12 +70,16 @@ impl CacheMounts {
         }
         for number in 0_u32.. {
             let one = dir.join(number.to_string());
-            if !one.exists() {
-                make(&dir, &one, cache, seed)?;
-            }
-            let is_last = sharing == Sharing::Locked;
-            if let Some(lock) = lock(&one, sharing, is_last)? {
-                return Ok(MountedCache { data: one.join("data"), lock });
+            loop {
+                if !one.exists() {
+                    make(&dir, &one, cache, seed)?;
+                }
+                match lock(&one, sharing)? {
+                    Outcome::Locked(lock) => return Ok(MountedCache { data: one.join("data"), lock }),
+                    Outcome::Busy => break,
+                    // The next one instead would be a second directory for a cache that is locked.
+                    Outcome::Pruned => {}
+                }
             }
         }
         Err(crate::Error::Unsupported("no cache mount is left".into()))
@@ -100,19 +104,32 @@ fn make(parent: &Path, target: &Path, cache: &CacheMount, seed: Option<&Path>) -
     Ok(())
 }
 
-/// `None` if another step has it and it may not be shared.
-fn lock(one: &Path, sharing: Sharing, waits: bool) -> Result<Option<OwnedFd>> {
+enum Outcome {
+    Locked(OwnedFd),
+    /// Another step has it and it may not be shared.
+    Busy,
+    /// It was removed meanwhile.
+    Pruned,
+}
+
+/// Waits only for a cache that has one directory.
+fn lock(one: &Path, sharing: Sharing) -> Result<Outcome> {
     let path = one.join("lock");
     let context = || format!("lock {}", path.display());
-    let file =
-        OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(&path).context(context)?;
-    let operation = match (sharing, waits) {
-        (Sharing::Shared, _) => FlockOperation::NonBlockingLockShared,
-        (_, false) => FlockOperation::NonBlockingLockExclusive,
-        (_, true) => FlockOperation::LockExclusive,
+    let file = OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(&path);
+    let file = match file {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !one.exists() => {
+            return Ok(Outcome::Pruned);
+        }
+        file => file.context(context)?,
+    };
+    let operation = match sharing {
+        Sharing::Shared => FlockOperation::NonBlockingLockShared,
+        Sharing::Private => FlockOperation::NonBlockingLockExclusive,
+        Sharing::Locked => FlockOperation::LockExclusive,
     };
     match rustix::io::retry_on_intr(|| rustix::fs::flock(&file, operation)) {
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Outcome::Busy),
         locked => locked.context(context)?,
     }
     // Pruning removes a cache under its lock, and then the path leads to nothing or to a new one.
@@ -121,11 +138,11 @@ fn lock(one: &Path, sharing: Sharing, waits: bool) -> Result<Option<OwnedFd>> {
         file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
     });
     if !is_same {
-        return Ok(None);
+        return Ok(Outcome::Pruned);
     }
     // When it was used last decides what is pruned first.
     file.set_modified(SystemTime::now()).context(context)?;
-    Ok(Some(file.into()))
+    Ok(Outcome::Locked(file.into()))
 }
 
 #[cfg(test)]
@@ -153,6 +170,23 @@ mod tests {
         let locked = take(Sharing::Locked);
         // A shared one does not wait for a locked one.
         assert_ne!(take(Sharing::Shared).data, locked.data);
+        std::fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn one_that_waits_for_a_cache_that_is_pruned_gets_a_new_one_in_its_place() {
+        let (base, store) = store("pruned");
+        let cache = CacheMount { id: "/c".into(), seed: None, uid: 0, gid: 0, mode: 0o755 };
+        let first = store.take(&cache, Sharing::Locked, None).unwrap();
+        let place = first.data.parent().unwrap().to_owned();
+        let second = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| store.take(&cache, Sharing::Locked, None).unwrap());
+            // Pruning removes it under its lock, whether the other one waits already or not.
+            std::fs::rename(&place, base.join("pruned")).unwrap();
+            drop(first.lock);
+            waits.join().unwrap()
+        });
+        assert_eq!(second.data.parent(), Some(&*place));
         std::fs::remove_dir_all(base).unwrap();
     }
 

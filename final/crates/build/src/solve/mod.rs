@@ -6,9 +6,9 @@
 //! coordinator  starts the workers, and tells them all   worker   the process of one stage
 //! dispatch/    one instruction                          state    a stage's image so far
 //! trees        where a stage takes files from           wire     what processes send each other
-//! history      the image's history, in BuildKit's words         checks   mistakes in the Dockerfile
-//! foreign      programs of other platforms           internal   steps that are not in the Dockerfile
-//! describe     what the Dockerfile offers
+//! history      the image's history, as BuildKit's       checks   mistakes in the Dockerfile
+//! foreign      programs of other platforms              internal steps that are not in the Dockerfile
+//! describe     what the Dockerfile offers               definition the Dockerfile and its contexts
 //! ```
 
 mod base;
