@@ -41,7 +41,8 @@ fn serve(listener: &UnixListener, opened: BorrowedFd<'_>) -> ! {
         while let Ok((connection, _)) = listener.accept() {
             // Without the agent the program sees that its connection is closed.
             let Ok(inner) = UnixStream::connect(&agent) else { continue };
-            std::thread::spawn(move || copy_both_ways(&connection, &inner));
+            // Without a thread the connection is closed: a step may open more than there can be threads.
+            let _ = std::thread::Builder::new().spawn(move || copy_both_ways(&connection, &inner));
         }
     }
     process::exit_now(0)
@@ -55,7 +56,8 @@ fn copy_both_ways(one: &UnixStream, other: &UnixStream) {
         Err(_) => drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both))),
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| copy(one, other));
-        copy(other, one);
+        if std::thread::Builder::new().spawn_scoped(scope, || copy(one, other)).is_ok() {
+            copy(other, one);
+        }
     });
 }
