@@ -58,7 +58,7 @@ fn write(
     progress: &mut Progress,
 ) -> hull_build::Result<Results> {
     let mut stdout = std::io::stdout();
-    let mut step = progress.begin_export();
+    let mut step = progress.begin_export(outputs.name());
     let mut caller = Caller { stdout: &mut stdout, note: &mut |text: &str| step.note(text) };
     let results = outputs.write(engine, built, &mut caller);
     step.end(results.as_ref().err());

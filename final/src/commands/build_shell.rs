@@ -13,8 +13,8 @@ use crate::ui::terminal::{self, DetachKeys, Options, WhenUnread};
 /// Opens it, if the error is that of a RUN whose step was kept, and removes the step. The error stays the build's.
 pub fn open(engine: &Engine, error: &Error) {
     let Error::At { source, .. } = error else { return };
-    let Error::Failed { kept: Some(step), .. } = &**source else { return };
-    if let Err(error) = run(engine, step) {
+    let Error::Failed { kept: Some(step), code, .. } = &**source else { return };
+    if let Err(error) = run(engine, step, *code) {
         errors::warn(&format!("no shell was opened: {error:#}"), "--shell-on-failure needs a terminal");
     }
     if let Err(error) = engine.remove_step(step) {
@@ -22,10 +22,13 @@ pub fn open(engine: &Engine, error: &Error) {
     }
 }
 
-fn run(engine: &Engine, step: &str) -> Result<()> {
+fn run(engine: &Engine, step: &str, code: i32) -> Result<()> {
     terminal::require(true, true)?;
     if std::io::stderr().is_terminal() {
-        let _ = std::io::stderr().write_all(b"a shell in the failed step; its files go when it ends\n");
+        let text = format!(
+            "The step has failed with exit code {code}. This is a shell in its container. What you change is not kept.\n"
+        );
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
     let stream = engine.open_step(step, vec!["/bin/sh".into()], window_size())?;
     let options = Options {

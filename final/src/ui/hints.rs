@@ -77,6 +77,8 @@ fn build_advice(error: &hull_build::Error) -> Option<&'static str> {
         Error::NoSuchFile { place, .. } if place.contains("context") => {
             Some("paths of COPY and ADD are in the build context, and .dockerignore leaves files out of it")
         }
+        // The shell was opened.
+        Error::Failed { kept: Some(_), .. } => None,
         Error::Failed { code: 126 | 127, .. } => {
             Some("the image may lack the program: --shell-on-failure opens a shell where the step has failed")
         }

@@ -39,6 +39,8 @@ pub struct StepState {
     pub output: VecDeque<Line>,
     /// How many lines there were.
     pub lines: usize,
+    /// Those that the last event has added, all of them.
+    pub fresh: Vec<Line>,
     unfinished: [Lines; 2],
 }
 
@@ -70,8 +72,14 @@ impl StepState {
             why: None,
             output: VecDeque::new(),
             lines: 0,
+            fresh: vec![],
             unfinished: Default::default(),
         }
+    }
+
+    /// The lines that its program has begun, such as a progress bar that it writes over.
+    pub fn pending(&self) -> impl Iterator<Item = String> + '_ {
+        self.unfinished.iter().filter_map(Lines::pending)
     }
 
     pub fn is_running(&self) -> bool {
@@ -95,15 +103,15 @@ impl StepState {
         }
     }
 
+    /// Takes the lines that an event adds.
     fn keep(&mut self, texts: impl IntoIterator<Item = String>, now: SystemTime) {
         let seconds = self.elapsed(now).as_secs_f64();
-        for text in texts {
-            self.lines += 1;
-            self.output.push_back(Line { seconds, text });
-            if self.output.len() > KEPT_LINES {
-                self.output.pop_front();
-            }
-        }
+        self.fresh.clear();
+        self.fresh.extend(texts.into_iter().map(|text| Line { seconds, text }));
+        self.lines += self.fresh.len();
+        let kept = self.fresh.len().saturating_sub(KEPT_LINES);
+        self.output.extend(self.fresh[kept..].iter().cloned());
+        self.output.drain(..self.output.len().saturating_sub(KEPT_LINES));
     }
 }
 
@@ -167,6 +175,9 @@ impl Board {
                 at
             }
         };
+        if !matches!(event, Event::Output { .. } | Event::Finished { .. }) {
+            self.steps[at].fresh.clear();
+        }
         Some(at)
     }
 
@@ -190,6 +201,19 @@ impl Board {
 
     pub fn completed(&self) -> usize {
         self.steps.iter().filter(|step| step.finished.is_some()).count()
+    }
+
+    /// The events that end the steps which still run when the build is over: another step has failed, or the user has
+    /// cancelled the build.
+    pub fn cancellations(&self, now: SystemTime) -> Vec<Event> {
+        let running = self.steps.iter().filter(|step| step.is_running());
+        let cancelled = running.map(|step| Event::Finished {
+            step: step.id,
+            at: now,
+            took: step.elapsed(now),
+            outcome: Outcome::Cancelled,
+        });
+        cancelled.collect()
     }
 
     /// The step that made the build fail.

@@ -15,9 +15,9 @@ pub struct Export<'a> {
 }
 
 impl<'a> Export<'a> {
-    pub fn begin(progress: &'a mut Progress) -> Self {
-        let step =
-            Step { id: ID, name: "exporting to image".into(), stage: None, span: None, inputs: vec![] };
+    /// `name`: `exporting to image`.
+    pub fn begin(progress: &'a mut Progress, name: &str) -> Self {
+        let step = Step { id: ID, name: name.into(), stage: None, span: None, inputs: vec![] };
         progress.report(&Event::Planned(step));
         progress.report(&Event::Started { step: ID, at: SystemTime::now() });
         Self { progress, begun: Instant::now() }

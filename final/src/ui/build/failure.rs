@@ -29,6 +29,9 @@ pub(super) fn excerpt(name: &str, source: &str, span: Span) -> String {
     let first = span.first.saturating_sub(around).max(1);
     let last = span.last.saturating_add(around);
     let numbered = (1..).zip(source.lines()).skip_while(|(number, _)| *number < first);
+    if source.is_empty() {
+        return String::new();
+    }
     let mut text = format!("{}:{}\n--------------------\n", hull_printable::cell(name), span.first);
     let cut = (span.first + MAX_LINES / 2)..=span.last.saturating_sub(MAX_LINES / 2);
     for (number, line) in numbered.take_while(|(number, _)| *number <= last) {

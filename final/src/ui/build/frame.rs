@@ -88,8 +88,11 @@ fn chosen<'a>(known: &[&'a StepState], room: usize) -> Vec<&'a StepState> {
 fn tails(shown: &[&StepState], room: usize, over: bool) -> Vec<usize> {
     let wanted = |step: &StepState| {
         let running = match over || !step.is_running() {
-            true => 0,
-            false => step.output.len().min(MAX_TAIL) + usize::from(transfer(step).is_some()),
+            true => notes(step).count(),
+            false => {
+                let lines = step.output.len() + step.pending().count();
+                lines.min(MAX_TAIL) + usize::from(transfer(step).is_some())
+            }
         };
         usize::from(step.why.is_some()) + running
     };
@@ -134,11 +137,25 @@ fn step_lines(
         lines.push(fit(&format!(" => => {text}"), columns));
         tail -= 1;
     }
-    let output = step.output.iter().skip(step.output.len().saturating_sub(tail));
-    lines.extend(
-        output.map(|line| colours.paint(&fit(&format!(" => => # {}", line.text), columns), Colour::Faint)),
-    );
+    if over {
+        lines.extend(
+            notes(step)
+                .take(tail)
+                .map(|note| fit(&format!(" => => {note}"), columns))
+                .map(|line| colours.paint(&line, colour)),
+        );
+        return lines;
+    }
+    let texts: Vec<String> = step.output.iter().map(|line| line.text.clone()).chain(step.pending()).collect();
+    let shown = texts.iter().skip(texts.len().saturating_sub(tail));
+    lines.extend(shown.map(|text| colours.paint(&fit(&format!(" => => # {text}"), columns), Colour::Faint)));
     lines
+}
+
+/// What a step that has ended says about its result: the image's id and its names.
+fn notes(step: &StepState) -> impl Iterator<Item = &str> {
+    let notes = step.transfers.iter().filter(|one| one.current == 0 && one.total.is_none());
+    notes.filter(|_| step.finished.is_some()).map(|one| one.what.as_str())
 }
 
 fn transfer(step: &StepState) -> Option<String> {

@@ -35,6 +35,13 @@ impl Lines {
         lines
     }
 
+    /// What a terminal would show of the line that has no end yet: a program's own progress, which it writes over. `None`
+    /// if that is nothing.
+    pub fn pending(&self) -> Option<String> {
+        let shown = printable(&String::from_utf8_lossy(&self.unfinished));
+        (!shown.trim().is_empty()).then_some(shown)
+    }
+
     /// What is left when the stream ends.
     pub fn end(&mut self) -> Option<String> {
         (!self.unfinished.is_empty()).then(|| self.take())
@@ -106,6 +113,16 @@ mod tests {
         assert_eq!(lines.end(), None);
         assert!(lines.feed(b"last").is_empty());
         assert_eq!(lines.end().as_deref(), Some("last"));
+    }
+
+    #[test]
+    fn progress_that_is_written_over_is_known_before_its_line_ends() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.pending(), None);
+        assert!(lines.feed(b"\r 10%\r \x1b[32m20%\x1b[0m").is_empty());
+        assert_eq!(lines.pending().as_deref(), Some(" 20%"));
+        assert_eq!(lines.feed(b"\rdone\n"), ["done"]);
+        assert_eq!(lines.pending(), None);
     }
 
     #[test]

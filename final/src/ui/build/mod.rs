@@ -112,8 +112,11 @@ impl Progress {
         })
     }
 
-    /// Ends the view. What is printed afterwards stands below it.
+    /// Ends the view, and with it the steps that still run. What is printed afterwards stands below it.
     pub fn end(&mut self) {
+        for event in self.board.cancellations(SystemTime::now()) {
+            self.report(&event);
+        }
         if let View::Terminal(screen) = &mut self.view {
             screen.end(&self.board);
         }
@@ -124,8 +127,8 @@ impl Progress {
     }
 
     /// The results are about to be written.
-    pub fn begin_export(&mut self) -> Export<'_> {
-        Export::begin(self)
+    pub fn begin_export(&mut self, name: &str) -> Export<'_> {
+        Export::begin(self, name)
     }
 
     /// The build has ended because of a signal, which is not to end the process before that is said.
@@ -187,7 +190,12 @@ fn warnings(board: &Board) -> String {
         count => format!("\n {count} warnings found (hull build --check says more):\n"),
     };
     for warning in &board.warnings {
-        let line = format!(" - {}: {} (line {})", warning.rule, warning.message, warning.span.first);
+        // This one is about the command line.
+        let place = match &*warning.rule {
+            "UnusedBuildArg" => String::new(),
+            _ => format!(" (line {})", warning.span.first),
+        };
+        let line = format!(" - {}: {}{place}", warning.rule, warning.message);
         text.push_str(&hull_printable::cell(&line));
         text.push('\n');
     }

@@ -24,27 +24,18 @@ pub struct Plain<W> {
     begun: bool,
     /// Lines of other running steps.
     waiting: BTreeMap<usize, Vec<String>>,
-    /// How many lines of each step's output were taken from the board.
-    taken: BTreeMap<usize, usize>,
 }
 
 impl<W: Write> Plain<W> {
     pub fn new(out: W) -> Self {
-        Self {
-            out,
-            current: None,
-            last_line: SystemTime::UNIX_EPOCH,
-            begun: false,
-            waiting: BTreeMap::new(),
-            taken: BTreeMap::new(),
-        }
+        Self { out, current: None, last_line: SystemTime::UNIX_EPOCH, begun: false, waiting: BTreeMap::new() }
     }
 
     /// Shows what an event has changed on the board at this position.
     pub fn show(&mut self, board: &Board, event: &Event, at: usize, now: SystemTime) {
         let step = &board.steps[at];
         let Some(number) = step.number else { return };
-        let lines = self.lines(step, number, event, at);
+        let lines = lines(step, number, event);
         let is_over = step.finished.is_some();
         let takes_over = match self.current {
             None => true,
@@ -73,33 +64,8 @@ impl<W: Write> Plain<W> {
             self.print(&format!("#{number} {}\n", ending(step, outcome)));
             self.current = None;
             self.waiting.remove(&at);
-            self.taken.remove(&at);
             self.continue_another(board, now);
         }
-    }
-
-    /// The lines that the event adds to its step.
-    fn lines(&mut self, step: &StepState, number: u32, event: &Event, at: usize) -> Vec<String> {
-        let taken = self.taken.entry(at).or_default();
-        let new = step.lines - *taken;
-        let dropped = new.saturating_sub(step.output.len());
-        *taken = step.lines;
-        let mut lines = Vec::new();
-        if dropped > 0 {
-            lines.push(format!("#{number} [{dropped} lines are left out]"));
-        }
-        let shown = step.output.iter().skip(step.output.len() - (new - dropped));
-        lines.extend(shown.map(|line| format!("#{number} {:.3} {}", line.seconds, line.text)));
-        match event {
-            Event::Why { .. } => {
-                lines.extend(step.why.iter().map(|why| format!("#{number} why: {why}")));
-            }
-            Event::Finished { .. } => {
-                lines.extend(step.transfers.iter().map(|one| format!("#{number} {} done", one.shown())));
-            }
-            _ => {}
-        }
-        lines
     }
 
     /// Makes a step the one that is shown.
@@ -142,6 +108,29 @@ impl<W: Write> Plain<W> {
         // If stderr is closed, there is nowhere to report that.
         let _ = self.out.write_all(text.as_bytes());
     }
+}
+
+/// The lines that the event adds to its step.
+fn lines(step: &StepState, number: u32, event: &Event) -> Vec<String> {
+    let output = step.fresh.iter().map(|line| format!("#{number} {:.3} {}", line.seconds, line.text));
+    let mut lines: Vec<String> = output.collect();
+    match event {
+        Event::Why { .. } => {
+            lines.extend(step.why.iter().map(|why| format!("#{number} why: {why}")));
+        }
+        Event::Finished { outcome, .. } => {
+            // What failed is what began last.
+            let failed =
+                matches!(outcome, Outcome::Failed(_)).then(|| step.transfers.len().saturating_sub(1));
+            let ends = step.transfers.iter().enumerate().map(|(at, one)| {
+                let done = if failed == Some(at) { "" } else { " done" };
+                format!("#{number} {}{done}", one.shown())
+            });
+            lines.extend(ends);
+        }
+        _ => {}
+    }
+    lines
 }
 
 fn ending(step: &StepState, outcome: &Outcome) -> String {

@@ -105,10 +105,17 @@ fn what_a_step_prints_cannot_pass_for_the_view() {
 }
 
 #[test]
-fn ten_thousand_lines_at_once_are_all_shown_or_counted() {
+fn ten_thousand_lines_at_once_are_all_shown() {
     let text = (0..10_000).map(|line| format!("{line}\n")).collect::<String>();
-    let shown = plain(&[planned(0, "RUN seq"), started(0, 0), output(0, 0, &text)]);
-    assert!(shown.contains("9900 lines are left out") && shown.contains(" 9999\n"), "{}", shown.len());
+    let shown = plain(&[
+        planned(0, "RUN seq"),
+        started(0, 0),
+        output(0, 0, &text),
+        output(0, 0, "end"),
+        finished(0, 0, 0, Outcome::Done(None)),
+    ]);
+    let wanted = text.lines().chain(["end"]).map(|line| format!("#1 0.000 {line}\n")).collect::<String>();
+    assert_eq!(shown, format!("#1 RUN seq\n{wanted}#1 DONE 0.0s\n"));
 }
 
 #[test]
@@ -156,6 +163,53 @@ fn the_live_view_shows_what_runs_and_what_it_says() {
     assert_eq!(shown, wanted);
     let coloured = frame(&board, at(0), at(2100), (10, 40), Colours(true), false);
     assert!(coloured[1].starts_with("\x1b[34m => CACHED") && coloured[1].ends_with("0.0s\x1b[0m"));
+}
+
+#[test]
+fn the_live_view_shows_progress_that_is_written_over() {
+    let board = board(&[planned(0, "RUN curl"), started(0, 0), output(0, 200, "begin\n10%\r20%")]);
+    let shown = frame(&board, at(0), at(1000), (10, 40), Colours(false), false);
+    assert_eq!(shown[2..], [" => => # begin", " => => # 20%"]);
+}
+
+#[test]
+fn what_was_made_is_still_said_in_the_end() {
+    let note = |what: &str| {
+        let event = Event::Transferred { step: 0, what: what.into(), current: 0, total: None };
+        (event, at(1))
+    };
+    let moved = Event::Transferred { step: 0, what: "a layer".into(), current: 5, total: Some(10) };
+    let board = board(&[
+        planned(0, "exporting to image"),
+        started(0, 0),
+        (moved, at(1)),
+        note("writing image sha256:1"),
+        note("naming to docker.io/library/app:latest"),
+        finished(0, 100, 100, Outcome::Done(None)),
+    ]);
+    let shown = frame(&board, at(0), at(1000), (3, 60), Colours(false), true);
+    let wanted = [" => => writing image sha256:1", " => => naming to docker.io/library/app:latest"];
+    assert_eq!(shown[2..], wanted, "{shown:#?}");
+}
+
+#[test]
+fn steps_that_still_run_when_the_build_is_over_are_cancelled() {
+    let mut board = board(&[
+        planned(0, "RUN a"),
+        planned(1, "RUN b"),
+        planned(2, "RUN c"),
+        started(0, 0),
+        started(1, 0),
+        finished(1, 500, 500, Outcome::Failed("exit code: 1".into())),
+    ]);
+    let events = board.cancellations(at(700));
+    assert_eq!(events.len(), 1);
+    for event in &events {
+        board.note(event, at(700));
+    }
+    let shown = frame(&board, at(0), at(1000), (10, 40), Colours(false), true);
+    assert!(shown[1].starts_with(" => CANCELED RUN a ") && shown[1].ends_with("0.7s"), "{shown:#?}");
+    assert!(shown[2].starts_with(" => ERROR RUN b ") && shown.len() == 3, "{shown:#?}");
 }
 
 #[test]

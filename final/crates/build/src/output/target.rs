@@ -6,9 +6,9 @@ use hull_image::Recompression;
 use hull_image::reference::Reference;
 
 use super::Annotations;
-use crate::Result;
 use crate::attributes::Attributes;
 use crate::request::{Output, OutputKind};
+use crate::{Error, Result};
 
 /// Where an archive goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +59,20 @@ pub(super) struct Target {
     /// `None`: as the store has them.
     pub compression: Option<Recompression>,
     pub docker_types: bool,
+}
+
+impl Kind {
+    /// BuildKit's name of the step that writes it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Image(_) => "exporting to image",
+            Self::DockerArchive(_) => "exporting to docker image format",
+            Self::OciArchive(_) | Self::OciLayout(_) => "exporting to oci image format",
+            Self::Tar { .. } => "exporting to client tarball",
+            Self::Directory { .. } => "exporting to client directory",
+            Self::Nothing => "exporting cache",
+        }
+    }
 }
 
 impl Target {
@@ -162,7 +176,8 @@ impl Attributes<'_> {
         let push = self.flag("push")?.unwrap_or(false) || output.kind == OutputKind::Registry;
         let by_digest = self.flag("push-by-digest")?.unwrap_or(false);
         if push && names.is_empty() {
-            return Err(self.invalid("push", "a name is needed: --tag, or name=NAME"));
+            let why = "a name is needed to push an image: add --tag NAME, or name=NAME to the output";
+            return Err(Error::Syntax(why.into()));
         }
         if by_digest && let Some(tagged) = names.iter().find(|name| name.digest().is_some()) {
             return Err(self.invalid("push-by-digest", format!("{} has a digest", tagged.familiar())));
@@ -190,7 +205,6 @@ mod tests {
     use hull_image::LayerCompression;
 
     use super::*;
-    use crate::Error;
 
     fn target(kind: OutputKind, dest: Option<&str>, attributes: &[(&str, &str)]) -> Result<Target> {
         let attributes = attributes.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -237,7 +251,7 @@ mod tests {
             (Local, Some("x"), "name", "x"),
         ] {
             let error = target(kind, dest, &[(key, value)]).unwrap_err();
-            assert!(matches!(error, Error::Invalid { .. }), "{key}={value}: {error}");
+            assert!(matches!(error, Error::Invalid { .. } | Error::Syntax(_)), "{key}={value}: {error}");
         }
     }
 }

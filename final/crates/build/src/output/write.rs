@@ -81,6 +81,14 @@ impl Outputs {
         self.targets.iter().any(Target::is_to_stdout)
     }
 
+    /// What the writing of the results is called, in BuildKit's words.
+    pub fn name(&self) -> &'static str {
+        match &*self.targets {
+            [target] => target.kind.name(),
+            _ => "exporting the results",
+        }
+    }
+
     /// Writes all results. This uses threads, so the process cannot start containers afterwards.
     pub fn write(&self, engine: &Engine, built: &[Built], caller: &mut Caller<'_>) -> Result<Results> {
         let mut results = Results { metadata: metadata::of_build(built), ..Results::default() };
