@@ -370,7 +370,7 @@ fn found(secret: secret::Secret) -> Result<Secret> {
         secret::Source::File(path) => PathBuf::from(path),
     };
     let metadata = std::fs::metadata(&path)
-        .with_context(|| format!("cannot read the secret {id:?}, {}", path.display()))?;
+        .with_context(|| format!("cannot read the secret {id:?} from {}", path.display()))?;
     match metadata.len() > MAX_SECRET {
         true => bail!("secret {id} too big. max size {MAX_SECRET}"),
         false => Ok(Secret::File(path)),

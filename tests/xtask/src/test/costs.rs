@@ -85,6 +85,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "build_context", 10),
     ("tests/suite", "build_copy", 3),
     ("tests/suite", "build_outputs", 6),
+    ("tests/suite", "build_screens", 4),
     ("tests/suite", "build_cache", 9),
     ("tests/suite", "isolation", 10),
     ("tests/suite", "container_attacks", 11),

@@ -10,11 +10,16 @@ use crate::patterns::Patterns;
 /// Bytes. Each file of the context is compared with each pattern.
 const LONGEST_IGNORE_FILE: u64 = 1 << 20;
 
-/// Opens a directory as a build context. `dockerfile` is the path of the Dockerfile if it is a file of this machine: beside
+/// Opens a directory as the build context. `dockerfile` is the path of the Dockerfile if it is a file of this machine: beside
 /// it, `<its name>.dockerignore` comes before the context's `.dockerignore`
 /// (<https://docs.docker.com/build/concepts/context/#filename-and-location>).
 pub fn open_directory(path: &Path, dockerfile: Option<&Path>) -> Result<Tree> {
-    let mut tree = Tree::open(path, "the build context")?;
+    open_named(path, dockerfile, "the build context")
+}
+
+/// The same for another context, which errors call `name`.
+pub(super) fn open_named(path: &Path, dockerfile: Option<&Path>, name: &str) -> Result<Tree> {
+    let mut tree = Tree::open(path, name)?;
     tree.has_local_owners = true;
     let own = dockerfile.map(beside).transpose()?.flatten();
     let text = match own {

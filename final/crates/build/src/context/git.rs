@@ -261,7 +261,8 @@ impl<'a> Git<'a> {
             words.lines().rev().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
         let last = last.or_else(|| words.lines().last()).unwrap_or("it says nothing about it");
         let shown = hull_image::members::shown(Path::new(OsStr::from_bytes(last.as_bytes())));
-        Err(refused(self.url, &format!("git {verb}: {shown}")))
+        let source = std::io::Error::other(format!("git {verb}: {shown}"));
+        Err(Error::Io { action: format!("take files from the repository {}", self.url.shown()), source })
     }
 
     fn action(&self, verb: &str) -> String {

@@ -112,7 +112,7 @@ impl Tree {
         let name = name.into();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty());
-        let root = opened.context(|| format!("open {name} at {}", path.display()))?;
+        let root = opened.map_err(|error| cannot_open(Errno::from_raw(error.raw_os_error()), path, &name))?;
         Ok(Self {
             root,
             ignore: Patterns::default(),
@@ -185,5 +185,17 @@ impl Tree {
             return Err(Error::Invalid { what, why: format!("it has more than {limit} bytes") });
         }
         Ok(Some(content))
+    }
+}
+
+fn cannot_open(error: Errno, path: &Path, name: &str) -> Error {
+    let shown = path.display().to_string();
+    let what =
+        if name == shown { format!("the build context {shown}") } else { format!("{name} at {shown}") };
+    match error {
+        Errno::ENOTDIR => {
+            Error::Syntax(format!("{what} is a file, and it must be a directory; -f names a Dockerfile"))
+        }
+        error => Error::Io { action: format!("open {what}"), source: error.into() },
     }
 }

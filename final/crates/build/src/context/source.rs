@@ -40,9 +40,7 @@ pub fn load(
 ) -> Result<Loaded> {
     let plain = |tree| Ok(Loaded { tree, dockerfile: None });
     match source {
-        ContextSource::Directory(path) => {
-            plain(Tree { name: name.into(), ..directory::open_directory(path, dockerfile)? })
-        }
+        ContextSource::Directory(path) => plain(directory::open_named(path, dockerfile, name)?),
         ContextSource::Stdin => stream(root, stdin, name),
         ContextSource::Empty => plain(staged::empty(root, name)?),
         ContextSource::Url(url) => {

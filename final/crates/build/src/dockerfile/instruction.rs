@@ -113,6 +113,14 @@ pub enum Script {
 }
 
 impl Run {
+    /// The heredoc that is the whole command.
+    pub fn script_text(&self) -> Option<&str> {
+        match (&self.command, &*self.heredocs) {
+            (Command::Shell(line), [first, ..]) if super::heredoc::is_heredoc(line) => Some(&first.content),
+            _ => None,
+        }
+    }
+
     /// The command that runs: a heredoc that is the whole command is the script itself, and others are appended for the
     /// shell to read.
     pub fn script(&self) -> Script {

@@ -19,7 +19,7 @@ pub mod instruction;
 mod lines;
 pub mod mount;
 pub mod statement;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod typed;

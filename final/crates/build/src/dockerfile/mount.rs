@@ -79,7 +79,8 @@ impl Mount {
     }
 }
 
-/// What is wrong with a value whatever its variables are: `from` cannot hold any, since it decides which stages run.
+/// What is wrong with a value before anything runs: everything if it has no variables. `from` cannot hold any, since it
+/// decides which stages run.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let fields = split(text)?;
     let from = fields
@@ -90,7 +91,9 @@ pub(super) fn check(text: &str) -> Result<(), String> {
         Some((key, _)) => {
             Err(format!("'{key}' doesn't support variable expansion, define alias stage instead"))
         }
-        None => Ok(()),
+        // A backslash or a quote may be one that expansion removes.
+        None if text.contains(['$', '\\', '\'', '"', '`']) => Ok(()),
+        None => Mount::parse(text, '\\', &|_| None).map(drop).map_err(|error| error.to_string()),
     }
 }
 

@@ -131,6 +131,12 @@ impl Stages {
         Err(Error::Invalid { what: format!("--from={from}"), why: why.into() })
     }
 
+    /// The name of a stage that differs from an image's by a slip of the keys.
+    pub fn nearest(&self, image: &str) -> Option<String> {
+        let names = self.stages.iter().filter_map(|stage| stage.name.as_deref());
+        dockerfile::suggest::nearest(image, names).map(str::to_owned)
+    }
+
     /// The stages that the target needs, lowest number first.
     pub fn needed(&self, contexts: &dyn Fn(&str) -> bool) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();
@@ -213,6 +219,12 @@ fn find(stages: &[Stage], name: &str) -> Option<usize> {
 
 fn no_target(stages: &[Stage], name: &str) -> Error {
     let names: Vec<&str> = stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+    if let Some(near) = dockerfile::suggest::nearest(name, names.iter().copied()) {
+        return Error::Invalid {
+            what: format!("--target {name}"),
+            why: format!("target stage {name:?} could not be found (did you mean {near}?)"),
+        };
+    }
     let known =
         if names.is_empty() { "no stage has a name".into() } else { format!("stages: {}", names.join(", ")) };
     Error::Invalid {

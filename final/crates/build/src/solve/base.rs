@@ -78,13 +78,14 @@ impl Resolver<'_> {
                 if found.images.contains_key(&key) || wanted.contains_key(&key) {
                     continue;
                 }
-                let name = self.actual(name);
-                let local = self
-                    .local(&name, platform)
-                    .map_err(|error| error.at(&self.definition.file.name, span))?;
+                let near = stages.nearest(&name);
+                let missing = Missing { name: self.actual(name), platform: platform.clone(), span, near };
+                let local = self.local(&missing.name, platform);
+                let local =
+                    local.map_err(|error| missing.explain(error).at(&self.definition.file.name, span))?;
                 match local {
                     Some(image) => found.add(self.engine, key, image)?,
-                    None => drop(wanted.insert(key, Missing { name, platform: platform.clone(), span })),
+                    None => drop(wanted.insert(key, missing)),
                 }
             }
         }

@@ -115,7 +115,8 @@ impl Loader<'_> {
                 plain(context::fetch_dockerfile(self.engine.root(), url, &self.remote)?)
             }
             (Some(FileSource::Path(path)), None) => {
-                let mut file = std::fs::File::open(path).context(|| format!("open {}", path.display()))?;
+                let action = || format!("open the Dockerfile {}", path.display());
+                let mut file = std::fs::File::open(path).context(action)?;
                 let text = context::read_dockerfile(&mut file, &path.display().to_string())?;
                 Ok((file_name(path), text, Some(path.clone())))
             }

@@ -11,8 +11,8 @@ use super::definition::Definition;
 use super::wire::StageResult;
 use crate::cache::Cache;
 use crate::cache::remote::Imports;
-use crate::dockerfile::{Dockerfile, Kind, Span};
-use crate::plan::{Globals, Stage, Stages};
+use crate::dockerfile::{Dockerfile, Instruction, Kind, Span};
+use crate::plan::{Base, Globals, Stage, Stages};
 use crate::progress::{Event, Reporter, Step, StepId};
 use crate::request::Request;
 
@@ -47,9 +47,9 @@ impl Job<'_> {
     pub(super) fn announce(&self, reporter: &mut dyn Reporter) {
         for number in &self.needed {
             let stage = &self.stages.stages[*number];
-            let base = (format!("FROM {}", stage.shown_base), stage.span);
+            let base = has_base_step(stage).then(|| (format!("FROM {}", stage.shown_base), stage.span));
             let others = stage.all().filter(|one| adds_layer(&one.kind));
-            let texts = std::iter::once(base).chain(others.map(|one| (one.original.clone(), one.span)));
+            let texts = base.into_iter().chain(others.map(|one| (shown(one), one.span)));
             for (at, (text, span)) in (0..).zip(texts) {
                 reporter.report(&Event::Planned(self.step(*number, at, &text, span)));
             }
@@ -102,11 +102,30 @@ impl Job<'_> {
     }
 }
 
-fn adds_layer(kind: &Kind) -> bool {
+pub(super) fn adds_layer(kind: &Kind) -> bool {
     matches!(kind, Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_))
+}
+
+/// Whether the line FROM is shown as a step. As in BuildKit, one that names an earlier stage is not.
+pub(super) fn has_base_step(stage: &Stage) -> bool {
+    !matches!(stage.base, Base::Stage(_))
 }
 
 pub(super) fn count(stage: &Stage) -> StepId {
     let layers = stage.all().filter(|one| adds_layer(&one.kind)).count();
-    StepId::try_from(layers + 1).unwrap_or(StepId::MAX)
+    StepId::try_from(layers + usize::from(has_base_step(stage))).unwrap_or(StepId::MAX)
+}
+
+/// An instruction in the display. Of a script that is a heredoc, BuildKit shows the first line.
+fn shown(instruction: &Instruction) -> String {
+    let text = instruction.original.clone();
+    let Kind::Run(run) = &instruction.kind else { return text };
+    match run.script_text().map(str::trim) {
+        Some(script) => {
+            let first = script.lines().next().unwrap_or_default();
+            let more = if script.lines().count() > 1 { "..." } else { "" };
+            format!("{text} ({first}{more})")
+        }
+        None => text,
+    }
 }

@@ -20,6 +20,25 @@ pub(super) struct Missing {
     pub name: String,
     pub platform: Platform,
     pub span: Span,
+    /// The stage that may have been meant.
+    pub near: Option<String>,
+}
+
+impl Missing {
+    /// The error of a pull, with the image's name, and with the stage that may have been meant.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let (kind, mut text) = (error.kind(), error.to_string());
+        if text.contains(&self.name) && self.near.is_none() {
+            return error;
+        }
+        if !text.contains(&self.name) {
+            text = format!("image {}: {text}", self.name);
+        }
+        if let Some(near) = &self.near {
+            text.push_str(&format!(" (did you mean the stage {near}?)"));
+        }
+        Error::Worker { kind, text }
+    }
 }
 
 /// Pulls all of them. Returns the name that each has in the store, in the same order.
@@ -61,9 +80,9 @@ pub(super) fn pull_all(
                     names[at] = name;
                 }
                 FromWorker::Failed(report) => {
-                    let error = report.into_error().at(file, images[at].span);
+                    let error = images[at].explain(report.into_error());
                     finished(Outcome::Failed(error.to_string()));
-                    return Err(error);
+                    return Err(error.at(file, images[at].span));
                 }
                 FromWorker::Done(_) | FromWorker::Needs(_) => {}
             }

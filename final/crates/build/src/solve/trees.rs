@@ -58,8 +58,7 @@ impl Worker<'_> {
 }
 
 fn no_context() -> Error {
-    Error::Invalid {
-        what: "the build context".into(),
-        why: "there is none: the Dockerfile came from the standard input or from a URL".into(),
-    }
+    let why =
+        "the Dockerfile came from the standard input or from a URL; `-f - DIRECTORY` gives it a context";
+    Error::Syntax(format!("there is no build context: {why}"))
 }

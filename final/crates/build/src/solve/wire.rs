@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use hull_image::Digest;
 use hull_image::config::{Descriptor, ImageConfig};
@@ -58,6 +59,8 @@ pub(super) struct Layer {
 pub(super) struct Report {
     at: Option<(String, Span)>,
     failed: Option<(String, i32, Option<String>)>,
+    /// A file that does not exist, and where it was looked for.
+    missing: Option<(PathBuf, String)>,
     kind: String,
     text: String,
 }
@@ -65,20 +68,24 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(error: &Error) -> Self {
         let kind = error.kind().name().to_owned();
+        let plain = || Self { at: None, failed: None, missing: None, kind, text: error.to_string() };
         match error {
             Error::At { file, span, source } => Self { at: Some((file.clone(), *span)), ..Self::new(source) },
             Error::Failed { command, code, kept } => {
-                let failed = Some((command.clone(), *code, kept.clone()));
-                Self { at: None, failed, kind, text: error.to_string() }
+                Self { failed: Some((command.clone(), *code, kept.clone())), ..plain() }
             }
-            _ => Self { at: None, failed: None, kind, text: error.to_string() },
+            Error::NoSuchFile { path, place } => {
+                Self { missing: Some((path.clone(), place.clone())), ..plain() }
+            }
+            _ => plain(),
         }
     }
 
     pub(super) fn into_error(self) -> Error {
-        let error = match self.failed {
-            Some((command, code, kept)) => Error::Failed { command, code, kept },
-            None => {
+        let error = match (self.failed, self.missing) {
+            (Some((command, code, kept)), _) => Error::Failed { command, code, kept },
+            (_, Some((path, place))) => Error::NoSuchFile { path, place },
+            (None, None) => {
                 Error::Worker { kind: Kind::from_name(&self.kind).unwrap_or(Kind::Kernel), text: self.text }
             }
         };

@@ -10,7 +10,7 @@ use hull_image::Digest;
 use hull_image::config::{Descriptor, LAYER};
 use hull_storage::layers::LayerStore;
 
-use super::job::Job;
+use super::job::{Job, adds_layer, has_base_step};
 use super::state::State;
 use super::wire::{FromWorker, Link, StageResult};
 use crate::cache::record::FORMAT;
@@ -41,6 +41,8 @@ pub(super) struct Worker<'a> {
     /// What is known of the files of the build contexts, by their names.
     pub known_files: BTreeMap<String, StatCache>,
     next_step: StepId,
+    /// The step that has begun, and when.
+    begun: Option<(StepId, Instant)>,
 }
 
 /// A step with a layer: what it depends on, and how it is recorded.
@@ -68,6 +70,7 @@ impl<'a> Worker<'a> {
             known_files: BTreeMap::new(),
             store: LayerStore::new(job.engine.root()),
             next_step: job.first_step(number),
+            begun: None,
         }
     }
 
@@ -92,16 +95,37 @@ impl<'a> Worker<'a> {
         self.state.config().on_build = None;
         self.state.ensure_path();
         for instruction in stage.all() {
-            self.dispatch(instruction).map_err(|error| error.at(&self.job.file.name, instruction.span))?;
+            if let Err(error) = self.dispatch(instruction) {
+                if adds_layer(&instruction.kind) {
+                    let (id, began) = self.begin()?;
+                    self.finished(id, began, Outcome::Failed(error.to_string()))?;
+                }
+                return Err(error.at(&self.job.file.name, instruction.span));
+            }
         }
         Ok(())
     }
 
     /// The step of the line FROM, which has nothing to do.
     fn pass_base(&mut self) -> Result<()> {
-        let id = self.next_id();
-        self.started(id)?;
-        self.finished(id, Instant::now(), Outcome::Cached)
+        if !has_base_step(self.stage()) {
+            return Ok(());
+        }
+        let (id, began) = self.begin()?;
+        self.begun = None;
+        self.finished(id, began, Outcome::Cached)
+    }
+
+    /// Begins the next step, unless it has begun. Reading a build context may take long, and is part of the step; waiting
+    /// for another stage is not.
+    pub(super) fn begin(&mut self) -> Result<(StepId, Instant)> {
+        if let Some(begun) = self.begun {
+            return Ok(begun);
+        }
+        let begun = (self.next_id(), Instant::now());
+        self.begun = Some(begun);
+        self.started(begun.0)?;
+        Ok(begun)
     }
 
     /// The number of the next step. All steps have been announced, in this order.
@@ -129,16 +153,10 @@ impl<'a> Worker<'a> {
         recipe: Recipe<'_>,
         make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
     ) -> Result<()> {
-        let id = self.next_id();
-        let began = Instant::now();
-        self.started(id)?;
-        let outcome = self.find_or_make(id, recipe, make);
-        let reported = match &outcome {
-            Ok(outcome) => outcome.clone(),
-            Err(error) => Outcome::Failed(error.to_string()),
-        };
-        self.finished(id, began, reported)?;
-        outcome.map(|_| ())
+        let (id, began) = self.begin()?;
+        let outcome = self.find_or_make(id, recipe, make)?;
+        self.begun = None;
+        self.finished(id, began, outcome)
     }
 
     fn find_or_make(

@@ -41,6 +41,7 @@ impl Worker<'_> {
         }
         let origin = copy.from.as_deref().map(|from| self.origin(from)).transpose()?;
         self.open_tree(origin.as_ref())?;
+        self.begin()?;
         let fetched = self.fetch(copy, &sources, is_add, &mut inputs)?;
         let local = sources.iter().zip(&fetched).filter(|(_, fetched)| fetched.is_none());
         let globs = local.map(|(source, _)| {
