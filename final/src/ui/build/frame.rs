@@ -57,7 +57,7 @@ pub fn frame(
         colours.paint(&fit(&head, columns), if state.is_empty() { Colour::Plain } else { Colour::Blue }),
     ];
     let room = if over { usize::MAX } else { rows.saturating_sub(lines.len()) };
-    let shown = chosen(&known, room);
+    let shown = chosen(&known, room - if over { 0 } else { reserved(&known, room) });
     let tails = tails(&shown, room.saturating_sub(shown.len()), over);
     for (step, tail) in shown.iter().zip(tails) {
         lines.extend(step_lines(step, now, columns, colours, tail));
@@ -84,24 +84,33 @@ fn chosen<'a>(known: &[&'a StepState], room: usize) -> Vec<&'a StepState> {
     ranked.into_iter().map(|at| known[at]).collect()
 }
 
+/// How many rows the output of running steps needs. It goes before the steps that have ended, and leaves some of them.
+fn reserved(known: &[&StepState], room: usize) -> usize {
+    let running = known.iter().filter(|step| step.is_running());
+    let wanted: usize = running.clone().map(|step| wanted(step, false)).sum();
+    wanted.min(room.saturating_sub(running.count())).min(room / 3 * 2)
+}
+
+/// How many rows a step has something for.
+fn wanted(step: &StepState, over: bool) -> usize {
+    let more = match over || !step.is_running() {
+        true => notes(step).count(),
+        false => {
+            let lines = step.output.len() + step.pending().count();
+            lines.min(MAX_TAIL) + usize::from(transfer(step).is_some())
+        }
+    };
+    usize::from(step.why.is_some()) + more
+}
+
 /// How many rows below each step are for its output. Few rows are shared fairly.
 fn tails(shown: &[&StepState], room: usize, over: bool) -> Vec<usize> {
-    let wanted = |step: &StepState| {
-        let running = match over || !step.is_running() {
-            true => notes(step).count(),
-            false => {
-                let lines = step.output.len() + step.pending().count();
-                lines.min(MAX_TAIL) + usize::from(transfer(step).is_some())
-            }
-        };
-        usize::from(step.why.is_some()) + running
-    };
     let mut tails = vec![0; shown.len()];
     let mut left = room;
     loop {
         let before = left;
         for (step, tail) in shown.iter().zip(&mut tails) {
-            if left > 0 && *tail < wanted(step) {
+            if left > 0 && *tail < wanted(step, over) {
                 *tail += 1;
                 left -= 1;
             }

@@ -173,6 +173,20 @@ fn the_live_view_shows_progress_that_is_written_over() {
 }
 
 #[test]
+fn steps_that_have_ended_make_room_for_the_output_of_one_that_runs() {
+    let mut events = vec![];
+    for id in 0..40 {
+        events.push(planned(id, &format!("RUN {id}")));
+        events.push(finished(id, 10 + u64::from(id), 1, Outcome::Done(None)));
+    }
+    events.extend([planned(40, "RUN make"), started(40, 100), output(40, 200, "one\ntwo\nthree\n")]);
+    let shown = frame(&board(&events), at(0), at(1000), (12, 40), Colours(false), false);
+    assert_eq!(shown.len(), 12);
+    assert!(shown[1].starts_with(" => RUN 33 ") && shown[8].starts_with(" => RUN make "), "{shown:#?}");
+    assert_eq!(shown[9..], [" => => # one", " => => # two", " => => # three"]);
+}
+
+#[test]
 fn what_was_made_is_still_said_in_the_end() {
     let note = |what: &str| {
         let event = Event::Transferred { step: 0, what: what.into(), current: 0, total: None };
