@@ -14,8 +14,11 @@ use crate::ui::terminal::{self, DetachKeys, Options, WhenUnread};
 pub fn open(engine: &Engine, error: &Error) {
     let Error::At { source, .. } = error else { return };
     let Error::Failed { kept: Some(step), code, .. } = &**source else { return };
-    if let Err(error) = run(engine, step, *code) {
-        errors::warn(&format!("no shell was opened: {error:#}"), "--shell-on-failure needs a terminal");
+    let hint = "--shell-on-failure needs a terminal";
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        errors::warn("no shell was opened: the input or the output is not a terminal", hint);
+    } else if let Err(error) = run(engine, step, *code) {
+        errors::warn(&format!("no shell was opened: {error:#}"), hint);
     }
     if let Err(error) = engine.remove_step(step) {
         errors::warn(&format!("the failed step was not removed: {error}"), "the next build removes it");
@@ -23,7 +26,6 @@ pub fn open(engine: &Engine, error: &Error) {
 }
 
 fn run(engine: &Engine, step: &str, code: i32) -> Result<()> {
-    terminal::require(true, true)?;
     if std::io::stderr().is_terminal() {
         let text = format!(
             "The step has failed with exit code {code}. This is a shell in its container. What you change is not kept.\n"

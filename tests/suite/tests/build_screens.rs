@@ -53,9 +53,13 @@ RUN true
     let names = ["#1 [base 1/2] FROM busybox\n", "#2 [base 2/2] RUN <<EOF (set -e...)\n"];
     assert_shown(&built, &names);
     assert_shown(&built, &["#3 [stage-1 1/1] RUN true\n", "#4 exporting to image\n"]);
+    t.write("context/Dockerfile", "FROM scratch AS files\nCOPY Dockerfile /\n");
+    let several = build(&t, &["--platform", "linux/amd64,linux/arm64"]);
+    several.ok();
+    assert_shown(&several, &["[linux/amd64 files 2/2] COPY", "[linux/arm64 files 2/2] COPY"]);
     let files = build(&t, &["-o", "out"]);
     files.ok();
-    assert_shown(&files, &["#4 exporting to client directory\n"]);
+    assert_shown(&files, &["#3 exporting to client directory\n"]);
 }
 
 #[test]
@@ -76,6 +80,11 @@ fn a_copy_that_fails_is_a_step_that_fails() {
     let failed = build(&t, &[]);
     failed.fails(1);
     assert_shown(&failed, &["#2 [2/2] COPY missing /\n#2 ERROR: \"missing\" is not in the build context\n"]);
+    assert_shown(&failed, &["hint: paths of COPY and ADD are in the build context"]);
+    t.write("context/Dockerfile", "FROM busybox\nRUN false\n");
+    let failed = t.hull(&["build", "--shell-on-failure", "context"]);
+    failed.fails(1);
+    assert_shown(&failed, &["no shell was opened: the input or the output is not a terminal\n"]);
 }
 
 #[test]

@@ -62,10 +62,18 @@ impl Job<'_> {
         let count = count(&self.stages.stages[stage]);
         Step {
             id,
-            name: format!("[{prefix}{}/{count}] {text}", at + 1),
+            name: format!("[{}{prefix}{}/{count}] {text}", self.shown_platform(stage), at + 1),
             stage: Some(prefix.trim_end().to_owned()).filter(|name| !name.is_empty()),
             span: Some(span),
             inputs: if at > 0 { vec![id - 1] } else { vec![] },
+        }
+    }
+
+    /// The platform in the names of steps, with a blank behind it. Empty unless several are built.
+    fn shown_platform(&self, stage: usize) -> String {
+        match self.request.platforms.len() {
+            0 | 1 => String::new(),
+            _ => format!("{} ", self.stages.stages[stage].platform),
         }
     }
 
