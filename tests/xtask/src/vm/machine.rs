@@ -75,6 +75,8 @@ const CGROUP_V2: Machine = Machine {
         ("hull-test-suite", "health"),
         ("hull-test-suite", "userns"),
         ("hull-test-suite", "bundles"),
+        ("hull-test-suite", "build_run"),
+        ("hull-test-suite", "build_network"),
         ("hull-test-suite", "oci_systemd"),
         ("hull-test-suite", "oci_checkpoint"),
         (super::programs::LESSON, "lesson"),
@@ -115,6 +117,7 @@ const AARCH64: Machine = Machine {
         "hull-netlink",
         "hull-network",
         "hull-engine",
+        "hull-build",
     ],
     tests: &[
         ("hull-test-suite", "limits"),

@@ -14,6 +14,7 @@ hull-image || ended=$?
 hull-netlink || ended=$?
 hull-network || ended=$?
 hull-engine || ended=$?
+hull-build || ended=$?
 unset TMPDIR
 limits || ended=$?
 bundles || ended=$?

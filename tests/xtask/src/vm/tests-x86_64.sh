@@ -16,6 +16,10 @@ truncate -s 1G /run/disk
 mkfs.ext4 -q /run/disk
 mount -o loop /run/disk /disk
 TMPDIR=/disk userns || ended=$?
+# That tmpfs has no attributes for an unprivileged user's overlays, either. There are no agents.
+TMPDIR=/disk build_run --skip agent || ended=$?
+# The machine has no user-mode network's program.
+build_network --skip unprivileged || ended=$?
 umount /disk
 rm /run/disk
 bundles || ended=$?
