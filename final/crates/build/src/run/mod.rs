@@ -31,6 +31,7 @@ use crate::request::Request;
 
 pub use cache_mounts::{CacheMount, CacheMounts};
 pub use network::SharedNetwork;
+pub(crate) use options::check;
 pub use output::Limited;
 
 /// A RUN, with everything expanded.

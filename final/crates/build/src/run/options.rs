@@ -4,6 +4,7 @@ use hull_docker::wire::container::CreateRequest;
 use hull_docker::wire::host_config::HostConfig;
 use hull_engine::options::{CreateOptions, NetworkMode};
 
+use crate::dockerfile::Run;
 use crate::request::Request;
 use crate::{Error, Result};
 
@@ -43,6 +44,13 @@ pub(super) fn of(request: &Request, network: Option<&str>, security: Option<&str
     // With the host's network the name is the host's, as in every container.
     let hostname = (options.network != NetworkMode::Host).then(|| HOSTNAME.to_owned());
     Ok(CreateOptions { hostname, ..options })
+}
+
+/// Whether the build allows what a RUN asks for. Asked of all of them before the first one runs: a step that is in the
+/// cache needs the same rights.
+pub(crate) fn check(request: &Request, run: &Run) -> Result<()> {
+    network_mode(request, run.network.as_deref())?;
+    is_insecure(request, run.security.as_deref()).map(drop)
 }
 
 /// The mode of the step. One that the whole build was given is allowed by that.

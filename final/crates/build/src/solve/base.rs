@@ -185,6 +185,7 @@ fn result(name: &str, image: Image) -> StageResult {
         arguments: vec![],
         variables: vec![],
         imported: None,
+        inherited: 0,
         config: image.config,
     }
 }
@@ -211,6 +212,7 @@ pub(super) fn scratch(platform: &Platform) -> StageResult {
         arguments: vec![],
         variables: vec![],
         imported: None,
+        inherited: 0,
     }
 }
 

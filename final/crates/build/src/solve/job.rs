@@ -56,6 +56,13 @@ impl Job<'_> {
         }
     }
 
+    /// The lines of a step.
+    pub(super) fn span(&self, stage: usize, step: StepId) -> Option<Span> {
+        let at = usize::try_from(step - self.first_step(stage)).ok()?.checked_sub(1)?;
+        let one = &self.stages.stages[stage];
+        one.all().filter(|one| adds_layer(&one.kind)).nth(at).map(|instruction| instruction.span)
+    }
+
     /// A step of a stage, whose place in it counts from zero, as BuildKit shows it.
     fn step(&self, stage: usize, at: StepId, text: &str, span: Span) -> Step {
         let (id, prefix) = (self.first_step(stage) + at, self.shown_stage(stage));

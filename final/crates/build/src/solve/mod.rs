@@ -42,11 +42,12 @@ pub use describe::{outline, targets};
 use crate::Result;
 use crate::cache::Cache;
 use crate::cache::remote::Imports;
-use crate::dockerfile::Dockerfile;
+use crate::dockerfile::{Dockerfile, Kind};
+use crate::error::IoContext;
 use crate::output::{Built, BuiltLayer, Keeps, StageLayers};
 use crate::plan::{Globals, Stages};
 use crate::progress::Reporter;
-use crate::request::Request;
+use crate::request::{Request, Secret};
 
 /// Builds what the request asks for, once for each platform. The results are in the store and have no names yet.
 /// `stdin` is read for `-` as context or as Dockerfile.
@@ -60,6 +61,7 @@ pub fn build(
     stdin: &mut dyn Read,
     reporter: &mut dyn Reporter,
 ) -> Result<Vec<Built>> {
+    check_files(request)?;
     let cache = Cache::open(engine.root())?;
     let running = Arc::new(cache.begin_build()?);
     LayerStore::new(engine.root()).collect()?;
@@ -73,6 +75,31 @@ pub fn build(
     let mut built: Vec<Built> = platforms.iter().map(build).collect::<Result<_>>()?;
     built.iter_mut().for_each(|one| one.keeps.running = Some(running.clone()));
     Ok(built)
+}
+
+/// Secrets and keys that cannot be read are errors, whether a step asks for them or not.
+fn check_files(request: &Request) -> Result<()> {
+    let exists = |path: &std::path::Path, what: String| {
+        std::fs::metadata(path).map(drop).context(|| format!("read {} for {what}", path.display()))
+    };
+    for (id, secret) in &request.secrets {
+        if let Secret::File(path) = secret {
+            exists(path, format!("the secret {id:?}"))?;
+        }
+    }
+    for (id, paths) in &request.ssh {
+        paths.iter().try_for_each(|path| exists(path, format!("--ssh {id}")))?;
+    }
+    Ok(())
+}
+
+fn check_rights(request: &Request, file: &Dockerfile, stages: &Stages, needed: &[usize]) -> Result<()> {
+    for instruction in needed.iter().flat_map(|number| stages.stages[*number].all()) {
+        if let Kind::Run(run) = &instruction.kind {
+            crate::run::check(request, run).map_err(|error| error.at(&file.name, instruction.span))?;
+        }
+    }
+    Ok(())
 }
 
 fn one_platform(
@@ -90,6 +117,7 @@ fn one_platform(
     let is_context: &dyn Fn(&str) -> bool = &is_context;
     let mut resolver = base::Resolver { engine, request, definition, is_context, next_step: internal::FIRST };
     let (needed, images) = resolver.resolve(&mut stages, reporter)?;
+    check_rights(request, file, &stages, &needed)?;
     if request.platforms.first().is_none_or(|first| first == platform) {
         checks::report(request, definition, platform, &images.images, reporter)?;
     }

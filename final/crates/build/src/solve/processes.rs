@@ -56,10 +56,11 @@ impl<K: Ord + Copy> Processes<K> {
     ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] if the caller cancels the build; if a process has ended without a result.
-    pub(super) fn wait(&mut self, reporter: &mut dyn Reporter) -> Result<Vec<(K, FromWorker)>> {
+    /// [`Error::Cancelled`] if the caller cancels the build. The message of a process that has ended without a result is
+    /// an error.
+    pub(super) fn wait(&mut self, reporter: &mut dyn Reporter) -> Result<Vec<(K, Result<FromWorker>)>> {
         let ready = self.poll(reporter)?;
-        ready.into_iter().map(|key| Ok((key, self.receive(key)?))).collect()
+        Ok(ready.into_iter().map(|key| (key, self.receive(key))).collect())
     }
 
     fn poll(&self, reporter: &mut dyn Reporter) -> Result<Vec<K>> {
@@ -104,7 +105,7 @@ impl<K: Ord + Copy> Processes<K> {
         };
         message.ok_or_else(|| Error::Worker {
             kind: hull_sys::Kind::Kernel,
-            text: format!("a process of the build ended early, with code {}", code.unwrap_or(0)),
+            text: format!("a process of the build ended early: {}", shown_end(code.unwrap_or(0))),
         })
     }
 
@@ -116,6 +117,14 @@ impl<K: Ord + Copy> Processes<K> {
     fn end(&mut self, key: K) -> Result<u8> {
         let Some(ended) = self.running.remove(&key) else { return Ok(0) };
         reap(ended.process.as_fd()).context(|| "wait for a process of the build".into())
+    }
+}
+
+/// 128 and its number stand for a signal, as in shells.
+fn shown_end(code: u8) -> String {
+    match code.checked_sub(128).map(|number| nix::sys::signal::Signal::try_from(i32::from(number))) {
+        Some(Ok(signal)) => format!("it was killed by {signal}"),
+        _ => format!("its exit code was {code}"),
     }
 }
 

@@ -73,6 +73,7 @@ pub(super) fn pull_all(
                 let (at, took) = (SystemTime::now(), began.elapsed());
                 reporter.report(&Event::Finished { step, at, took, outcome });
             };
+            let message = message.map_err(|error| error.at(file, images[at].span))?;
             match message {
                 FromWorker::Event(event) => reporter.report(&event),
                 FromWorker::Pulled(name) => {

@@ -8,14 +8,17 @@ use hull_storage::layers::LayerStore;
 
 use super::history::COMMENT;
 use super::wire::{Layer, StageResult};
-use crate::Result;
 use crate::cache::remote::import::salted;
 use crate::cache::{Key, LayerOfStep};
 use crate::output::StepOfLayer;
 use crate::variables;
+use crate::{Error, Result};
 
 /// docker's PATH, of which RUN and the image have at least this.
 pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// docker's limit: an image with more layers can be used by few engines.
+const MOST_LAYERS: usize = 127;
 
 #[derive(Debug, Clone)]
 pub(super) struct State {
@@ -35,6 +38,8 @@ pub(super) struct State {
     pub escape: char,
     /// When the last layer was made, for the history of instructions without one.
     pub created: Option<String>,
+    /// The lines of the base's history.
+    inherited: usize,
 }
 
 impl State {
@@ -42,6 +47,7 @@ impl State {
         let created = result.config.history.iter().rev().find_map(|line| line.created.clone());
         let created = created.or_else(|| result.config.created.clone());
         let mut state = Self {
+            inherited: result.config.history.len(),
             image: result.config,
             layers: result.layers,
             key: result.key,
@@ -175,6 +181,15 @@ impl State {
         });
     }
 
+    /// Whether the image may have one more layer.
+    pub(super) fn check_depth(&self) -> Result<()> {
+        if self.layers.len() < MOST_LAYERS {
+            return Ok(());
+        }
+        let why = format!("max depth exceeded: an image has at most {MOST_LAYERS} layers");
+        Err(Error::Invalid { what: "layer".into(), why })
+    }
+
     /// Adds the layer of a step.
     pub(super) fn add(&mut self, layer: &LayerOfStep, created: &str, created_by: String, key: Key) {
         self.image.rootfs.diff_ids.push(layer.diff_id.clone());
@@ -193,7 +208,9 @@ impl State {
 
     pub(super) fn finish(mut self) -> StageResult {
         self.image.created = self.created.clone().or(self.image.created);
-        let Self { image: config, layers, key, base, imported, arguments, variables, .. } = self;
-        StageResult { config, layers, key, base, arguments, variables, imported }
+        let Self { image: mut config, layers, key, base, imported, arguments, variables, inherited, .. } =
+            self;
+        config.history.drain(..inherited);
+        StageResult { config, layers, key, base, arguments, variables, imported, inherited }
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct StageResult {
     pub variables: Vec<(String, String)>,
     /// The layers that came from a cache elsewhere, if there are any: results on them are not for other builds.
     pub imported: Option<Digest>,
+    /// How many lines of the history are those of the base. A worker does not send them: the coordinator has them.
+    #[serde(default)]
+    pub inherited: usize,
 }
 
 /// A layer of a stage. Its diff ID is in the configuration.

@@ -166,7 +166,12 @@ impl<'a> Worker<'a> {
         make: impl FnOnce(&mut Self, StepId) -> Result<PackedStep>,
     ) -> Result<Outcome> {
         let job = self.job;
-        let Recipe { instruction, inputs, created_by, listing } = recipe;
+        self.state.check_depth()?;
+        let Recipe { instruction, mut inputs, created_by, listing } = recipe;
+        if let Some(epoch) = job.request.source_date_epoch {
+            // A step that was made without it, or with another one, has other times.
+            inputs.set("SOURCE_DATE_EPOCH", epoch.to_string());
+        }
         let key = inputs.key();
         let uses_cache = job.uses_cache(self.stage());
         let place = job.place(self.number, id);

@@ -128,4 +128,8 @@ impl Sink for Paths {
     fn is_destination(&self, _stat: &Stat) -> bool {
         false
     }
+
+    fn refuses_whiteouts(&self) -> bool {
+        false
+    }
 }

@@ -19,6 +19,11 @@ pub(super) trait Sink {
 
     /// Whether a directory is the one being written to.
     fn is_destination(&self, stat: &Stat) -> bool;
+
+    /// Whether names that a layer's tar gives whiteouts are refused. They are not where no tar is made.
+    fn refuses_whiteouts(&self) -> bool {
+        true
+    }
 }
 
 impl<W: Write> Sink for Packer<W> {

@@ -94,6 +94,7 @@ impl Sender<'_> {
         let mut subdirectories = Vec::new();
         for name in names(directory).context(|| self.reading(path))? {
             let below = path.join(OsStr::from_bytes(name.to_bytes()));
+            self.check_name(&below)?;
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = match rustix::fs::openat(directory, &name, flags, Mode::empty()) {
                 Err(rustix::io::Errno::NOENT) => continue,
@@ -159,6 +160,19 @@ impl Sender<'_> {
             self.linked.insert(identity, entry.path);
         }
         Ok(())
+    }
+
+    /// In the tar of a layer, a file with the name of a whiteout deletes another one (image-spec, layer.md).
+    fn check_name(&self, path: &Path) -> Result<()> {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        match self.scope == Scope::Layer && name.starts_with(b".wh.") && self.sink.refuses_whiteouts() {
+            true => Err(Error::Invalid {
+                what: format!("file /{}", shown(path)),
+                why: "a layer cannot have a file whose name begins with .wh.: it would delete a file of the layers below"
+                    .into(),
+            }),
+            false => Ok(()),
+        }
     }
 
     fn whiteout(&mut self, path: &Path, stat: &Stat) -> Result<()> {

@@ -20,7 +20,7 @@ impl Worker<'_> {
         let destination = expand(&copy.destination)?;
         let chown = copy.chown.as_ref().map(expand).transpose()?;
         let chmod = copy.chmod.as_ref().map(expand).transpose()?;
-        let exclude = Patterns::new(copy.exclude.iter().map(expand).collect::<Result<Vec<_>>>()?)?;
+        let excluded = copy.exclude.iter().map(expand).collect::<Result<Vec<_>>>()?;
         let heredocs = self.heredocs(copy)?;
         let name = if is_add { "ADD" } else { "COPY" };
         let mut words = vec![name.to_owned()];
@@ -35,7 +35,8 @@ impl Worker<'_> {
         inputs.set("working directory", self.state.working_dir());
         inputs.set("--link", copy.link.to_string());
         inputs.set("--parents", copy.parents.to_string());
-        inputs.set("--exclude", copy.exclude.join(" "));
+        inputs.set("--exclude", format!("{excluded:?}"));
+        let exclude = Patterns::new(excluded)?;
         for (name, bytes) in &heredocs {
             inputs.files.insert(format!("<<{name}"), Digest::of(bytes));
         }
