@@ -95,23 +95,6 @@ fn a_step_deletes_nothing_by_the_name_of_a_file() {
 }
 
 #[test]
-fn no_image_has_more_layers_than_other_engines_can_use() {
-    let Some(t) = Scenario::with_busybox() else { return };
-    t.write("context/file", "");
-    let dockerfile = |count: usize| {
-        let copies: String = (0..count).map(|number| format!("COPY file /{number}\n")).collect();
-        format!("FROM busybox\n{copies}")
-    };
-    t.write("context/Dockerfile", dockerfile(126));
-    t.ok(&["build", "-t", "built", "context"]);
-    t.ok(&["run", "--rm", "--network", "none", "built", "ls", "/125"]);
-    t.write("context/Dockerfile", dockerfile(127));
-    let failed = t.hull(&["build", "context"]);
-    let error = failed.fails(1);
-    assert!(error.contains("Dockerfile:128: ") && error.contains("max depth exceeded"), "{error}");
-}
-
-#[test]
 fn rights_are_asked_for_before_anything_runs_and_for_what_is_cached() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.write("context/Dockerfile", "FROM busybox\nRUN echo first\nRUN --security=insecure true\n");
@@ -182,4 +165,120 @@ fn a_builder_that_is_limited_says_where_it_has_stopped() {
     t.write("context/Dockerfile", "FROM busybox\nENV a=b\nCOPY file /file\n");
     let failed = limited(&t, "ulimit -f 16", &["build", "--network", "none", "context"]);
     assert!(failed.fails(1).contains("Dockerfile:3: "), "{failed}");
+}
+
+#[test]
+fn a_layer_of_another_boot_is_made_again() {
+    // It may not have been on the disk when the machine crashed.
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.write("context/Dockerfile", "FROM busybox\nRUN echo 1 > /file\n");
+    let steps = ["build", "--network", "none", "--progress", "plain", "-o", "type=cacheonly", "context"];
+    t.ok(&steps);
+    assert_eq!(t.hull(&steps).stderr.matches("CACHED").count(), 2);
+    let mut marked = 0;
+    for layer in fs::read_dir(t.data_root().join("layers")).unwrap() {
+        let mark = layer.unwrap().path().join("unsynced");
+        if mark.exists() {
+            fs::write(&mark, "00000000-0000-0000-0000-000000000000").unwrap();
+            fs::write(mark.with_file_name("diff").join("file"), "").unwrap();
+            marked += 1;
+        }
+    }
+    assert_eq!(marked, 1);
+    let built = t.hull(&[&steps[..3], &["--progress", "plain", "-t", "built", "context"]].concat());
+    assert_eq!(built.stderr.matches("CACHED").count(), 1, "{built}");
+    assert_eq!(t.ok(&["run", "--rm", "--network", "none", "built", "cat", "/file"]), "1");
+}
+
+#[test]
+fn damaged_records_are_no_records() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.write("context/Dockerfile", "FROM busybox\nRUN echo 1 > /file\n");
+    let steps = ["build", "--network", "none", "--progress", "plain", "-o", "type=cacheonly", "context"];
+    for damage in [&b""[..], b"{", b"\xff\x00\xff", br#"{"format":1}"#, &[b'['; 100_000]] {
+        t.ok(&steps);
+        let records = t.data_root().join("build/steps");
+        for record in fs::read_dir(&records).unwrap() {
+            fs::write(record.unwrap().path(), damage).unwrap();
+        }
+        t.ok(&["builder", "du", "--verbose"]);
+        let built = t.hull(&steps);
+        built.ok();
+        assert_eq!(built.stderr.matches("CACHED").count(), 1, "{built}");
+    }
+}
+
+#[test]
+fn one_step_may_have_a_locked_cache_twice_and_two_steps_in_any_order() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let cache = |id: &str, target: &str| format!("--mount=type=cache,sharing=locked,id={id},target={target}");
+    let (a, b, again) = (cache("a", "/a"), cache("b", "/b"), cache("a", "/again"));
+    let dockerfile = format!(
+        "FROM busybox AS one\nRUN {a} {b} {again} echo 1 > /one; echo 1 > /a/file; cat /again/file\n\
+         FROM busybox AS two\nRUN {b} {a} echo 2 > /two\n\
+         FROM busybox\nCOPY --from=one /one /\nCOPY --from=two /two /\n"
+    );
+    for _ in 0..8 {
+        build(&t, &dockerfile).ok();
+    }
+}
+
+#[test]
+fn the_links_of_an_image_lead_nowhere_else() {
+    // CVE-2024-23652 and 23653's kin: what is copied and mounted from a stranger's image.
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.write("secret", "not for steps");
+    let here = t.path("");
+    let files = t.path("files");
+    fs::create_dir_all(&files).unwrap();
+    let link = |target: String, name: &str| std::os::unix::fs::symlink(target, files.join(name)).unwrap();
+    link(here.display().to_string(), "absolute");
+    link(format!("{}{}", "../".repeat(30), here.display()), "relative");
+    link("/proc/self/root".into(), "magic");
+    link("loop".into(), "loop");
+    let tar = t.path("image.tar");
+    let made = Command::new("tar").arg("-C").arg(&files).arg("-cf").arg(&tar).arg(".").status();
+    assert!(made.unwrap().success());
+    t.ok(&["import", tar.to_str().unwrap(), "stranger"]);
+    let inside = here.strip_prefix("/").unwrap().display().to_string();
+    for source in [
+        "absolute/secret".to_owned(),
+        "relative/secret".into(),
+        format!("magic/{inside}/secret"),
+        format!("../../{inside}/secret"),
+        "loop".into(),
+    ] {
+        for instruction in [
+            format!("COPY --from=stranger /{source} /x\nRUN cat /x"),
+            format!("RUN --mount=type=bind,from=stranger,source=/{source},target=/x cat /x"),
+        ] {
+            let failed = build(&t, &format!("FROM busybox\n{instruction}\n"));
+            assert!(!failed.stderr.contains("not for steps"), "{failed}");
+            assert!(failed.fails(1).contains("Dockerfile:2: "), "{failed}");
+        }
+    }
+}
+
+#[test]
+fn variables_in_a_mount_hide_no_stage_that_it_needs() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    for mount in
+        ["type=$T,from=a", "from=a,ro=$R", "type=cache,mode=$M,from=a", "type=cache,sharing=$S,from=a"]
+    {
+        let dockerfile = format!(
+            "FROM busybox AS a\nRUN echo found > /file\nFROM busybox\nARG T=bind R=true M=0755 S=locked\n\
+             RUN --mount={mount},target=/m cat /m/file\n"
+        );
+        let built = build(&t, &dockerfile);
+        built.ok();
+        assert!(built.stderr.contains("found"), "{built}");
+    }
+    for from in ["from=a,from=$A", "from=b"] {
+        let dockerfile = format!(
+            "FROM busybox AS a\nRUN true\nFROM busybox\nARG A=a\nRUN --mount={from},target=/m true\n"
+        );
+        t.write("context/Dockerfile", dockerfile);
+        let failed = t.hull(&["build", "--network", "none", "--pull=never", "context"]);
+        assert!(failed.fails(1).contains("Dockerfile:5: "), "{from}: {failed}");
+    }
 }

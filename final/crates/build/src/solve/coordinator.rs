@@ -145,6 +145,10 @@ impl<'a> Coordinator<'a> {
                 reporter.report(&event);
                 Ok(())
             }
+            FromWorker::Needs(other) if !self.job.needed.contains(&other) => {
+                let why = format!("stage {other} is not built, although an instruction takes files from it");
+                Err(self.at_last_step(stage, Error::Syntax(why)))
+            }
             FromWorker::Needs(other) => {
                 self.wants.insert(stage, other);
                 self.answer()

@@ -17,8 +17,9 @@ use crate::{Error, Result};
 /// docker's PATH, of which RUN and the image have at least this.
 pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// docker's limit: an image with more layers can be used by few engines.
-const MOST_LAYERS: usize = 127;
+/// overlayfs mounts 500 layers (`OVL_MAX_STACK`), of which one is for the mount points of a container. docker's limit is
+/// 127, and its error has the same words.
+const MOST_LAYERS: usize = 499;
 
 #[derive(Debug, Clone)]
 pub(super) struct State {
