@@ -98,7 +98,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 }
 
 /// The stage, context or image that a mount takes files from. It is known before variables are, because `from` cannot hold
-/// any ([`check`]), while the other fields may be valid only after expansion: `uid=$UID`.
+/// any (`check`), while the other fields may be valid only after expansion: `uid=$UID`.
 pub fn source(text: &str) -> Option<String> {
     let fields = split(text).ok()?;
     let from = fields

@@ -54,7 +54,7 @@ use crate::request::{Request, Secret};
 ///
 /// # Errors
 ///
-/// [`Error::At`] with the lines of the instruction that failed. Nothing but the cache is left of a failed build.
+/// [`crate::Error::At`] with the lines of the instruction that failed. Nothing but the cache is left of a failed build.
 pub fn build(
     engine: &Engine,
     request: &Request,
