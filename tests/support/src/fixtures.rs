@@ -6,12 +6,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
 use crate::{program, skip};
 
 /// A root file system with a static busybox and a link per applet: the `busybox-static` package as a tar.
 pub fn busybox() -> PathBuf {
-    cached("busybox.tar", |to| {
+    cached("busybox-dated.tar", |to| {
         let tree = tempfile::tempdir().map_err(|e| e.to_string())?;
         let root = tree.path();
         for dir in ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "var"] {
@@ -28,7 +29,11 @@ pub fn busybox() -> PathBuf {
             ("etc/group", "root:x:0:\nworker:x:1000:\nextra:x:2000:worker\n"),
             ("etc/issue-of-image", "made for tests\n"),
         ] {
-            fs::write(root.join(file), text).map_err(|e| e.to_string())?;
+            // The same time on every machine: recorded images of builders have it.
+            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000);
+            fs::write(root.join(file), text)
+                .and_then(|()| fs::File::open(root.join(file))?.set_modified(made))
+                .map_err(|e| e.to_string())?;
         }
         tar(root, to)
     })
