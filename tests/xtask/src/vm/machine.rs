@@ -117,7 +117,6 @@ const AARCH64: Machine = Machine {
         "hull-netlink",
         "hull-network",
         "hull-engine",
-        "hull-build",
     ],
     tests: &[
         ("hull-test-suite", "limits"),

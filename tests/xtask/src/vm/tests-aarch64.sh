@@ -14,7 +14,6 @@ hull-image || ended=$?
 hull-netlink || ended=$?
 hull-network || ended=$?
 hull-engine || ended=$?
-hull-build || ended=$?
 unset TMPDIR
 limits || ended=$?
 bundles || ended=$?

@@ -346,10 +346,14 @@ mod tests {
     #[test]
     fn a_file_that_may_change_within_the_same_tick_is_not_kept() {
         let bench = Bench::new();
-        fs::write(bench.file("3"), "new").unwrap();
-        let mut cache = bench.cache();
-        bench.measure(&mut cache);
-        assert!(cache.known.len() < 21);
+        // A busy machine may take longer than a tick between the two.
+        let in_one_tick = || {
+            fs::write(bench.file("3"), "new").unwrap();
+            let mut cache = bench.cache();
+            bench.measure(&mut cache);
+            (cache.known.len() < 21).then_some(cache)
+        };
+        let mut cache = (0..1000).find_map(|_| in_one_tick()).expect("one of the readings is within a tick");
         let stat = rustix::fs::stat(bench.file("3")).unwrap();
         assert!(cache.find(&bench.tree, &stat).is_none());
     }
