@@ -6,7 +6,7 @@
 //! shell    a terminal in one that has failed
 //! ```
 //!
-//! A step's container has a record ([`crate::records::record::Kind::Build`]) and a monitor like every other. It has no
+//! A step's container has a record (`Kind::Build`) and a monitor like every other. It has no
 //! name, no log and no events, and no verb of a container finds it, because its id is shorter than a container's. It
 //! ends with the process that started it: the monitor kills it when the connection closes. What a killed builder leaves
 //! is removed by the next listing or the next build.
