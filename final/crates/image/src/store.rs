@@ -171,7 +171,7 @@ impl Images {
         Ok(held.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// Opens and locks what an image consists of, like [`Self::hold_blob`]: while the files are open, garbage collection
+    /// Opens and locks what an image consists of: while the files are open, garbage collection
     /// removes none of it.
     pub fn hold_image(&self, image: &Image) -> Result<Vec<File>> {
         let mut held = self.hold_layers(&image.config)?;
