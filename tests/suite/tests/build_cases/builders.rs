@@ -81,8 +81,11 @@ impl<'a> Builders<'a> {
         words.extend(flags.iter().map(String::as_str));
         words.push(context);
         let built = match builder {
-            Builder::Podman => self
-                .call(builder, &[&["build", "--format", "docker", "--network", "host"], &words[..]].concat()),
+            Builder::Podman => {
+                // Its cache takes steps of other cases for the same, also if their base images differ.
+                let own = ["build", "--no-cache", "--format", "docker", "--network", "host"];
+                self.call(builder, &[&own[..], &words[..]].concat())
+            }
             _ => self.call(builder, &[&["build"], &words[..]].concat()),
         };
         if !built.success() {

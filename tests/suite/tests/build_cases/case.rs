@@ -10,7 +10,7 @@
 //! image NAME    an image of busybox with this configuration, present in the store
 //! result        the image that Debian's BuildKit builds, or `fails`
 //! legacy        what the legacy builder makes differently; `legacy none`: the builder is not asked
-//! podman        the same of podman
+//! podman        the same of podman; `podman none`: its result is not the same every time
 //! current       the same of a current BuildKit, asked by hand: hull follows it
 //! reference     Debian's BuildKit is too old for this case. The notes cite the Dockerfile reference
 //! expected      the image by that reference, which a current BuildKit, asked by hand, builds too
