@@ -9,6 +9,7 @@
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
 //! events                                        the flags of events
+//! serve                                         serve: docker's API
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
@@ -45,6 +46,7 @@ pub mod request;
 pub mod resources;
 mod runtime_flags;
 pub mod selection;
+pub mod serve;
 pub mod system;
 #[cfg(test)]
 mod tests;
@@ -139,6 +141,8 @@ pub enum Command {
     System(DeferredGroup<system::System>),
     /// Show what happens to containers, images, volumes and networks
     Events(Deferred<events::Events>),
+    /// Serve docker's API on a socket, for docker's clients
+    Serve(Deferred<serve::Serve>),
     /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
     /// Open the book about hull, or print where it is

@@ -18,7 +18,13 @@ pub fn remember(engine: &Engine) {
 /// start. Whatever goes wrong is recorded as the container's error, and a process that was not started is the next
 /// command's to start.
 pub fn start_pending() {
-    let Some(engine) = ENGINE.get() else { return };
+    if let Some(engine) = ENGINE.get() {
+        start_pending_of(engine);
+    }
+}
+
+/// The same for what this engine has found.
+pub fn start_pending_of(engine: &Engine) {
     let ids = engine.comebacks().take();
     if !ids.is_empty() {
         let mut args = vec!["boot", "start", "--killed"];

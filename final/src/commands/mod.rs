@@ -47,6 +47,7 @@ mod run;
 mod scripts;
 mod search;
 mod selection;
+mod serve;
 mod stats;
 mod system;
 mod systemd;
@@ -134,6 +135,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Boot(verb) => boot::run(global, verb),
         Command::System(verb) => system::run(&open(global)?, verb),
         Command::Events(args) => events::events(&open(global)?, args),
+        Command::Serve(args) => serve::serve(open(global)?, args),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
         Command::Book(args) => book::book(args),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Each crate, and the crates of the workspace that it may use.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("hull-sys", &[]),
     ("hull-docker", &[]),
     ("hull-printable", &[]),
@@ -31,9 +31,11 @@ const CRATES: [(&str, &[&str]); 15] = [
             "hull-yaml",
         ],
     ),
+    ("hull-api", &["hull-build", "hull-docker", "hull-engine", "hull-image", "hull-storage", "hull-sys"]),
     (
         "hull",
         &[
+            "hull-api",
             "hull-build",
             "hull-docker",
             "hull-engine",

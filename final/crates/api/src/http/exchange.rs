@@ -1,0 +1,327 @@
+//! One request and its answer.
+
+use std::io::Read;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::body::{Body, Progress};
+use super::connection::Connection;
+use super::head::Head;
+use super::hijack::Hijacked;
+use super::query::Query;
+use super::stream::Stream;
+use crate::failure::{self, Failure, Result};
+use crate::version::ApiVersion;
+
+/// A longer JSON document is refused.
+const MAX_JSON: u64 = 2 << 20;
+
+/// How much of a body that no handler wanted is read, so that the connection can be kept.
+const MAX_DRAINED: u64 = 256 * 1024;
+
+/// The parts of a path that a route names.
+#[derive(Debug, Default)]
+pub struct Parameters(Vec<(&'static str, String)>);
+
+impl Parameters {
+    pub fn add(&mut self, name: &'static str, value: String) {
+        self.0.push((name, value));
+    }
+
+    /// Empty if the route does not name it.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(own, _)| *own == name).map_or("", |(_, value)| value)
+    }
+}
+
+pub struct Exchange<'c> {
+    connection: &'c mut Connection,
+    head: Head,
+    /// The path without the version.
+    path: String,
+    version: ApiVersion,
+    parameters: Parameters,
+    body: Progress,
+    /// Header fields of the answer.
+    fields: Vec<(&'static str, String)>,
+    /// The status of the answer, once it was begun.
+    status: Option<u16>,
+    /// The client knows where the answer ends.
+    is_complete: bool,
+    /// Another request may follow.
+    keeps_alive: bool,
+}
+
+impl<'c> Exchange<'c> {
+    pub fn new(connection: &'c mut Connection, head: Head) -> Self {
+        let body = Progress::new(&head);
+        Self {
+            connection,
+            path: head.path.clone(),
+            version: ApiVersion::NEWEST,
+            parameters: Parameters::default(),
+            body,
+            fields: Vec::new(),
+            status: None,
+            is_complete: false,
+            keeps_alive: head.keeps_alive,
+            head,
+        }
+    }
+
+    /// Takes the version off the path.
+    pub fn set_version(&mut self) -> Result<()> {
+        let (version, path) = ApiVersion::split(&self.head.path)?;
+        (self.version, self.path) = (version, path.to_owned());
+        Ok(())
+    }
+
+    pub fn set_parameters(&mut self, parameters: Parameters) {
+        self.parameters = parameters;
+    }
+
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub fn query(&self) -> &Query {
+        &self.head.query
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The version that the client speaks.
+    pub fn version(&self) -> ApiVersion {
+        self.version
+    }
+
+    /// A part of the path, by the name that the route gives it.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name)
+    }
+
+    /// The status of the answer, once it was begun.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    pub fn body(&mut self) -> Body<'_> {
+        Body { connection: self.connection, progress: &mut self.body }
+    }
+
+    /// The JSON document of the request's body.
+    pub fn read_json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let kind = self.head.field("content-type").unwrap_or_default();
+        let media_type = kind.split(';').next().unwrap_or_default().trim();
+        if media_type != "application/json" {
+            return Err(Failure::invalid(format!(
+                "unsupported Content-Type header ({kind}): must be 'application/json'"
+            )));
+        }
+        let mut bytes = Vec::new();
+        self.body()
+            .take(MAX_JSON + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::invalid(error.to_string()))?;
+        if bytes.len() as u64 > MAX_JSON {
+            return Err(Failure::new(413, format!("the request's JSON is longer than {MAX_JSON} bytes")));
+        }
+        if bytes.is_empty() {
+            return Err(Failure::invalid("invalid JSON: got EOF while reading request body"));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
+    }
+
+    /// Adds a header field to the answer.
+    pub fn add_header(&mut self, name: &'static str, value: impl Into<String>) {
+        self.fields.push((name, value.into()));
+    }
+
+    /// Answers with a JSON document.
+    pub fn json(&mut self, status: u16, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(value).map_err(|error| Failure::new(500, error.to_string()))?;
+        text.push(b'\n');
+        self.bytes(status, "application/json", &text)
+    }
+
+    /// Answers with a body of this type.
+    pub fn bytes(&mut self, status: u16, content_type: &str, body: &[u8]) -> Result<()> {
+        let mut answer = self.head_of_answer(status);
+        answer.push_str(&format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len()));
+        let mut answer = answer.into_bytes();
+        if self.head.method != "HEAD" {
+            answer.extend_from_slice(body);
+        }
+        self.send_whole(&answer)
+    }
+
+    /// Answers without a body.
+    pub fn empty(&mut self, status: u16) -> Result<()> {
+        let mut answer = self.head_of_answer(status);
+        // RFC 9110, section 8.6: these have no Content-Length.
+        if status != 204 && status != 304 {
+            answer.push_str("Content-Length: 0\r\n");
+        }
+        answer.push_str("\r\n");
+        self.send_whole(answer.as_bytes())
+    }
+
+    fn send_whole(&mut self, answer: &[u8]) -> Result<()> {
+        self.is_complete = self.connection.send(answer).map_err(Failure::client_gone).map(|()| true)?;
+        Ok(())
+    }
+
+    /// Begins an answer that is sent in pieces. The client has its head when this returns.
+    pub fn stream(&mut self, status: u16, content_type: &str) -> Result<Stream<'_>> {
+        let is_chunked = self.head.is_1_1;
+        let mut answer = self.head_of_answer(status);
+        answer.push_str(&format!("Content-Type: {content_type}\r\n"));
+        if is_chunked {
+            answer.push_str("Transfer-Encoding: chunked\r\n");
+        }
+        answer.push_str("\r\n");
+        self.connection.send(answer.as_bytes()).map_err(Failure::client_gone)?;
+        let buffer = Vec::new();
+        Ok(Stream { connection: self.connection, is_chunked, buffer, is_finished: &mut self.is_complete })
+    }
+
+    /// Takes the connection over: 101 if the client asks for an upgrade, and otherwise a plain 200, whose body is the stream.
+    pub fn hijack(&mut self, content_type: &str) -> Result<Hijacked<'_>> {
+        let is_upgrade = self.head.lists("connection", "upgrade") && self.head.field("upgrade").is_some();
+        let answer = match is_upgrade {
+            true => format!(
+                "HTTP/1.1 101 UPGRADED\r\nContent-Type: {content_type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n{}\r\n",
+                self.common_fields()
+            ),
+            false => format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n"),
+        };
+        self.status = Some(if is_upgrade { 101 } else { 200 });
+        self.keeps_alive = false;
+        self.connection.send(answer.as_bytes()).map_err(Failure::client_gone)?;
+        Ok(Hijacked { connection: self.connection })
+    }
+
+    fn head_of_answer(&mut self, status: u16) -> String {
+        self.status = Some(status);
+        let mut text = format!("HTTP/1.1 {status} {}\r\n{}", reason(status), self.common_fields());
+        for (name, value) in self.fields.drain(..) {
+            // A line break would begin another field.
+            let value = value.replace(['\r', '\n'], " ");
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !self.keeps_alive {
+            text.push_str("Connection: close\r\n");
+        }
+        text
+    }
+
+    /// The fields of every answer.
+    fn common_fields(&self) -> String {
+        format!(
+            "Api-Version: {}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{} (linux)\r\nDate: {}\r\n",
+            self.version,
+            env!("CARGO_PKG_VERSION"),
+            http_date(),
+        )
+    }
+
+    /// Sends the failure of a handler that has not answered, and reads what is left of the body. Returns whether another
+    /// request may follow.
+    pub fn conclude(&mut self, outcome: Result<()>) -> bool {
+        match (outcome, self.status) {
+            (Ok(()), Some(_)) => {}
+            (Err(failure), None) => self.fail(&failure),
+            (Ok(()), None) => self.fail(&Failure::new(500, "the request has no answer")),
+            // The client sees that the answer is cut short.
+            (Err(_), Some(_)) => self.is_complete = false,
+        }
+        self.is_complete && self.keeps_alive && self.drain()
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        // Nothing is left to do for a client that has gone.
+        let _ = self.json(failure.status, &failure::Body { message: &failure.message });
+    }
+
+    fn drain(&mut self) -> bool {
+        if self.body.is_over() {
+            return true;
+        }
+        if self.body.was_not_asked_for() {
+            return false;
+        }
+        let drained = std::io::copy(&mut self.body().take(MAX_DRAINED), &mut std::io::sink());
+        drained.is_ok() && self.body.is_over()
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    pub(super) fn connection_mut(&mut self) -> &mut Connection {
+        self.connection
+    }
+
+    /// A child has answered with this status, and has read these bytes of the next request.
+    pub(super) fn adopt(&mut self, status: u16, buffered: Vec<u8>) {
+        self.connection.set_buffered(buffered);
+        (self.status, self.is_complete, self.body) = (Some(status), true, Progress::over());
+    }
+
+    /// A child has answered, or was killed, and the connection cannot be used again.
+    pub(super) fn close(&mut self, status: u16) {
+        (self.status, self.keeps_alive) = (Some(status), false);
+    }
+}
+
+/// Answers a head that cannot be understood. The connection cannot be used again.
+pub fn refuse(connection: &mut Connection, failure: &Failure) {
+    let body = serde_json::to_string(&failure::Body { message: &failure.message }).unwrap_or_default();
+    let status = failure.status;
+    let answer = format!(
+        "HTTP/1.1 {status} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        reason(status),
+        body.len(),
+    );
+    // Nothing is left to do for a client that has gone.
+    let _ = connection.send(answer.as_bytes());
+}
+
+/// The present time (RFC 9110, section 5.6.7).
+fn http_date() -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let now = SystemTime::now();
+    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    // 1970 began on a Thursday.
+    let day = DAYS[(seconds / 86400 % 7) as usize];
+    let text = humantime::format_rfc3339_seconds(now).to_string();
+    let month = text[5..7].parse::<usize>().map_or("Jan", |month| MONTHS[month - 1]);
+    format!("{day}, {} {month} {} {} GMT", &text[8..10], &text[..4], &text[11..19])
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        409 => "Conflict",
+        413 => "Request Entity Too Large",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}

@@ -1,0 +1,25 @@
+//! Docker's Engine API: HTTP requests become calls of the engine, and what these return becomes docker's JSON.
+//!
+//! ```text
+//! server/      the listening parent, the pool of workers, a worker's connection
+//! http/        HTTP/1.1: head, query, body, response, hijacked connections
+//! routes       which handler answers which path           version     the API version that a client speaks
+//! failure      the engine's errors as docker's statuses    api         what every handler is given
+//! containers/  system/                                     the handlers
+//! ```
+//! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
+//! containers. Work that needs threads, or that changes the process, is done in a child ([`http::Exchange::in_child`]).
+
+#![allow(dead_code, unused_imports, reason = "parts of `http` are for handlers that are being added")]
+
+mod api;
+mod containers;
+mod failure;
+mod http;
+mod routes;
+mod server;
+mod system;
+mod version;
+
+pub use api::Api;
+pub use server::{Listener, Server};

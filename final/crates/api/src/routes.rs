@@ -1,0 +1,88 @@
+//! The routes: method and path, and the handler that answers.
+
+use crate::api::Api;
+use crate::containers;
+use crate::failure::{Failure, Result};
+use crate::http::{Exchange, Parameters};
+use crate::system;
+
+/// Answers a request. An error is sent as the answer, unless the handler has begun one.
+pub type Handler = fn(&Api, &mut Exchange<'_>) -> Result<()>;
+
+/// A path is a list of segments. `{name}` takes one, and `{name...}` takes one or more: names of images contain slashes.
+struct Route(&'static str, &'static str, Handler);
+
+#[rustfmt::skip]
+const ROUTES: &[Route] = &[
+    Route("GET", "/_ping", system::ping),
+    Route("HEAD", "/_ping", system::ping),
+    Route("GET", "/version", system::version),
+    Route("POST", "/containers/create", containers::create),
+    Route("POST", "/containers/{name}/start", containers::start),
+    Route("POST", "/containers/{name}/wait", containers::wait),
+    Route("DELETE", "/containers/{name}", containers::delete),
+];
+
+/// Finds the route of a request and runs its handler.
+pub fn dispatch(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let (method, path) = (exchange.head().method.clone(), exchange.path().to_owned());
+    let mut is_other_method = false;
+    for Route(own_method, pattern, handler) in ROUTES {
+        let Some(parameters) = matched(pattern, &path) else { continue };
+        if *own_method == method {
+            exchange.set_parameters(parameters);
+            return handler(api, exchange);
+        }
+        is_other_method = true;
+    }
+    match is_other_method {
+        true => Err(Failure::new(405, "Method Not Allowed")),
+        false => Err(Failure::not_found("page not found")),
+    }
+}
+
+/// The parameters of a path that fits the pattern.
+fn matched(pattern: &'static str, path: &str) -> Option<Parameters> {
+    let pattern: Vec<&'static str> = pattern.split('/').skip(1).collect();
+    let path: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let mut parameters = Parameters::default();
+    let mut at = 0;
+    for (index, segment) in pattern.iter().enumerate() {
+        let after = pattern.len() - index - 1;
+        let name = segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+        let taken = match name {
+            Some(name) if name.ends_with("...") => path.len().checked_sub(at + after)?,
+            _ => 1,
+        };
+        let texts = path.get(at..at + taken).filter(|texts| !texts.is_empty())?;
+        match name {
+            Some(name) => {
+                let text = texts.join("/");
+                if text.is_empty() {
+                    return None;
+                }
+                parameters.add(name.trim_end_matches("..."), text);
+            }
+            None if texts[0] == *segment => {}
+            None => return None,
+        }
+        at += taken;
+    }
+    (at == path.len()).then_some(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_take_several_segments() {
+        let get = |pattern, path| matched(pattern, path).map(|parameters| parameters.get("name").to_owned());
+        assert_eq!(get("/images/{name...}/json", "/images/a/b/c/json").as_deref(), Some("a/b/c"));
+        assert_eq!(get("/images/{name...}/json", "/images/json"), None);
+        assert_eq!(get("/images/{name...}", "/images/a/b").as_deref(), Some("a/b"));
+        assert_eq!(get("/containers/{name}/start", "/containers/x/start").as_deref(), Some("x"));
+        assert_eq!(get("/containers/{name}/start", "/containers/x/y/start"), None);
+        assert_eq!(get("/containers/{name}/start", "/containers//start"), None);
+    }
+}

@@ -1,0 +1,5 @@
+//! `/_ping`, `/version`.
+
+mod ping;
+
+pub use ping::{ping, version};

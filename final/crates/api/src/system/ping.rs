@@ -1,0 +1,27 @@
+//! `/_ping` and `/version`: what a client asks first.
+
+use crate::api::Api;
+use crate::failure::Result;
+use crate::http::Exchange;
+use crate::version::ApiVersion;
+
+/// `GET /_ping`, `HEAD /_ping`.
+pub fn ping(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    exchange.add_header("Cache-Control", "no-cache, no-store, must-revalidate");
+    exchange.add_header("Pragma", "no-cache");
+    // The classic builder: clients that know BuildKit ask for its protocol only if this is 2.
+    exchange.add_header("Builder-Version", "1");
+    exchange.add_header("Swarm", "inactive");
+    exchange.bytes(200, "text/plain; charset=utf-8", b"OK")
+}
+
+/// `GET /version`.
+pub fn version(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let version = hull_docker::wire::system::ServerVersion {
+        api_version: ApiVersion::NEWEST.to_string(),
+        min_api_version: ApiVersion::OLDEST.to_string(),
+        os: "linux".into(),
+        ..Default::default()
+    };
+    exchange.json(200, &version)
+}
