@@ -60,7 +60,9 @@ fn cpus_hold_a_busy_loop_and_count_throttling() {
     // A share of the processor is measured over many periods of 100 ms.
     std::thread::sleep(Duration::from_secs(4));
     let share = (cpu_time(pid) - used).as_secs_f64() / start.elapsed().as_secs_f64();
-    assert!(share < 0.25, "a fifth of a CPU was allowed, {share:.3} used");
+    let read = |file: &str| std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+    let (limit, counts) = (read("cpu.max"), read("cpu.stat"));
+    assert!(share < 0.25, "a fifth of a CPU was allowed, {share:.3} used\n{limit}{counts}");
     assert!(share > 0.05, "it does run: {share:.3}");
     let throttled = cgroups::keyed(&dir.join("cpu.stat"), "nr_throttled").unwrap();
     assert!(throttled > 0, "the cgroup counts throttling");

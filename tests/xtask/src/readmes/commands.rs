@@ -19,7 +19,7 @@ const PROMPTS: [&str; 3] = ["$ ", "# ", "/ # "];
 const PRINTED: [&str; 2] = ["outside |", "inside  |"];
 
 /// The first words of a command without a prompt.
-const PROGRAMS: [&str; 2] = ["cargo ", "hull "];
+const PROGRAMS: [&str; 5] = ["cargo ", "hull ", "mkdir ", "docker ", "eval "];
 
 pub fn of(text: &str) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
