@@ -13,6 +13,7 @@
 //! peers      podman and dockerd, to be compared with
 //! server     a small HTTP server that answers whatever a test wants
 //! user       an unprivileged user of a scenario
+//! http       a client of docker's API on a unix socket, and `hull serve` to talk to
 //! helper     C programs that run inside containers
 //! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are
@@ -26,6 +27,7 @@ pub mod cgroups;
 pub mod damage;
 pub mod fixtures;
 pub mod helper;
+pub mod http;
 pub mod inject;
 pub mod leaks;
 pub mod outcome;

@@ -92,6 +92,11 @@ impl Dockerd {
         Some(dockerd)
     }
 
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// The client.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("docker");
