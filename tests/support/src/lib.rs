@@ -11,6 +11,8 @@
 //! saved      an image as an engine saved it: configuration and files, in lines that can be compared
 //! proxy      forwards connections to registries and records them
 //! peers      podman and dockerd, to be compared with
+//! docker_server  hull serve, or dockerd as the oracle, with docker's clients
+//! transcript commands and what they print, as recorded on dockerd
 //! server     a small HTTP server that answers whatever a test wants
 //! user       an unprivileged user of a scenario
 //! http       a client of docker's API on a unix socket, and `hull serve` to talk to
@@ -25,6 +27,7 @@
 
 pub mod cgroups;
 pub mod damage;
+pub mod docker_server;
 pub mod fixtures;
 pub mod helper;
 pub mod http;
@@ -41,8 +44,10 @@ pub mod scenario;
 pub mod server;
 pub mod skip;
 pub mod terminal;
+pub mod transcript;
 pub mod user;
 
+pub use docker_server::DockerServer;
 pub use outcome::{Outcome, Running};
 pub use registry::Registry;
 pub use scenario::Scenario;
