@@ -8,7 +8,7 @@ use hull_engine::Engine;
 use super::selection;
 use crate::cli::container::Attach;
 use crate::persona::Persona;
-use crate::ui::terminal::{self, DetachKeys, WhenUnread};
+use crate::ui::terminal::{self, WhenUnread};
 
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     let container = selection::one(engine, &args.container)?;
@@ -20,7 +20,7 @@ pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
         output: [true; 2],
         tty,
         sig_proxy: args.sig_proxy && !tty,
-        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::Detach,
         redraw: tty && stdin,
     };

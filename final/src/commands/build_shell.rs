@@ -8,7 +8,7 @@ use hull_engine::Engine;
 use hull_sys::terminal::window_size;
 
 use crate::ui::errors;
-use crate::ui::terminal::{self, DetachKeys, Options, WhenUnread};
+use crate::ui::terminal::{self, Options, WhenUnread};
 
 /// Opens it, if the error is that of a RUN whose step was kept, and removes the step. The error stays the build's.
 pub fn open(engine: &Engine, error: &Error) {
@@ -39,7 +39,7 @@ fn run(engine: &Engine, step: &str, code: i32) -> Result<()> {
         tty: true,
         sig_proxy: false,
         // Nothing of the step remains to come back to.
-        detach_keys: DetachKeys::new(Some(""))?,
+        detach_keys: terminal::detach_keys(Some(""))?,
         when_unread: WhenUnread::Detach,
         redraw: false,
     };

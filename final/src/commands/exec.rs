@@ -11,7 +11,7 @@ use crate::cli::container::Exec;
 use crate::cli::options::Rest;
 use crate::cli::request::environment;
 use crate::ui::errors;
-use crate::ui::terminal::{self, DetachKeys, WhenUnread};
+use crate::ui::terminal::{self, WhenUnread};
 
 pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     if !args.detach {
@@ -23,7 +23,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         output: [true; 2],
         tty: args.tty,
         sig_proxy: false,
-        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::CloseOutput,
         redraw: false,
     };

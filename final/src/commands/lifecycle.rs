@@ -12,7 +12,7 @@ use hull_sys::terminal::window_size;
 use super::{Outcome, each, notify, prune, run, selection};
 use crate::cli::container::{Kill, Pause, Prune, Rename, Rm, Start, Stop, Wait};
 use crate::cli::values::{read, read_if_given};
-use crate::ui::terminal::{self, DetachKeys, WhenUnread};
+use crate::ui::terminal::{self, WhenUnread};
 use crate::ui::{errors, output};
 
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
@@ -35,7 +35,7 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
         output: [true; 2],
         tty,
         sig_proxy: !tty,
-        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::Detach,
         redraw: false,
     };

@@ -9,7 +9,7 @@ use super::{create, notify};
 use crate::cli::container::Run;
 use crate::cli::options::Rest;
 use crate::ui::errors::{Exit, Hint};
-use crate::ui::terminal::{self, DetachKeys, WhenUnread};
+use crate::ui::terminal::{self, WhenUnread};
 use crate::ui::{errors, output};
 
 pub fn run(engine: &Engine, args: &Run) -> Result<u8> {
@@ -38,7 +38,7 @@ fn in_order(engine: &Engine, args: &Run, request: CreateRequest) -> Result<u8> {
         output,
         tty: create.tty,
         sig_proxy: args.sig_proxy && !create.tty,
-        detach_keys: DetachKeys::new(args.detach_keys.as_deref())?,
+        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::Detach,
         redraw: false,
     };

@@ -52,6 +52,7 @@ pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;
 pub use containers::top::Top;
 pub use containers::wait::Condition;
+pub use containers::wait_end::{EndWait, WaitCondition};
 pub use copy::{
     Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport, pack_layer,
     unpack_archive,

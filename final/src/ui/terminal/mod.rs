@@ -1,16 +1,14 @@
 //! The caller's terminal, or its pipes, connected to a container or to a program of `exec`.
 //!
 //! ```text
-//! session      the loop: stdin to the program, its output to stdout and stderr
-//! output       writing the output, as far as somebody reads it
-//! signals      signals that are passed on, and changes of the window's size
-//! detach_keys  the keys that leave the program running
-//! prompt       questions: a name, a password
+//! session  the loop: stdin to the program, its output to stdout and stderr
+//! output   writing the output, as far as somebody reads it
+//! signals  signals that are passed on, and changes of the window's size
+//! prompt   questions: a name, a password
 //! ```
 //! The engine gives an [`AttachStream`]; all that concerns this process's own descriptors and signals is here. Raw mode and
 //! the window's size are in [`hull_sys::terminal`], which hull-oci uses too.
 
-mod detach_keys;
 mod output;
 mod prompt;
 mod session;
@@ -19,10 +17,11 @@ mod signals;
 use std::io::{IsTerminal, Write};
 
 use anyhow::{Result, anyhow};
+use hull_docker::detach_keys::DetachKeys;
 use hull_engine::AttachStream;
 
 use super::errors::{self, Exit};
-pub use detach_keys::{DEFAULT as DETACH_KEYS, DetachKeys};
+pub use hull_docker::detach_keys::DEFAULT as DETACH_KEYS;
 pub use prompt::ask;
 use session::{End, Session};
 
@@ -80,4 +79,9 @@ pub fn require(tty: bool, interactive: bool) -> Result<()> {
         return Err(error.context(Exit(1)));
     }
     Ok(())
+}
+
+/// The value of `--detach-keys`.
+pub fn detach_keys(flag: Option<&str>) -> Result<DetachKeys> {
+    DetachKeys::new(flag).map_err(anyhow::Error::msg)
 }

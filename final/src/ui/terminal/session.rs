@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use hull_docker::detach_keys::{DetachKeys, Typed};
 use hull_engine::{AttachEvent, AttachInput, AttachStream, Stream};
 use hull_sys::terminal::{RawMode, window_size};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::detach_keys::{DetachKeys, Typed};
 use super::output::{self, Written};
 use super::signals::{Received, Signals};
 use super::{Options, WhenUnread};

@@ -21,3 +21,57 @@ pub struct ExecRequest {
     #[serde(with = "super::nullable")]
     pub cmd: Vec<String>,
 }
+
+/// The body of `POST /exec/ID/start`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ExecStart {
+    pub detach: bool,
+    pub tty: bool,
+    /// Rows and columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console_size: Option<[u16; 2]>,
+}
+
+/// The answer of `GET /exec/ID/json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exec {
+    #[serde(rename = "ID")]
+    pub id: String,
+    #[serde(rename = "Running")]
+    pub running: bool,
+    /// `None` until the program has ended.
+    #[serde(rename = "ExitCode")]
+    pub exit_code: Option<i32>,
+    #[serde(rename = "ProcessConfig")]
+    pub process_config: ExecProcess,
+    #[serde(rename = "OpenStdin")]
+    pub open_stdin: bool,
+    #[serde(rename = "OpenStderr")]
+    pub open_stderr: bool,
+    #[serde(rename = "OpenStdout")]
+    pub open_stdout: bool,
+    /// Whether it is forgotten soon.
+    #[serde(rename = "CanRemove")]
+    pub can_remove: bool,
+    #[serde(rename = "ContainerID")]
+    pub container_id: String,
+    /// Base64.
+    #[serde(rename = "DetachKeys")]
+    pub detach_keys: String,
+    /// 0 until the program runs.
+    #[serde(rename = "Pid")]
+    pub pid: i32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExecProcess {
+    pub tty: bool,
+    pub entrypoint: String,
+    pub arguments: Vec<String>,
+    pub privileged: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+}

@@ -1,13 +1,15 @@
 //! The protocol between a command and a container's monitor: messages over a `SOCK_SEQPACKET` socket.
 //!
 //! ```text
-//! mod     messages, connections, the socket on which a monitor listens
-//! stream  a caller's end of an attachment
+//! mod           messages, connections, the socket on which a monitor listens
+//! stream        a caller's end of an attachment
+//! registration  connections that are asked for before the container runs
 //! ```
 //!
 //! The kernel keeps the boundaries of messages, so the protocol needs no framing, and a non-blocking send sends a whole
 //! message or nothing. The first byte names the message, and the rest is its payload.
 
+pub(crate) mod registration;
 mod stream;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,6 +63,8 @@ pub enum Message<'a> {
     Subscribe,
     /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
     Wait,
+    /// stdin ends with this connection, if it is to end with its first client (docker's `StdinOnce`).
+    OwnsStdin,
     /// No process reads this stream of an `exec` any more.
     OutputClosed {
         stderr: bool,
@@ -93,6 +97,7 @@ impl<'a> Message<'a> {
             Self::CheckHealth => (b'h', vec![]),
             Self::Subscribe => (b's', vec![]),
             Self::Wait => (b't', vec![]),
+            Self::OwnsStdin => (b'f', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
             Self::Stdout(data) => (b'o', data.to_vec()),
             Self::Stderr(data) => (b'r', data.to_vec()),
@@ -127,6 +132,7 @@ impl<'a> Message<'a> {
             b'h' => Self::CheckHealth,
             b's' => Self::Subscribe,
             b't' => Self::Wait,
+            b'f' => Self::OwnsStdin,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
             b'o' => Self::Stdout(payload),
             b'r' => Self::Stderr(payload),
@@ -171,14 +177,18 @@ impl Connection {
 
     /// Connects to the monitor that listens in `run_dir`. `Errno::AGAIN` when its queue stays full for `QUEUE_TIMEOUT`.
     pub fn connect(run_dir: &Path) -> Result<Self, Errno> {
+        Self::connect_to(&run_dir.join(SOCKET_NAME), QUEUE_TIMEOUT)
+    }
+
+    /// Connects to the process that listens on `path`. `Errno::AGAIN` when its queue stays full for `timeout`.
+    pub(crate) fn connect_to(path: &Path, timeout: Duration) -> Result<Self, Errno> {
         let socket = seqpacket()?;
-        // connect(2) would wait without limit for a monitor that is stopped and whose queue is full.
+        // connect(2) would wait without limit for a process that is stopped and whose queue is full.
         rustix::io::ioctl_fionbio(&socket, true)?;
-        let path = run_dir.join(SOCKET_NAME);
         let started = Instant::now();
         loop {
-            match with_socket_address(&path, |address| rustix::net::connect(&socket, address)) {
-                Err(Errno::AGAIN) if started.elapsed() < QUEUE_TIMEOUT => std::thread::sleep(QUEUE_PAUSE),
+            match with_socket_address(path, |address| rustix::net::connect(&socket, address)) {
+                Err(Errno::AGAIN) if started.elapsed() < timeout => std::thread::sleep(QUEUE_PAUSE),
                 connected => break connected?,
             }
         }
@@ -237,7 +247,7 @@ impl Connection {
     }
 }
 
-/// The socket on which a monitor listens.
+/// The socket on which a monitor listens, or another process that is to be reached.
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
 
@@ -250,12 +260,18 @@ impl AsFd for Listener {
 impl Listener {
     /// Listens on `attach.sock` in `run_dir`, replacing what a dead monitor left there.
     pub fn bind(run_dir: &Path) -> Result<Self, Errno> {
-        match rustix::fs::unlink(run_dir.join(SOCKET_NAME)) {
+        let path = run_dir.join(SOCKET_NAME);
+        match rustix::fs::unlink(&path) {
             Err(Errno::NOENT) | Ok(()) => {}
             Err(errno) => return Err(errno),
         }
+        Self::bind_to(&path)
+    }
+
+    /// Listens on a path at which there is nothing.
+    pub(crate) fn bind_to(path: &Path) -> Result<Self, Errno> {
         let socket = seqpacket()?;
-        with_socket_address(&run_dir.join(SOCKET_NAME), |address| rustix::net::bind(&socket, address))?;
+        with_socket_address(path, |address| rustix::net::bind(&socket, address))?;
         rustix::net::listen(&socket, 16)?;
         Ok(Self(socket))
     }
@@ -287,6 +303,7 @@ mod tests {
             Message::Freeze,
             Message::Subscribe,
             Message::Wait,
+            Message::OwnsStdin,
             Message::OutputClosed { stderr: true },
             Message::Unknown,
             Message::Stdout(&[0; MAX_PAYLOAD]),

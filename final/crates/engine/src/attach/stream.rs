@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use super::registration::{self, Registration, Standing};
 use super::{Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};
 use crate::records::options::WindowSize;
@@ -65,20 +66,32 @@ pub enum AttachEvent<'a> {
 /// [`Self::receive`] has an event, and writable when [`Self::flush`] can send more.
 #[derive(Debug)]
 pub struct AttachStream {
-    connection: Connection,
+    peer: Peer,
     /// A second connection for signals and sizes, which must not wait behind stdin that the container does not read.
     control: Option<Connection>,
     /// The socket on which the monitor listens. The session of an `exec` has none, and a single connection.
     run_dir: Option<PathBuf>,
+    /// Whether stdin ends with this attachment.
+    owns_stdin: bool,
     /// Whether stdin may fill the connection.
     has_sent_stdin: bool,
     /// Bytes that the peer has not accepted yet.
     pending: VecDeque<AttachInput>,
 }
 
+#[derive(Debug)]
+enum Peer {
+    Connected(Connection),
+    /// The container has not started.
+    Awaited(Registration),
+}
+
 impl AsFd for AttachStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.connection.as_fd()
+        match &self.peer {
+            Peer::Connected(connection) => connection.as_fd(),
+            Peer::Awaited(registration) => registration.as_fd(),
+        }
     }
 }
 
@@ -87,7 +100,17 @@ impl AttachStream {
     pub const MAX_INPUT: usize = super::MAX_PAYLOAD / 2;
 
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, control: None, run_dir: None, has_sent_stdin: false, pending: VecDeque::new() }
+        Self::of(Peer::Connected(connection))
+    }
+
+    /// An attachment to the next run of a container. What is sent before it starts is queued.
+    pub(crate) fn awaiting(registration: Registration) -> Self {
+        Self::of(Peer::Awaited(registration))
+    }
+
+    fn of(peer: Peer) -> Self {
+        let pending = VecDeque::new();
+        Self { peer, control: None, run_dir: None, owns_stdin: false, has_sent_stdin: false, pending }
     }
 
     /// The monitor can also be reached through its socket in `run_dir`.
@@ -95,9 +118,41 @@ impl AttachStream {
         Self { run_dir: Some(run_dir), ..self }
     }
 
+    /// The container's stdin ends with this attachment, if it is one whose stdin ends with its client (`StdinOnce`).
+    pub(crate) fn owning_stdin(mut self) -> Result<Self> {
+        self.owns_stdin = true;
+        self.announce()?;
+        Ok(self)
+    }
+
+    fn announce(&self) -> Result<()> {
+        match &self.peer {
+            Peer::Connected(connection) if self.owns_stdin => {
+                connection.send(&Message::OwnsStdin).context(|| "attach to the container".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The container of an awaited run may have started.
+    fn look_for_start(&mut self) -> Result<()> {
+        let Peer::Awaited(registration) = &self.peer else { return Ok(()) };
+        match registration.look()? {
+            Standing::Waiting => Ok(()),
+            Standing::Removed => Err(registration::removed()),
+            Standing::Connected(connection) => {
+                self.peer = Peer::Connected(connection);
+                self.announce()?;
+                self.flush()
+            }
+        }
+    }
+
     /// The next event, or `None` if none has come. Fails if the peer has reported an error, and if it has died.
-    pub fn receive<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Option<AttachEvent<'b>>> {
-        let message = match self.connection.try_receive(buffer) {
+    pub fn receive<'b>(&mut self, buffer: &'b mut Vec<u8>) -> Result<Option<AttachEvent<'b>>> {
+        self.look_for_start()?;
+        let Peer::Connected(connection) = &self.peer else { return Ok(None) };
+        let message = match connection.try_receive(buffer) {
             Err(Errno::AGAIN) => return Ok(None),
             received => received.context(|| "read the container's output".into())?,
         };
@@ -134,8 +189,9 @@ impl AttachStream {
 
     /// Sends what is queued, as far as the peer takes it.
     pub fn flush(&mut self) -> Result<()> {
+        let Peer::Connected(connection) = &self.peer else { return Ok(()) };
         while let Some(input) = self.pending.front() {
-            match self.connection.try_send(&input.message()) {
+            match connection.try_send(&input.message()) {
                 Err(Errno::AGAIN) => return Ok(()),
                 // A peer that has closed its end may have sent its last output and the exit code before.
                 Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => drop(self.pending.pop_front()),

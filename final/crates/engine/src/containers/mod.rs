@@ -19,3 +19,4 @@ mod stop;
 pub(crate) mod top;
 mod update;
 pub(crate) mod wait;
+pub(crate) mod wait_end;

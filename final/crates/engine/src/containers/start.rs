@@ -1,5 +1,6 @@
-//! `start` and `attach`.
+//! `start`, `attach` and `resize`.
 
+use crate::attach::registration::{Registration, Wanted};
 use crate::attach::{AttachStream, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
@@ -74,5 +75,51 @@ impl Engine {
         connection.send(&Message::Subscribe).context(|| format!("attach to {}", record.name))?;
         Event::container(&record, "attach").emit(self);
         Ok(AttachStream::new(connection).listening_in(self.root().container_run_dir(&record.id)))
+    }
+    /// Joins a container's output from here on. If the container does not run, this joins its next run, and gets all of its
+    /// output. Unlike [`Self::attach`], the stream ends with a run even if another one follows. With `stdin` the
+    /// container's stdin ends with this attachment, if it is one that ends with its client.
+    pub fn attach_or_await(&self, name: &str, stdin: bool) -> Result<AttachStream> {
+        let record = self.find(name)?;
+        let stream = loop {
+            if let Some(stream) = self.attach_to_run(&record)? {
+                break stream;
+            }
+            let _lock = self.lock(&record.id).map_err(|error| error.for_container(name))?;
+            // Another command may have started it meanwhile.
+            if !Snapshot::take(self.root(), &record.id)?.status.is_active() {
+                let run_dir = self.root().container_run_dir(&record.id);
+                break AttachStream::awaiting(Registration::make(&run_dir, Wanted::Output)?);
+            }
+        };
+        Event::container(&record, "attach").emit(self);
+        let stream = stream.listening_in(self.root().container_run_dir(&record.id));
+        if stdin && record.options.interactive { stream.owning_stdin() } else { Ok(stream) }
+    }
+
+    /// `None` if the container does not run.
+    fn attach_to_run(&self, record: &Record) -> Result<Option<AttachStream>> {
+        let Some(mut running) = self.running(&record.id)? else { return Ok(None) };
+        if running.status != Status::Running {
+            return Err(wrong_state("attach to", record, running.status));
+        }
+        running.check_monitor(&record.name)?;
+        let connection = running.connection.take().ok_or_else(|| running.silent(&record.name))?;
+        for message in [Message::Wait, Message::Subscribe] {
+            connection.send(&message).context(|| format!("attach to {}", record.name))?;
+        }
+        Ok(Some(AttachStream::new(connection)))
+    }
+
+    /// Sets the size of a container's terminal. A container without one has no size, and ignores it, as in docker.
+    pub fn resize(&self, name: &str, (rows, columns): WindowSize) -> Result<()> {
+        let record = self.find(name)?;
+        let Some(running) = self.running(&record.id)? else {
+            return Err(wrong_state("resize", &record, Status::Exited));
+        };
+        match running.tell(&Message::Resize { rows, columns }) {
+            true => Ok(()),
+            false => Err(running.silent(&record.name)),
+        }
     }
 }

@@ -83,6 +83,11 @@ pub enum Error {
     Cgroup(#[from] hull_runtime::cgroups::Error),
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
+    #[error("No such exec instance: {0}")]
+    NoSuchExec(String),
+    /// An exec instance runs once.
+    #[error("Error: Exec command {id} {}", if *is_over { "has already run" } else { "is already running" })]
+    ExecStarted { id: String, is_over: bool },
     #[error("No such network: {0}")]
     NoSuchNetwork(String),
     #[error("no such network driver: {0}")]
@@ -111,11 +116,14 @@ impl Error {
     /// The kind of failure, which determines exit codes and status codes.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoSuchContainer(_) | Self::NoSuchNetwork(_) | Self::NoSuchDriver(_) => Kind::NotFound,
+            Self::NoSuchContainer(_)
+            | Self::NoSuchExec(_)
+            | Self::NoSuchNetwork(_)
+            | Self::NoSuchDriver(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid
             }
-            Self::WrongState { .. } | Self::InUse { .. } => Kind::Conflict,
+            Self::WrongState { .. } | Self::InUse { .. } | Self::ExecStarted { .. } => Kind::Conflict,
             Self::NetworkInUse { .. } => Kind::InUse,
             Self::MonitorDied
             | Self::MonitorSilent { .. }

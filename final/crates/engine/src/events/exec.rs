@@ -14,15 +14,25 @@ pub(crate) struct ExecEvents<'a> {
 }
 
 impl ExecEvents<'_> {
-    /// The program was started. One that could not be started has these events too, as in docker.
+    /// An instance is created and started at once. A program that could not be started has these events too, as in docker.
     pub(crate) fn begun(&self) {
-        // dockerd's form: a program without arguments is followed by a blank.
-        let command = match self.command.split_first() {
+        emit_all(self.engine, [self.created(), self.started()]);
+    }
+
+    pub(crate) fn created(&self) -> Event {
+        self.event(format!("exec_create: {}", self.words()))
+    }
+
+    pub(crate) fn started(&self) -> Event {
+        self.event(format!("exec_start: {}", self.words()))
+    }
+
+    /// dockerd's form: a program without arguments is followed by a blank.
+    fn words(&self) -> String {
+        match self.command.split_first() {
             Some((program, arguments)) => format!("{program} {}", arguments.join(" ")),
             None => String::new(),
-        };
-        let actions = [format!("exec_create: {command}"), format!("exec_start: {command}")];
-        emit_all(self.engine, actions.into_iter().map(|action| self.event(action)));
+        }
     }
 
     /// The user has left by the detach keys, and the program continues.

@@ -47,6 +47,11 @@ pub trait EventSink {
 
     /// The descriptor on which poll(2) reports an error or a hangup when the reader has gone.
     fn reader(&self) -> BorrowedFd<'_>;
+
+    /// Whether a reader that has closed its sending side of the connection counts as gone, too. A client of dockerd does.
+    fn is_client(&self) -> bool {
+        false
+    }
 }
 
 impl Engine {
@@ -59,7 +64,7 @@ impl Engine {
             let is_over = options.until.is_some_and(|until| SystemTime::now() > until);
             reader.read(sink, &mut |event| is_wanted(options, event))?;
             sink.flush().context(write_events)?;
-            if is_over || reader.wait(options.until, sink.reader())? {
+            if is_over || reader.wait(options.until, sink)? {
                 return Ok(());
             }
         }
@@ -226,8 +231,9 @@ impl EventReader {
     }
 
     /// Waits for more. Returns true when the reader has gone.
-    fn wait(&self, until: Option<SystemTime>, reader: BorrowedFd<'_>) -> Result<bool> {
-        let mut fds = vec![PollFd::from_borrowed_fd(reader, PollFlags::empty())];
+    fn wait(&self, until: Option<SystemTime>, sink: &dyn EventSink) -> Result<bool> {
+        let hangup = if sink.is_client() { PollFlags::RDHUP } else { PollFlags::empty() };
+        let mut fds = vec![PollFd::from_borrowed_fd(sink.reader(), hangup)];
         fds.extend(self.descriptor().map(|watch| PollFd::from_borrowed_fd(watch, PollFlags::IN)));
         let until = until.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
         // One microsecond longer, because an event of exactly that time still counts.
@@ -238,7 +244,7 @@ impl EventReader {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).context(|| "wait for events".into()),
         }
-        Ok(fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
+        Ok(fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | hangup))
     }
 }
 

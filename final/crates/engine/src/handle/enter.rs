@@ -47,18 +47,9 @@ impl<'a> Entry<'a> {
         record: &'a Record,
         snapshot: &Snapshot,
         options: &ExecOptions,
+        instance: Identity,
     ) -> Result<Self> {
-        let init = match (snapshot.status, snapshot.state.as_ref().and_then(|state| state.init.as_ref())) {
-            (Status::Running, Some(init)) => init,
-            (Status::Running, None) => {
-                return Err(Error::WrongState {
-                    verb: "exec in",
-                    name: record.name.clone(),
-                    state: "starting",
-                });
-            }
-            (status, _) => return Err(wrong_state("exec in", record, status)),
-        };
+        let init = first_process(record, snapshot)?;
         let bundle = engine.root().container_run_dir(&record.id);
         let unless_ended = |error| unless_ended(error, record, init);
         let spec: Spec = hull_storage::file::read_json(&bundle.join("config.json"))?.ok_or_else(|| {
@@ -74,7 +65,6 @@ impl<'a> Entry<'a> {
             None => None,
         };
         let seccomp_cache = engine.root().run().join("seccomp");
-        let instance = Identity::new()?;
         let leaf = format!("exec-{}", &instance.id[..12]);
         let init = init.clone();
         let runtime = Runtime::of(record.options.runtime.as_ref(), engine.root(), &record.id);
@@ -124,6 +114,17 @@ impl<'a> Entry<'a> {
     /// Whether the container ends at this moment. Its first process ends last, so that is waited for a little.
     pub(crate) fn has_ended(&self) -> bool {
         has_ended(&self.init)
+    }
+}
+
+/// The first process of a container in which a process can be started.
+pub(crate) fn first_process<'a>(record: &Record, snapshot: &'a Snapshot) -> Result<&'a ProcessId> {
+    match (snapshot.status, snapshot.state.as_ref().and_then(|state| state.init.as_ref())) {
+        (Status::Running, Some(init)) => Ok(init),
+        (Status::Running, None) => {
+            Err(Error::WrongState { verb: "exec in", name: record.name.clone(), state: "starting" })
+        }
+        (status, _) => Err(wrong_state("exec in", record, status)),
     }
 }
 

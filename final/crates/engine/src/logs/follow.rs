@@ -61,7 +61,8 @@ impl Follower {
     /// Waits for more. Returns true when the reader has gone.
     fn wait(&self, monitor: Option<&OwnedFd>, printer: &Printer<'_>) -> Result<bool> {
         let reader = printer.sink.reader();
-        let mut fds = vec![PollFd::new(&reader, PollFlags::empty())];
+        let hangup = if printer.sink.is_client() { PollFlags::RDHUP } else { PollFlags::empty() };
+        let mut fds = vec![PollFd::new(&reader, hangup)];
         fds.extend(monitor.map(|monitor| PollFd::new(monitor, PollFlags::IN)));
         fds.extend(self.events.as_ref().map(|events| PollFd::new(events, PollFlags::IN)));
         let until = printer.options.until.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
@@ -73,7 +74,7 @@ impl Follower {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).context(|| "wait for the log".into()),
         }
-        let gone = fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+        let gone = fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | hangup);
         if let Some(events) = &self.events {
             // The events only tell that there is something to read; the files themselves show where.
             let mut buffer = [0; 4096];

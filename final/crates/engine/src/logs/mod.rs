@@ -41,6 +41,11 @@ pub trait LogSink {
     /// The descriptor on which poll(2) reports an error or a hangup when the reader has gone: a pipe, a terminal, or
     /// the socket of a client.
     fn reader(&self) -> BorrowedFd<'_>;
+
+    /// Whether a reader that has closed its sending side of the connection counts as gone, too. A client of dockerd does.
+    fn is_client(&self) -> bool {
+        false
+    }
 }
 
 impl Engine {

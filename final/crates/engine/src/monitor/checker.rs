@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::events::{Event, emit_all};
 use crate::handle::enter::Entry;
+use crate::records::exec_instance::Identity;
 use crate::records::health::{Check, CheckResult, Health, HealthStatus};
 use crate::records::options::ExecOptions;
 use crate::records::record::Record;
@@ -162,7 +163,7 @@ fn probe(
 ) -> Result<Ended> {
     let deadline = Instant::now().checked_add(check.timeout);
     let options = ExecOptions { command: check.command.clone(), ..ExecOptions::default() };
-    let entry = Entry::prepare(engine, record, snapshot, &options)?;
+    let entry = Entry::prepare(engine, record, snapshot, &options, Identity::new()?)?;
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).context(|| "create a pipe".into())?;
     rustix::io::ioctl_fionbio(&read, true).context(|| "make a pipe non-blocking".into())?;
     let stdout = write.try_clone().context(|| "copy a descriptor".into())?;

@@ -10,6 +10,7 @@ use hull_sys::process::{self, Fork};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::attach::registration::Wanted;
 use crate::attach::{Connection, Message};
 
 /// How many messages may wait for one client.
@@ -47,8 +48,10 @@ pub(super) struct Client {
     pub feeds: bool,
     /// It is notified when the current run ends, even if another run follows.
     pub waits: bool,
-    /// The command that started the container: its stdin ends with it unless it detached (`StdinOnce`).
+    /// The command that started the container. Its stdin ends with it unless it detached (`StdinOnce`).
     pub starter: bool,
+    /// Another client with which stdin ends in the same way.
+    pub owns_stdin: bool,
     /// The container is frozen on its behalf.
     pub freezes: bool,
     /// It is notified when a health check has ended.
@@ -65,6 +68,7 @@ impl Client {
             waits: false,
             feeds: false,
             starter: false,
+            owns_stdin: false,
             freezes: false,
             checks: false,
             queue: VecDeque::new(),
@@ -74,6 +78,11 @@ impl Client {
 
     pub(super) fn starter(connection: Connection) -> Self {
         Self { subscribed: true, starter: true, ..Self::new(connection) }
+    }
+
+    /// A process that has asked for this connection before the start.
+    pub(super) fn registered(wanted: Wanted, connection: Connection) -> Self {
+        Self { subscribed: wanted == Wanted::Output, waits: true, ..Self::new(connection) }
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -109,6 +118,8 @@ impl AsFd for Client {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left {
     pub starter: bool,
+    /// stdin ends with one of them, if it ends with a client.
+    pub stdin: bool,
     /// The container was frozen on behalf of one of them.
     pub freezer: bool,
 }
@@ -150,7 +161,11 @@ impl Clients {
     /// Removes the clients that have disconnected.
     pub(super) fn remove_gone(&mut self) -> Left {
         let gone = |what: fn(&Client) -> bool| self.all.iter().any(|client| client.gone && what(client));
-        let left = Left { starter: gone(|client| client.starter), freezer: gone(|client| client.freezes) };
+        let left = Left {
+            starter: gone(|client| client.starter),
+            stdin: gone(|client| client.starter || client.owns_stdin),
+            freezer: gone(|client| client.freezes),
+        };
         self.all.retain(|client| !client.gone);
         left
     }

@@ -45,7 +45,8 @@ pub(super) struct Container {
 pub(super) struct EventLoop {
     /// None for an `exec` session, which belongs to one command.
     pub container: Option<Container>,
-    /// The socket to which commands connect. An `exec` session has none: only the command that started it is attached.
+    /// The socket to which commands connect. The session of an `exec` of the command line has none: only the command that
+    /// started it is attached.
     pub listener: Option<Listener>,
     pub clients: Clients,
     pub log: Log,
@@ -276,7 +277,7 @@ impl EventLoop {
     /// Removes the clients that have disconnected, and what ended with them.
     fn forget_clients(&mut self) {
         let left = self.clients.remove_gone();
-        if left.starter && self.stdin_once {
+        if left.stdin && self.stdin_once {
             self.streams.end_input();
         }
         if left.starter && self.ends_with_command {

@@ -26,6 +26,7 @@ impl EventLoop {
         match client.connection.receive(&mut buffer) {
             Ok(Some(Message::Subscribe)) => client.subscribed = true,
             Ok(Some(Message::Wait)) => client.waits = true,
+            Ok(Some(Message::OwnsStdin)) => client.owns_stdin = true,
             Ok(Some(Message::Stdin(data))) => {
                 client.feeds = true;
                 self.streams.feed(data);

@@ -10,7 +10,7 @@ use hull_storage::process_id::ProcessId;
 use hull_sys::process;
 
 use super::checks::Checks;
-use super::clients::{Client, Queued};
+use super::clients::{Client, Clients, Queued};
 use super::detach::{detach, fail};
 use super::event_loop::{Container, EventLoop};
 use super::log::Log;
@@ -18,7 +18,7 @@ use super::restart::Restarts;
 use super::setup;
 use super::stdio::Streams;
 use super::stop::Stop;
-use crate::attach::{Connection, Listener, Message, StartAttach};
+use crate::attach::{Connection, Listener, Message, StartAttach, registration};
 use crate::engine::Engine;
 use crate::error::{Errors, IoContext, Report, Result};
 use crate::events::{Event, emit_all};
@@ -27,7 +27,7 @@ use crate::gc::removal::Remains;
 use crate::net::Attachment;
 use crate::records::health;
 use crate::records::monitor_lock::MonitorLock;
-use crate::records::options::{CreateOptions, WindowSize};
+use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
@@ -63,12 +63,6 @@ pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) 
         }
     };
     process::exit_now(i32::from(outcome.is_err()))
-}
-
-/// stdin ends with the command that it comes from. Without stdin there is nothing to end.
-fn stdin_once(options: &CreateOptions) -> bool {
-    let comes_from_command = options.attached.map_or(!options.detach, |attached| attached.stdin);
-    comes_from_command && !options.tty
 }
 
 pub(super) struct Monitor {
@@ -107,6 +101,10 @@ impl Monitor {
         // The socket exists before the state names this monitor, so a command that reads the state can connect.
         let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;
+        let mut clients = Clients::default();
+        for (wanted, connection) in registration::connect_all(&run_dir) {
+            clients.add(Client::registered(wanted, connection));
+        }
         if let (Some(_), Some(path)) = (&record.options.cgroup_parent, &state.cgroup) {
             cgroup_parents::will_make(&engine, path)?;
         }
@@ -117,12 +115,13 @@ impl Monitor {
         let events = EventLoop {
             container: Some(container),
             listener: Some(listener),
+            clients,
             log: Log::new(&directory, &record),
             streams: Streams::default().sized(size),
             network,
             checks: Checks::of(&record),
             runtime: Runtime::of(record.options.runtime.as_ref(), engine.root(), &record.id),
-            stdin_once: stdin_once(&record.options),
+            stdin_once: record.options.stdin_once() && !record.options.tty,
             ends_with_command: record.is_step(),
             ..EventLoop::default()
         };
@@ -154,6 +153,8 @@ impl Monitor {
                 let error = error.with_undo(self.clear(&exit));
                 self.remove_cgroup_parents();
                 fail(&command, &error);
+                // Those that registered before the start learn of the end.
+                self.events.clients.finish(exit.code);
                 return Err(error);
             }
         };

@@ -12,18 +12,22 @@ use super::clients::Client;
 use super::detach::{detach, fail};
 use super::event_loop::EventLoop;
 use super::stdio::{self, Streams};
-use crate::attach::{AttachStream, Connection, Message};
+use crate::attach::{AttachStream, Connection, Listener, Message};
 use crate::error::{Error, IoContext, Report, Result};
 use crate::events::ExecEvents;
 use crate::handle::enter::Entry;
 use crate::records::exec_instance::{self, ExecRecord};
+use crate::records::exec_registry;
 use crate::records::options::ExecOptions;
+use crate::records::state::Exit;
 
 /// What a session runs.
 pub(crate) struct Program<'a> {
     pub entry: &'a Entry<'a>,
     pub options: &'a ExecOptions,
     pub events: &'a ExecEvents<'a>,
+    /// The instance was created before, and processes other than the caller can reach the session.
+    pub is_registered: bool,
 }
 
 /// Forks the session and returns the command's attachment to it, which a detached command drops.
@@ -52,23 +56,25 @@ pub(crate) fn launch(program: &Program<'_>) -> Result<AttachStream> {
 
 fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     detach(&[command.as_fd()])?;
-    let (root, container) = (program.events.engine.root(), &program.events.record.id);
-    if program.options.detach {
-        exec_instance::collect(root, container);
+    let (mut record, listener) = begin(program)?;
+    if program.is_registered {
+        program.events.started().emit(program.events.engine);
     }
-    let mut record = ExecRecord::create(root, container, program.entry.instance(), program.options)?;
     let started = start(program, &mut record);
-    program.events.begun();
+    if !program.is_registered {
+        program.events.begun();
+    }
     let (running, streams) = match started {
         Ok(started) => started,
         Err(error) => {
             program.entry.leave();
-            record.discard();
+            record.failed(Exit::of_failed_start(&error, Exit::default()).code.into(), program.is_registered);
             return Err(error);
         }
     };
     let mut events = EventLoop {
         streams,
+        listener,
         stdin_once: !program.options.tty,
         left: Some((program.events.engine.clone(), program.events.left())),
         ..EventLoop::default()
@@ -83,9 +89,38 @@ fn live(command: &Connection, program: &Program<'_>) -> Result<()> {
     record.ended(code.into());
     program.events.ended(code);
     events.clients.say_exited(code);
+    let root = program.events.engine.root();
+    if program.is_registered {
+        // Nobody connects any more. What cannot be removed is collected later.
+        let _ = hull_storage::file::remove(&exec_registry::socket(root, &program.entry.instance().id));
+        let _ = exec_registry::collect(root);
+    }
     // The program is reaped. Only the client waits for this session, so the client may take any time to read.
     events.clients.flush_until(None);
     Ok(())
+}
+
+/// Records the session, and listens if others are to reach it.
+fn begin(program: &Program<'_>) -> Result<(ExecRecord, Option<Listener>)> {
+    let (root, container) = (program.events.engine.root(), &program.events.record.id);
+    if program.options.detach {
+        exec_instance::collect(root, container);
+    }
+    let instance = program.entry.instance();
+    if !program.is_registered {
+        let record = ExecRecord::create(root, container, instance, program.options)?;
+        return Ok((record, None));
+    }
+    let record = exec_registry::take(root, &instance.id)?;
+    let path = exec_registry::socket(root, &instance.id);
+    let listener = Listener::bind_to(&path).context(|| format!("listen on {}", path.display()));
+    match listener {
+        Ok(listener) => Ok((record, Some(listener))),
+        Err(error) => {
+            record.failed(Exit::of_failed_start(&error, Exit::default()).code.into(), true);
+            Err(error)
+        }
+    }
 }
 
 /// Starts the program and records its process, or leaves neither.

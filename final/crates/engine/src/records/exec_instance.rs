@@ -4,6 +4,9 @@
 //! when its process runs, one when that has ended. The session of the `exec` keeps the file open and appends each line
 //! with one write. A file is therefore never replaced, and a session that outlives the container's directory writes to a
 //! file without a name, where a renamed file would appear in the directory of the next run.
+//!
+//! An instance that is created, started and inspected by different processes, as over docker's API, is *registered*
+//! ([`super::exec_registry`]): it has a second line when a session takes it, and a second name.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -11,6 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hull_docker::wire::exec::ExecRequest;
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
@@ -21,15 +25,17 @@ use super::time::Timestamp;
 use crate::error::{IoContext, Result};
 
 /// The version of the format.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
-/// How long the end of a detached command can be asked for, as with docker.
-const KEPT: Duration = Duration::from_secs(5 * 60);
+/// How long the end of a command can be asked for, as with docker, if its caller was not told.
+pub(super) const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// An exec instance, as its file tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecInstance {
     pub created: Created,
+    /// The process that waits for the program. `None` while a registered instance is not started.
+    pub session: Option<ProcessId>,
     /// `None` until the process runs.
     pub process: Option<ProcessId>,
     pub ended: Option<Ended>,
@@ -41,9 +47,21 @@ pub struct Created {
     format: u32,
     #[serde(flatten)]
     pub identity: Identity,
-    /// The process that waits for the program.
-    pub session: ProcessId,
+    /// The process that waits for the program, if it is known from the beginning.
+    session: Option<ProcessId>,
     pub options: ExecOptions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Registered>,
+}
+
+/// What is told of a registered instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// The container's id.
+    pub container: String,
+    /// The container's first process. The instance belongs to its run.
+    pub init: ProcessId,
+    pub request: ExecRequest,
 }
 
 /// The instance's id, and for whom it is.
@@ -79,8 +97,9 @@ pub struct Ended {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line<T> {
+pub(super) enum Line<T> {
     Created(T),
+    Session(ProcessId),
     Process(ProcessId),
     Ended(Ended),
 }
@@ -91,15 +110,34 @@ impl ExecInstance {
         self.ended.is_none() && self.process.as_ref().is_some_and(ProcessId::is_alive)
     }
 
-    fn read(path: &Path) -> Option<Self> {
-        let bytes = hull_storage::file::read(path).ok()?;
-        let mut lines =
-            bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    /// The id of its container, if it is known.
+    pub fn container(&self) -> Option<&str> {
+        self.created.registered.as_ref().map(|registered| registered.container.as_str())
+    }
+
+    /// Whether it has ended, or cannot be started any more.
+    pub(super) fn is_over(&self) -> bool {
+        let has_session = self.session.as_ref().is_some_and(ProcessId::is_alive);
+        let may_start = self.session.is_none()
+            && self.created.registered.as_ref().is_some_and(|registered| registered.init.is_alive());
+        self.ended.is_some() || !(has_session || may_start || self.is_running())
+    }
+
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        Self::parse(&hull_storage::file::read(path).ok()?)
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut lines = bytes
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<Line<Created>>(line).ok());
         let Some(Line::Created(created)) = lines.next() else { return None };
-        let mut instance = Self { created, process: None, ended: None };
+        let session = created.session.clone();
+        let mut instance = Self { created, session, process: None, ended: None };
         for line in lines {
             match line {
                 Line::Created(_) => {}
+                Line::Session(session) => instance.session = Some(session),
                 Line::Process(process) => instance.process = Some(process),
                 Line::Ended(ended) => instance.ended = Some(ended),
             }
@@ -127,11 +165,11 @@ fn files(root: &Root, container: &str) -> Vec<PathBuf> {
 pub(crate) fn collect(root: &Root, container: &str) {
     for path in files(root, container) {
         let Some(instance) = ExecInstance::read(&path) else { continue };
-        let is_over = match &instance.ended {
+        let is_forgotten = match &instance.ended {
             Some(ended) => ended.finished.0.elapsed().is_ok_and(|age| age > KEPT),
-            None => !instance.created.session.is_alive() && !instance.is_running(),
+            None => instance.is_over(),
         };
-        if is_over {
+        if is_forgotten {
             // Another command may have removed it.
             let _ = std::fs::remove_file(path);
         }
@@ -143,7 +181,8 @@ pub(crate) fn collect(root: &Root, container: &str) {
 pub(crate) struct ExecRecord {
     path: PathBuf,
     file: File,
-    is_detached: bool,
+    /// The end is recorded, because somebody may ask for it.
+    is_kept: bool,
 }
 
 impl ExecRecord {
@@ -157,9 +196,15 @@ impl ExecRecord {
         let path = root.container_run_dir(container).join(format!("exec-{}.json", identity.id));
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
         let file = file.context(|| format!("create {}", path.display()))?;
-        let mut record = Self { path, file, is_detached: options.detach };
-        let session = ProcessId::of_self()?;
-        record.append(&Line::Created(CreatedRef { format: FORMAT, identity, session, options }))?;
+        let mut record = Self { path, file, is_kept: options.detach };
+        let session = Some(ProcessId::of_self()?);
+        record.append(&Line::Created(CreatedRef {
+            format: FORMAT,
+            identity,
+            session,
+            options,
+            registered: None,
+        }))?;
         Ok(record)
     }
 
@@ -167,10 +212,17 @@ impl ExecRecord {
         self.append(&Line::<()>::Process(ProcessId::of(pid)?))
     }
 
-    /// Records how the process ended. Nobody waits for a detached command, so its end is kept for a while; an attached one is
-    /// told its exit code, and its instance goes.
+    /// Takes a registered instance for the calling session, which has just opened its file and found it to be free.
+    pub(super) fn take(path: PathBuf, file: File) -> Result<Self> {
+        let mut record = Self { path, file, is_kept: true };
+        record.append(&Line::<()>::Session(ProcessId::of_self()?))?;
+        Ok(record)
+    }
+
+    /// Records how the process ended. Nobody waits for a detached command, and any process may ask for a registered one, so
+    /// their ends are kept for a while. The caller of another one is told its exit code, and its instance goes.
     pub(crate) fn ended(mut self, exit_code: i32) {
-        if self.is_detached {
+        if self.is_kept {
             // The end cannot be reported to anybody else.
             let _ = self.append(&Line::<()>::Ended(Ended { exit_code, finished: Timestamp::now() }));
         } else {
@@ -178,8 +230,15 @@ impl ExecRecord {
         }
     }
 
-    /// Removes the instance of a process that was not started.
-    pub(crate) fn discard(self) {
+    /// The process was not started. `exit_code` is for those who ask; without a reason to ask, the instance goes.
+    pub(crate) fn failed(self, exit_code: i32, is_registered: bool) {
+        match is_registered {
+            true => self.ended(exit_code),
+            false => self.discard(),
+        }
+    }
+
+    fn discard(self) {
         // The end of the container may have removed it already.
         let _ = std::fs::remove_file(&self.path);
     }
@@ -194,12 +253,14 @@ impl ExecRecord {
 
 /// [`Created`], by reference.
 #[derive(Serialize)]
-struct CreatedRef<'a> {
-    format: u32,
+pub(super) struct CreatedRef<'a> {
+    pub(super) format: u32,
     #[serde(flatten)]
-    identity: &'a Identity,
-    session: ProcessId,
-    options: &'a ExecOptions,
+    pub(super) identity: &'a Identity,
+    pub(super) session: Option<ProcessId>,
+    pub(super) options: &'a ExecOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registered: Option<&'a Registered>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! find     names and ids                                      locks    who may change what
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
+//! exec_registry  those that one process creates and another one starts
 //! block_io  limits of devices
 //! handed   what a builder gives its step in memory
 //! health   checks and their results: health.json
@@ -19,6 +20,7 @@
 
 pub mod block_io;
 pub mod exec_instance;
+pub(crate) mod exec_registry;
 pub(crate) mod find;
 pub(crate) mod from_kernel;
 pub mod handed;

@@ -53,6 +53,8 @@ pub struct CreateOptions {
     pub detach: bool,
     /// `-a`, if it names other streams than those that are attached without it.
     pub attached: Option<AttachedStreams>,
+    /// Whether stdin ends with its first client, if that is not what the attached streams say.
+    pub stdin_once: Option<bool>,
     /// `--rm`.
     pub auto_remove: bool,
     /// `--init`: hull's own PID 1 reaps and forwards signals.
@@ -139,6 +141,11 @@ impl CreateOptions {
             stdout: !self.detach,
             stderr: !self.detach,
         })
+    }
+
+    /// Whether stdin ends with its first client. A terminal's stays open all the same.
+    pub fn stdin_once(&self) -> bool {
+        self.stdin_once.unwrap_or_else(|| self.interactive && self.attached_streams().stdin)
     }
 }
 

@@ -55,6 +55,7 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     options.tty = config.tty;
     options.interactive = config.open_stdin;
     options.attached = Some(attached).filter(|attached| *attached != options.attached_streams());
+    options.stdin_once = Some(config.stdin_once).filter(|once| *once != options.stdin_once());
     options.stop_signal = config.stop_signal.and_then(non_empty);
     options.stop_timeout = config.stop_timeout.map(stop_timeout).transpose()?;
     Ok(())

@@ -22,7 +22,7 @@ pub(super) fn describe(record: &Record) -> Config {
         exposed_ports: exposed_ports(record),
         tty: options.tty,
         open_stdin: options.interactive,
-        stdin_once: options.interactive && attached.stdin,
+        stdin_once: options.stdin_once(),
         env: process.env.clone(),
         cmd: or_null(&process.command),
         healthcheck: record.healthcheck.clone(),

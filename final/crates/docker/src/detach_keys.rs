@@ -1,19 +1,17 @@
-//! The keys that end an attached command and leave the container running.
-
-use anyhow::{Context, Result};
+//! The keys that end an attachment and leave the program running.
 
 /// docker's default.
 pub const DEFAULT: &str = "ctrl-p,ctrl-q";
 
 /// Finds the detach sequence in what is typed. Keys that may begin the sequence are held back until the next key decides.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DetachKeys {
     sequence: Vec<u8>,
     matched: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Typed {
+pub enum Typed {
     Forward(Vec<u8>),
     /// The sequence was typed, after this.
     Detach(Vec<u8>),
@@ -21,11 +19,10 @@ pub(super) enum Typed {
 
 impl DetachKeys {
     /// The value of `--detach-keys`; docker's default without it. An empty text turns detaching off.
-    pub fn new(flag: Option<&str>) -> Result<Self> {
+    pub fn new(flag: Option<&str>) -> Result<Self, String> {
         let text = flag.unwrap_or(DEFAULT);
-        Self::parse(text).with_context(|| {
-            format!("invalid detach keys {text:?}: expected characters or ctrl-<letter>, separated by commas")
-        })
+        let expected = "expected characters or ctrl-<letter>, separated by commas";
+        Self::parse(text).ok_or_else(|| format!("invalid detach keys {text:?}: {expected}"))
     }
 
     /// docker's notation: `ctrl-<letter or @[\]^_>` or a single character, separated by commas.
@@ -44,7 +41,13 @@ impl DetachKeys {
         Some(Self { sequence, matched: 0 })
     }
 
-    pub(super) fn feed(&mut self, input: &[u8]) -> Typed {
+    /// The bytes of the sequence.
+    pub fn sequence(&self) -> &[u8] {
+        &self.sequence
+    }
+
+    /// Takes what was typed next.
+    pub fn feed(&mut self, input: &[u8]) -> Typed {
         let mut forward = Vec::with_capacity(input.len());
         for &byte in input {
             if self.sequence.get(self.matched) == Some(&byte) {
