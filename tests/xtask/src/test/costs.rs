@@ -117,6 +117,8 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "build_real", 60),
     ("tests/suite", "bundles", 71),
     ("tests/suite", "build_peers", 240),
+    ("tests/suite", "api_recorded", 40),
+    ("tests/suite", "api_recorded_dockerd", 150),
 ];
 
 /// The crates' own tests and the lessons are part of every size, independent of their duration.
