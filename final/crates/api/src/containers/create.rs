@@ -1,25 +1,18 @@
 //! `POST /containers/create`.
 
-use hull_docker::wire::container::CreateRequest;
+use hull_docker::wire::container::{CreateRequest, CreateResponse};
 use hull_engine::options::CreateOptions;
-use serde::Serialize;
 
 use crate::api::Api;
 use crate::failure::Result;
-use crate::http::Exchange;
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Created {
-    id: String,
-    warnings: Vec<String>,
-}
+use crate::http::{Exchange, invalid_json};
 
 pub fn create(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
-    let request: CreateRequest = exchange.read_json()?;
+    let bytes = exchange.read_json_bytes()?;
+    let request = CreateRequest::from_slice(&bytes).map_err(invalid_json)?;
     let mut options = CreateOptions::try_from(request)?;
     options.name = exchange.query().text("name").map(str::to_owned);
     options.platform = exchange.query().text("platform").map(str::to_owned);
     let record = api.engine.create(&options)?;
-    exchange.json(201, &Created { id: record.id, warnings: vec![] })
+    exchange.json(201, &CreateResponse { id: record.id, warnings: vec![] })
 }

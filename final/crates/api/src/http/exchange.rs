@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::SystemTime;
 
+use hull_docker::wire::lenient;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -113,11 +114,19 @@ impl<'c> Exchange<'c> {
         Body { connection: self.connection, progress: &mut self.body }
     }
 
-    /// The JSON document of the request's body.
+    /// The JSON document of the request's body, read as Go does.
     pub fn read_json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let bytes = self.read_json_bytes()?;
+        lenient::from_slice(&bytes).map_err(invalid_json)
+    }
+
+    /// The body of a request that brings a JSON document.
+    pub fn read_json_bytes(&mut self) -> Result<Vec<u8>> {
         let kind = self.head.field("content-type").unwrap_or_default();
         let media_type = kind.split(';').next().unwrap_or_default().trim();
-        if media_type != "application/json" {
+        // dockerd's rule: a request without a body needs no type to be refused for having none.
+        let is_empty = self.body.is_over() && kind.is_empty();
+        if media_type != "application/json" && !is_empty {
             return Err(Failure::invalid(format!(
                 "unsupported Content-Type header ({kind}): must be 'application/json'"
             )));
@@ -133,7 +142,7 @@ impl<'c> Exchange<'c> {
         if bytes.is_empty() {
             return Err(Failure::invalid("invalid JSON: got EOF while reading request body"));
         }
-        serde_json::from_slice(&bytes).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
+        Ok(bytes)
     }
 
     /// Adds a header field to the answer.
@@ -276,6 +285,11 @@ impl<'c> Exchange<'c> {
     pub(super) fn close(&mut self, status: u16) {
         (self.status, self.keeps_alive) = (Some(status), false);
     }
+}
+
+/// The failure of a request whose JSON is wrong.
+pub fn invalid_json(error: serde_json::Error) -> Failure {
+    Failure::invalid(format!("invalid JSON: {error}"))
 }
 
 /// Answers a head that cannot be understood. The connection cannot be used again.

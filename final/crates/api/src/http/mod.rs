@@ -19,7 +19,7 @@ mod stream;
 
 pub use body::Body;
 pub use connection::Connection;
-pub use exchange::{Exchange, Parameters, refuse};
+pub use exchange::{Exchange, Parameters, invalid_json, refuse};
 pub use head::Head;
 pub use hijack::Hijacked;
 pub use query::Query;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Empty, nullable};
+use super::{Empty, nullable, words};
 
 /// The `Config` of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct Config {
     pub stdin_once: bool,
     #[serde(deserialize_with = "nullable::deserialize")]
     pub env: Vec<String>,
+    #[serde(deserialize_with = "words::deserialize")]
     pub cmd: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
@@ -40,6 +41,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mac_address: String,
     /// An empty list in a request clears the image's entrypoint; `None` keeps it.
+    #[serde(deserialize_with = "words::deserialize")]
     pub entrypoint: Option<Vec<String>>,
     #[serde(with = "nullable")]
     pub on_build: Vec<String>,

@@ -20,6 +20,7 @@
 //! events             events                                  system      info, version
 //! disk_usage         system df
 //! stats              stats
+//! lenient            reads a request as Go does         words       a command: a list, or one text
 //! ```
 
 pub mod config;
@@ -29,6 +30,7 @@ pub mod events;
 pub mod exec;
 pub mod host_config;
 pub mod image;
+pub mod lenient;
 pub mod network;
 pub mod network_settings;
 pub mod nullable;
@@ -36,6 +38,7 @@ pub mod ordered;
 pub mod stats;
 pub mod system;
 pub mod volume;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 
