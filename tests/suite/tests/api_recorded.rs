@@ -51,14 +51,16 @@ fn each_answer_is_the_one_of_dockerd() {
     let mut used = BTreeSet::new();
     for mut file in case::files() {
         let all = file.path.to_string_lossy().contains(&wanted);
+        let mut touched = false;
         for case in file.cases.iter_mut().filter(|case| all || case.name.contains(&wanted)) {
             if case.is("dockerd only") {
                 continue;
             }
             count += 1;
+            touched = true;
             complaints.extend(compare_case(&engine, case, &mut used, record));
         }
-        if record {
+        if record && touched {
             file.write();
         }
     }

@@ -47,10 +47,12 @@ fn the_cases_say_what_dockerd_answers() {
     let mut complaints = Vec::new();
     for mut file in case::files() {
         let all = file.path.to_string_lossy().contains(&wanted);
+        let mut touched = false;
         for case in file.cases.iter_mut().filter(|case| all || case.name.contains(&wanted)) {
             if case.is("current only") && !is_current {
                 continue;
             }
+            touched = true;
             let played = player::play(&engine, case);
             let section = if is_current && !case.is("current only") { "current" } else { "answer" };
             for (step, found) in case.steps.iter_mut().zip(&played.answers) {
@@ -75,7 +77,7 @@ fn the_cases_say_what_dockerd_answers() {
                 complaints.push(format!("{}: {error}", case.name));
             }
         }
-        if !record.is_empty() {
+        if !record.is_empty() && touched {
             file.write();
         }
     }

@@ -100,7 +100,8 @@ fn head(asked: &Asked<'_>, head: &Head) -> Vec<String> {
 fn body(asked: &Asked<'_>, answer: &Answer) -> Vec<String> {
     let kind = answer.head.header("Content-Type").unwrap_or_default();
     let mut lines = Vec::new();
-    let is_stream = STREAMS.iter().any(|pattern| masks::matches(pattern, asked.endpoint));
+    let is_stream =
+        answer.head.code() < 300 && STREAMS.iter().any(|pattern| masks::matches(pattern, asked.endpoint));
     if answer.body.is_empty() {
         return lines;
     }

@@ -67,6 +67,9 @@ fn placeholder(word: &str) -> String {
     {
         return format!("sha256:{}", placeholder(rest));
     }
+    if word.starts_with("docker-import-") || word.starts_with("docker-builder") {
+        return word.trim_end_matches(|digit: char| digit.is_ascii_digit()).to_owned() + "<number>";
+    }
     let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let known = match word.len() {
         64 if is_hex => Some("<id>"),
@@ -128,7 +131,7 @@ const OF_MACHINE: &[(&str, &str)] = &[
     ("GET /containers/*/json", ".NetworkSettings.Ports*HostPort"),
     ("GET /images/*/json", ".GraphDriver.*"), ("GET /images/*/json", ".DockerVersion"),
     ("GET /images/*/json", ".Metadata.LastTagTime"), ("GET /images/*/json", ".Architecture"),
-    ("GET /exec/*/json", ".Pid"), ("* /volumes*", "*Mountpoint"), ("GET /system/df", "*Mountpoint"),
+    ("GET /exec/*/json", ".Pid"), ("*", "*Mountpoint"),
     ("GET /containers/*/stats", "*_stats*"), ("GET /containers/*/stats", ".networks.*.*"),
     ("GET /containers/*/top", ".Processes*"),
 ];
