@@ -69,6 +69,19 @@ pub fn proxies() -> BTreeMap<String, String> {
     names.filter_map(|name| Some((name.clone(), variable(&name)?))).collect()
 }
 
+/// The sockets that systemd has passed to this process, and their names (sd_listen_fds(3)).
+pub fn listen_fds() -> Vec<(i32, String)> {
+    const FIRST: i32 = 3;
+    let number = |name| variable(name).and_then(|text| text.parse::<i32>().ok());
+    if number("LISTEN_PID") != Some(std::process::id() as i32) {
+        return vec![];
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).clamp(0, 1024);
+    let names = variable("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':').filter(|name| !name.is_empty());
+    (FIRST..FIRST + count).map(|number| (number, names.next().unwrap_or("unknown").to_owned())).collect()
+}
+
 /// The value that `-e NAME` passes into a container.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

@@ -26,7 +26,7 @@ impl Api {
 
     /// With more options for `serve`.
     pub fn with(scenario: &Scenario, options: &[&str]) -> Self {
-        let socket = scenario.path("run/api.sock");
+        let socket = scenario.run_root().join("api.sock");
         let host = format!("unix://{}", socket.display());
         let mut command = scenario.command(&[&["serve", "-H", &host], options].concat());
         let log =

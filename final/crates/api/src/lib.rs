@@ -22,4 +22,4 @@ mod system;
 mod version;
 
 pub use api::Api;
-pub use server::{Listener, Server};
+pub use server::{Address, Error as ServerError, Listener, Log, Server};

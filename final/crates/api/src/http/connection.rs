@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
@@ -98,14 +99,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for bytes of the next request. False if none came within `limit`.
-    pub fn is_readable_within(&self, limit: Option<Timespec>) -> io::Result<bool> {
-        if !self.buffered().is_empty() {
-            return Ok(true);
-        }
+    /// Waits for bytes that were not read ahead, or for the end of what the client sends. False if none came in time.
+    pub fn receives_before(&self, deadline: Instant) -> io::Result<bool> {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
         loop {
-            match poll(&mut fds, limit.as_ref()) {
+            let left = deadline.saturating_duration_since(Instant::now()).try_into().ok();
+            match poll(&mut fds, left.as_ref()) {
                 Ok(count) => return Ok(count > 0),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),

@@ -1,5 +1,7 @@
 //! The head of a request: its line and its header fields.
 
+use std::time::{Duration, Instant};
+
 use percent_encoding::percent_decode_str;
 
 use super::connection::Connection;
@@ -9,6 +11,9 @@ use crate::failure::{Failure, Result};
 /// A longer head is refused. Clients send the credentials of all their registries in a field.
 const MAX_LENGTH: usize = 256 * 1024;
 const MAX_FIELDS: usize = 128;
+
+/// How long a client may take to send a head that it has begun.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a request's body ends (RFC 9112, section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,23 +39,37 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads the next request's head. `None` if the client has closed the connection before it.
+    /// Reads the next request's head. `None` if the client has closed the connection before it. A client may take as long as
+    /// it wants before it begins one, and not while it sends one.
     pub fn read(connection: &mut Connection) -> Result<Option<Self>> {
+        let mut deadline = None;
+        // A client may send a byte at a time, so a head is not parsed again until it is whole, or twice as long.
+        let (mut searched, mut next_parse) = (0, 0);
         loop {
             // RFC 9112, section 2.2: an empty line before a request is ignored.
             while connection.buffered().starts_with(b"\r\n") {
                 connection.consume(2);
+                (searched, next_parse) = (0, 0);
             }
-            if !connection.buffered().is_empty()
-                && let Some((head, length)) = parse(connection.buffered())?
-            {
-                connection.consume(length);
-                return Ok(Some(head));
+            let bytes = connection.buffered();
+            if !bytes.is_empty() && (bytes.len() >= next_parse || has_end(bytes, searched)) {
+                next_parse = bytes.len() * 2;
+                if let Some((head, length)) = parse(bytes)? {
+                    connection.consume(length);
+                    return Ok(Some(head));
+                }
             }
-            if connection.buffered().len() > MAX_LENGTH {
+            searched = connection.buffered().len();
+            if searched > MAX_LENGTH {
                 return Err(Failure::new(431, "the request's header fields are too large"));
             }
-            let is_first = connection.buffered().is_empty();
+            let is_first = searched == 0;
+            if !is_first {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + TIMEOUT);
+                if !connection.receives_before(deadline).map_err(Failure::client_gone)? {
+                    return Err(Failure::new(408, "the request's head took too long"));
+                }
+            }
             match connection.fill() {
                 Ok(0) if is_first => return Ok(None),
                 Ok(0) => return Err(Failure::invalid("the request ends within its head")),
@@ -69,6 +88,12 @@ impl Head {
     pub fn lists(&self, name: &str, word: &str) -> bool {
         lists(&self.fields, name, word)
     }
+}
+
+/// Whether the bytes from `start` on contain an empty line, which may have begun before.
+fn has_end(bytes: &[u8], start: usize) -> bool {
+    let bytes = &bytes[start.saturating_sub(3)..];
+    bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
 fn lists(fields: &[(String, String)], name: &str, word: &str) -> bool {

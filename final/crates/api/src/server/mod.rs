@@ -7,20 +7,59 @@
 //! ```
 //! The parent opens the engine and touches nothing else, so a worker is a fork of a small process: a client does not wait for
 //! one to be made. No state is shared: a worker that is killed takes only its own connection with it.
+//!
+//! ```text
+//! address    docker's URLs          unix  a socket's file        inherited  sockets of systemd
+//! peer       which processes are served       log     write requests
+//! status     workers tell the parent that they are busy
+//! ```
 
+mod address;
+mod error;
+mod inherited;
+mod log;
 mod parent;
+mod peer;
 mod status;
+mod unix;
 mod worker;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
+
+pub use address::Address;
+pub use error::{Error, Result};
+use inherited::Inherited;
+pub use log::Log;
+use peer::Access;
+use unix::SocketFile;
 
 use crate::api::Api;
 
 /// A socket that listens.
 #[derive(Debug)]
 pub struct Listener {
-    pub socket: OwnedFd,
+    socket: OwnedFd,
+    access: Access,
+    /// Removed at the end.
+    file: Option<SocketFile>,
+}
+
+impl Listener {
+    /// Makes a unix socket for this user and root, and for this group if one is given.
+    pub fn unix(path: &Path, group: Option<u32>) -> Result<Self> {
+        let (socket, file, access) = unix::listen(path, group)?;
+        Ok(Self { socket, access, file: Some(file) })
+    }
+
+    /// Takes a socket that systemd has made, by the name that it has there.
+    pub fn inherited(socket: OwnedFd, name: &str) -> Result<Self> {
+        match inherited::adopt(&socket, name)? {
+            Inherited::Unix(access) => Ok(Self { socket, access, file: None }),
+            Inherited::Tcp => Err(Error::NoTls),
+        }
+    }
 }
 
 /// What `serve` runs.
@@ -29,6 +68,7 @@ pub struct Server {
     pub listeners: Vec<Listener>,
     /// How long nobody may be connected before the server ends.
     pub idle: Option<Duration>,
+    pub log: Option<Log>,
 }
 
 impl Server {

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hull_sys::process::{Fork, exit_now, fork};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::WaitOptions;
 
 use super::Server;
 use super::status::{self, Reader, Writer};
@@ -18,12 +18,29 @@ use super::worker::Worker;
 /// Idle workers that are kept ready. A burst of more connections waits in the listeners' queues while others are forked.
 const READY: usize = 2;
 
+/// How many connections are served at the same time. More of them wait.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// How long no worker is forked after one could not be, or has ended without a connection.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long the last connections are waited for that came before the sockets' files were removed.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 struct Parent {
     server: Server,
     signals: SignalFd,
     status: (Reader, Writer),
     idle: HashSet<u32>,
     busy: HashSet<u32>,
+    /// No worker is forked before this.
+    paused_until: Option<Instant>,
+}
+
+/// Why the loop returns.
+enum Event {
+    End,
+    Other,
 }
 
 pub(super) fn run(server: Server) -> io::Result<()> {
@@ -38,6 +55,7 @@ pub(super) fn run(server: Server) -> io::Result<()> {
         status: status::pipe()?,
         idle: HashSet::new(),
         busy: HashSet::new(),
+        paused_until: None,
     };
     parent.serve()
 }
@@ -46,36 +64,99 @@ impl Parent {
     fn serve(&mut self) -> io::Result<()> {
         let mut unused_since = Instant::now();
         loop {
-            while self.idle.len() < READY {
-                self.fork_worker()?;
-            }
+            self.fill_pool();
             let left = match self.server.idle {
                 Some(idle) if self.busy.is_empty() => Some(idle.saturating_sub(unused_since.elapsed())),
                 _ => None,
             };
             if left.is_some_and(|left| left.is_zero()) {
-                return Ok(());
+                return self.leave();
             }
-            let mut fds = [
-                PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
-                PollFd::new(&self.status.0, PollFlags::IN),
-            ];
-            let timeout = left.and_then(|left| left.try_into().ok());
-            // A signal is read below, and a lack of memory may pass.
-            let _ = poll(&mut fds, timeout.as_ref());
-            for pid in self.status.0.read() {
-                if self.idle.remove(&pid) {
-                    self.busy.insert(pid);
-                }
-                unused_since = Instant::now();
+            let busy = self.busy.len();
+            if let Event::End = self.wait(left) {
+                return self.leave();
             }
-            if self.take_signals() {
-                return Ok(());
-            }
-            if !self.busy.is_empty() {
+            if busy > 0 || !self.busy.is_empty() {
                 unused_since = Instant::now();
             }
         }
+    }
+
+    /// Keeps idle workers ready. What keeps one from being forked (a limit of processes, memory) may pass.
+    fn fill_pool(&mut self) {
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        self.paused_until = None;
+        while self.idle.len() < READY && self.idle.len() + self.busy.len() < MAX_CONNECTIONS {
+            if self.fork_worker().is_err() {
+                self.paused_until = Some(Instant::now() + PAUSE);
+                return;
+            }
+        }
+    }
+
+    /// Waits for news of the workers, for a signal, and at most for this long.
+    fn wait(&mut self, limit: Option<Duration>) -> Event {
+        let paused = self.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = limit.into_iter().chain(paused).min().and_then(|limit| limit.try_into().ok());
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+            PollFd::new(&self.status.0, PollFlags::IN),
+        ];
+        // A signal is read below, and a lack of memory may pass.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let mut event = Event::Other;
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if signal.ssi_signo != Signal::SIGCHLD as u32 {
+                event = Event::End;
+            }
+        }
+        self.note_workers();
+        event
+    }
+
+    /// Takes down which workers have become busy, and which have ended.
+    fn note_workers(&mut self) {
+        let mut ended = Vec::new();
+        while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
+            ended.push(pid.as_raw_nonzero().get().unsigned_abs());
+        }
+        // Only after that: a worker says that it is busy before it ends.
+        for pid in self.status.0.read() {
+            if self.idle.remove(&pid) {
+                self.busy.insert(pid);
+            }
+        }
+        for pid in ended {
+            self.busy.remove(&pid);
+            if self.idle.remove(&pid) {
+                // Others would end as this one did.
+                self.paused_until = Some(Instant::now() + PAUSE);
+            }
+        }
+    }
+
+    /// Removes the sockets' files, so that no connection comes any more, and has those served that have come already. A socket
+    /// without such a file is systemd's, which keeps its queue.
+    fn leave(&mut self) -> io::Result<()> {
+        for file in self.server.listeners.iter().filter_map(|listener| listener.file.as_ref()) {
+            file.remove();
+        }
+        self.server.listeners.retain(|listener| listener.file.is_some());
+        let end = Instant::now() + FAREWELL;
+        while self.has_waiting() && Instant::now() < end {
+            self.fill_pool();
+            self.wait(Some(Duration::from_millis(20)));
+        }
+        Ok(())
+    }
+
+    /// Whether a connection waits for a worker.
+    fn has_waiting(&self) -> bool {
+        let sockets = self.server.listeners.iter().map(|listener| &listener.socket);
+        let mut fds: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|count| count > 0)
     }
 
     fn fork_worker(&mut self) -> io::Result<()> {
@@ -86,29 +167,9 @@ impl Parent {
                 Ok(())
             }
             Fork::Child => {
-                let listeners = std::mem::take(&mut self.server.listeners);
-                let worker = Worker { api: &self.server.api, listeners, status: &self.status.1, parent };
+                let worker = Worker { server: &mut self.server, status: &self.status.1, parent };
                 exit_now(i32::from(worker.run().is_err()))
             }
         }
-    }
-
-    /// Returns true if the server is to end.
-    fn take_signals(&mut self) -> bool {
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            if signal.ssi_signo != Signal::SIGCHLD as u32 {
-                return true;
-            }
-        }
-        while let Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) =
-            waitpid(None, Some(WaitPidFlag::WNOHANG))
-        {
-            if let Some(pid) = status.pid() {
-                let pid = pid.as_raw().unsigned_abs();
-                self.idle.remove(&pid);
-                self.busy.remove(&pid);
-            }
-        }
-        false
     }
 }

@@ -1,24 +1,31 @@
 //! A worker: one connection, from its first request to its last.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use hull_sys::process::{default_signals, set_parent_death_signal};
-use nix::sys::signal::SigSet;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use rustix::event::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
+use rustix::process::WaitOptions;
 
-use super::Listener;
+use super::Server;
+use super::log::{Entry, Log};
+use super::peer::{Access, Peer};
 use super::status::Writer;
 use crate::api::Api;
+use crate::failure::Failure;
 use crate::http::{Connection, Exchange, Head};
 use crate::routes;
 
+/// How long a worker waits when there are too few descriptors or too little memory to accept a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
 pub(super) struct Worker<'a> {
-    pub api: &'a Api,
-    pub listeners: Vec<Listener>,
+    pub server: &'a mut Server,
     pub status: &'a Writer,
     /// The pid of the parent.
     pub parent: u32,
@@ -26,36 +33,57 @@ pub(super) struct Worker<'a> {
 
 impl Worker<'_> {
     /// Waits for a connection and serves it. Returns when it is closed. The process ends if the parent does so first.
-    pub fn run(mut self) -> io::Result<()> {
-        default_signals()?;
-        SigSet::all().thread_unblock()?;
-        set_parent_death_signal(nix::libc::SIGTERM)?;
-        if std::os::unix::process::parent_id() != self.parent {
-            return Ok(());
-        }
-        let socket = self.accept()?;
-        // A connection outlives the parent.
-        set_parent_death_signal(0)?;
+    pub fn run(self) -> io::Result<()> {
+        let (socket, access) = self.accept()?;
         // A listener that is open here would keep its address from the next server.
-        self.listeners.clear();
-        self.status.say_busy();
-        serve(self.api, &mut Connection::new(socket));
+        self.server.listeners.clear();
+        let peer = Peer::of(&socket)?;
+        let mut connection = Connection::new(socket);
+        let Server { api, log, .. } = self.server;
+        Session { api, log: log.as_ref(), access, peer }.serve(&mut connection);
         Ok(())
     }
 
-    /// The next connection to any of the listeners. They do not block, because another worker may be faster.
-    fn accept(&self) -> io::Result<OwnedFd> {
+    /// The next connection to any of the listeners, and which processes that one serves.
+    fn accept(&self) -> io::Result<(OwnedFd, Access)> {
+        default_signals()?;
+        // The parent's end is noticed only while the worker waits: SIGTERM stays blocked from accept(2) on, until the worker
+        // has left the parent, so a connection that was accepted is served.
+        let end = SigSet::from(Signal::SIGTERM);
+        end.thread_set_mask()?;
+        set_parent_death_signal(nix::libc::SIGTERM)?;
+        if std::os::unix::process::parent_id() != self.parent {
+            return Err(Errno::SRCH.into());
+        }
+        // Ctrl-C is for the parent. An open connection goes on.
+        let _ = nix::unistd::setsid();
+        let accepted = self.wait_for_connection()?;
+        set_parent_death_signal(0)?;
+        self.status.say_busy();
+        // Takes a SIGTERM that came in between.
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let _ = SignalFd::with_flags(&end, flags)?.read_signal();
+        SigSet::empty().thread_set_mask()?;
+        Ok(accepted)
+    }
+
+    /// The listeners do not block, because another worker may be faster.
+    fn wait_for_connection(&self) -> io::Result<(OwnedFd, Access)> {
+        let listeners = &self.server.listeners;
+        let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
+        let mut fds: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
         loop {
-            let mut fds: Vec<_> =
-                self.listeners.iter().map(|listener| PollFd::new(&listener.socket, PollFlags::IN)).collect();
-            match poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR) => {}
+            match ppoll(&mut fds, None, Some(SigSet::empty())) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            for listener in &self.listeners {
+            for listener in listeners {
                 match rustix::net::accept_with(&listener.socket, SocketFlags::CLOEXEC) {
-                    Ok(socket) => return Ok(socket),
+                    Ok(socket) => return Ok((socket, listener.access.clone())),
                     Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+                    Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                        std::thread::sleep(PAUSE);
+                    }
                     Err(errno) => return Err(errno.into()),
                 }
             }
@@ -63,21 +91,45 @@ impl Worker<'_> {
     }
 }
 
-/// Serves the requests of a connection in turn.
-fn serve(api: &Api, connection: &mut Connection) {
-    loop {
-        let head = match Head::read(connection) {
-            Ok(Some(head)) => head,
-            Ok(None) => return,
-            Err(failure) => return crate::http::refuse(connection, &failure),
-        };
-        let mut exchange = Exchange::new(connection, head);
-        let outcome = exchange.set_version().and_then(|()| routes::dispatch(api, &mut exchange));
-        let keeps = exchange.conclude(outcome);
-        (api.after_request)(&api.engine);
-        reap();
-        if !keeps {
-            return;
+/// A connection, and the process at its other end.
+struct Session<'a> {
+    api: &'a Api,
+    log: Option<&'a Log>,
+    access: Access,
+    peer: Peer,
+}
+
+impl Session<'_> {
+    /// Serves the requests of a connection in turn.
+    fn serve(&self, connection: &mut Connection) {
+        let is_served = self.access.admits(&self.peer);
+        loop {
+            let head = match Head::read(connection) {
+                Ok(Some(head)) => head,
+                Ok(None) => return,
+                Err(failure) => return crate::http::refuse(connection, &failure),
+            };
+            if !is_served {
+                let failure = Failure::new(403, self.peer.refusal(&self.access));
+                crate::http::refuse(connection, &failure);
+                return self.note(Some(Entry::of_any(&head)), failure.status);
+            }
+            let entry = Entry::of(&head);
+            let mut exchange = Exchange::new(connection, head);
+            let outcome = exchange.set_version().and_then(|()| routes::dispatch(self.api, &mut exchange));
+            let keeps = exchange.conclude(outcome);
+            self.note(entry, exchange.status().unwrap_or_default());
+            (self.api.after_request)(&self.api.engine);
+            reap();
+            if !keeps {
+                return;
+            }
+        }
+    }
+
+    fn note(&self, entry: Option<Entry>, status: u16) {
+        if let (Some(log), Some(entry)) = (self.log, entry) {
+            log.write(&entry, &self.peer, status);
         }
     }
 }
@@ -85,7 +137,5 @@ fn serve(api: &Api, connection: &mut Connection) {
 /// Reaps the monitors of containers that this process has started and that have ended. Between two requests it has no other
 /// children that somebody waits for.
 fn reap() {
-    while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
-        waitpid(None, Some(WaitPidFlag::WNOHANG))
-    {}
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
 }

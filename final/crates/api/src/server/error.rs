@@ -1,0 +1,34 @@
+//! Why a server cannot begin.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{server} already serves {}", path.display())]
+    InUse { path: PathBuf, server: String },
+    #[error("{} exists, and is not a socket", path.display())]
+    NotASocket { path: PathBuf },
+    #[error("the path {} is too long for a socket: the kernel takes 107 bytes", path.display())]
+    TooLong { path: PathBuf },
+    #[error("the socket {name} that was passed to this process cannot be used: {why}")]
+    Inherited { name: String, why: String },
+    #[error(
+        "the API is not served over TCP without TLS and certificates of the clients: it gives root to who may connect"
+    )]
+    NoTls,
+    #[error("cannot {step}")]
+    Io { step: String, source: io::Error },
+    #[error(transparent)]
+    Storage(#[from] hull_storage::Error),
+}
+
+impl Error {
+    /// For `map_err`: the step that failed, such as `listen on PATH`.
+    pub(super) fn at<E: Into<io::Error>>(step: &str, path: &Path) -> impl FnOnce(E) -> Self {
+        let step = format!("{step} {}", path.display());
+        move |error| Self::Io { step, source: error.into() }
+    }
+}
