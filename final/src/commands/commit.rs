@@ -15,6 +15,7 @@ pub fn commit(engine: &Engine, args: &Commit) -> Result<u8> {
         message: args.message.clone(),
         changes: args.change.clone(),
         pause: args.pause,
+        ..CommitOptions::default()
     };
     if args.pause && engine.freezable(&args.container)? == Freezable::NoCgroup {
         errors::warn(

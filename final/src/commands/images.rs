@@ -3,11 +3,12 @@
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
+use hull_docker::filters::image::refers;
 use hull_docker::filters::prune::Pruned;
 use hull_docker::size;
 use hull_docker::time;
 use hull_docker::wire::disk_usage::ImageSummary;
-use hull_engine::Engine;
+use hull_engine::{Engine, retain_names};
 use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
@@ -43,11 +44,10 @@ const WITH_DIGESTS: Columns =
     Columns { shown: &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"], ..COLUMNS };
 
 pub fn list(engine: &Engine, args: &List) -> Result<u8> {
-    let mut records = engine.images().list()?;
+    let mut records = engine.list_images(&filter::images(&args.filter)?)?;
     warn_of_damaged(&records);
-    filter::keep(&mut records, &args.filter)?;
     if let Some(name) = &args.name {
-        filter::by_name(&mut records, name);
+        retain_names(&mut records, |own| refers(name, own));
     }
     if args.quiet {
         for record in &records {

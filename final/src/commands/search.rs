@@ -1,16 +1,15 @@
 //! `search` and `image tags`: queries to registries.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
+use hull_docker::filters::search::SearchFilters;
 use hull_image::reference::Reference;
-use hull_image::registry::Found;
 use hull_image::remote;
 use serde::Serialize;
 
-use super::registry;
+use super::{filter, registry};
 use crate::cli::registry::{Search, Tags};
 use crate::ui::human;
 use crate::ui::list::{self, Columns};
-use hull_docker::bools;
 
 const COLUMNS: Columns = Columns {
     titles: &[
@@ -31,13 +30,11 @@ pub fn search(args: &Search) -> Result<u8> {
         _ => (access.settings().search_registries(), args.term.as_str()),
     };
     // Filters are checked before a registry is queried.
-    args.filter.iter().try_for_each(|filter| keep(&mut Vec::new(), filter))?;
+    let filters = filter::checked(&args.filter, SearchFilters::parse(&args.filter))?;
     let mut rows = Vec::new();
     for registry in registries {
         let mut found = remote::search(&access, &registry, term, args.limit.clamp(1, 100))?;
-        for filter in &args.filter {
-            keep(&mut found, filter)?;
-        }
+        found.retain(|found| filters.fit(found.official, found.stars));
         rows.extend(found.iter().map(|found| {
             let name = match registry.as_str() {
                 "docker.io" => found.name.clone(),
@@ -70,21 +67,6 @@ struct Row {
 struct TagRow<'a> {
     name: &'a str,
     tag: String,
-}
-
-fn keep(found: &mut Vec<Found>, filter: &str) -> Result<()> {
-    match filter.split_once('=') {
-        Some(("is-official", wanted)) => {
-            let wanted = bools::parse(wanted).map_err(|why| anyhow!("invalid filter {filter:?}: {why}"))?;
-            found.retain(|found| found.official == wanted);
-        }
-        Some(("stars", least)) => {
-            let least: u64 = least.parse().with_context(|| format!("invalid filter {filter:?}"))?;
-            found.retain(|found| found.stars >= least);
-        }
-        _ => bail!("invalid filter {filter:?}: there are is-official=true|false and stars=N"),
-    }
-    Ok(())
 }
 
 pub fn tags(args: &Tags) -> Result<u8> {

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! pull      when a container's image is pulled         events  what the events of an image say
+//! list      which images fit filters
 //! transfer  names, archives and registries, with the events of each
 //! ```
 
 mod events;
+mod list;
 mod pull;
 mod transfer;
 
@@ -18,6 +20,7 @@ use hull_image::ImageDetails;
 use hull_image::remove::{PrunedImages, Removed};
 
 use events::ImageOfEvent;
+pub use list::retain_names;
 pub use pull::{Pull, PullPolicy};
 
 use crate::engine::Engine;

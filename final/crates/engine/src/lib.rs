@@ -63,7 +63,7 @@ pub use engine::{
 pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
 pub use events::{EventOptions, EventReader, EventSink};
 pub use handle::ending::Ended;
-pub use images::{Pull, PullPolicy, image_config};
+pub use images::{Pull, PullPolicy, image_config, retain_names};
 pub use logs::LogSink;
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use records::health::HealthStatus;

@@ -50,8 +50,7 @@ impl Images {
         let origins =
             entries.iter().flat_map(Descriptor::origins).filter_map(|origin| Reference::parse(&origin).ok());
         let by_digest = origins.chain(references.iter().filter(|name| name.digest().is_some()).cloned());
-        let by_digest =
-            by_digest.filter_map(|name| Some(format!("{}@{}", name.familiar_repository(), name.digest()?)));
+        let by_digest = by_digest.filter_map(|name| name.familiar_digest());
         let unread: Unread = self.read_json(&id)?;
         Ok(ImageDetails {
             tags: by_tag.map(Reference::familiar).collect(),

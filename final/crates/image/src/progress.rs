@@ -1,6 +1,8 @@
 //! Reports the progress of the layers of an image that is pulled or pushed.
 
+use crate::config::Descriptor;
 use crate::digest::Digest;
+use crate::reference::Reference;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -20,6 +22,10 @@ pub enum Step {
 
 /// Called from several threads.
 pub trait Progress: Sync {
+    /// The registry has an image of this name, with these layers. Nothing is transferred yet.
+    fn found(&self, reference: &Reference, layers: &[Descriptor]) {
+        let _ = (reference, layers);
+    }
     fn layer(&self, layer: &Digest, step: Step);
     /// A remark that concerns no single layer.
     fn remark(&self, text: &str);

@@ -91,6 +91,11 @@ impl Reference {
         &self.repository
     }
 
+    /// `REPOSITORY@DIGEST`, as docker shows it; `None` without a digest.
+    pub fn familiar_digest(&self) -> Option<String> {
+        Some(format!("{}@{}", self.familiar_repository(), self.digest()?))
+    }
+
     /// Whether a name has no registry.
     pub fn is_short(text: &str) -> bool {
         text.split_once('/').is_none_or(|(first, _)| !is_registry(first))

@@ -1,6 +1,6 @@
 //! Asks a registry about images without pulling them.
 
-use crate::config::{Descriptor, ImageConfig, Index};
+use crate::config::{Descriptor, ImageConfig, Index, Manifest};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::inspect::run_config_of;
@@ -60,6 +60,26 @@ pub fn inspect(
     platform: Option<&Platform>,
 ) -> Result<RemoteImage> {
     access.first(candidates, &Silent, |client, reference| describe(client, reference, platform))
+}
+
+/// What the first candidate that there is stands for, an index or a manifest, and the platforms of its images.
+pub fn offered(access: &Access, candidates: &[Reference]) -> Result<(Descriptor, Vec<Platform>)> {
+    access.first(candidates, &Silent, |client, reference| {
+        let top = client.manifest(&reference.wanted())?;
+        let size = top.bytes.len() as u64;
+        let descriptor = Descriptor::new(&top.media_type, top.digest.clone(), size);
+        if descriptor.is_index() {
+            let index: Index = serde_json::from_slice(&top.bytes)
+                .map_err(|error| client.wrong(format!("its index is invalid: {error}")))?;
+            let platforms = index.manifests.into_iter().filter_map(|manifest| manifest.platform);
+            return Ok((descriptor, platforms.collect()));
+        }
+        let manifest: Manifest = serde_json::from_slice(&top.bytes)
+            .map_err(|error| client.wrong(format!("its manifest is invalid: {error}")))?;
+        let config: ImageConfig = serde_json::from_slice(&client.document(&manifest.config)?)
+            .map_err(|error| client.wrong(format!("its configuration is invalid: {error}")))?;
+        Ok((descriptor, vec![config.platform()]))
+    })
 }
 
 fn describe(client: &Client<'_>, reference: &Reference, platform: Option<&Platform>) -> Result<RemoteImage> {

@@ -7,7 +7,7 @@
 //! ```
 //! A blob appears whole under its digest, so readers take no lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,8 @@ pub struct Image {
 pub struct ImageRecord {
     /// Familiar names; empty for an image that lost its last one.
     pub names: Vec<String>,
+    /// `REPOSITORY@DIGEST` of the registries that are known to have it.
+    pub digests: BTreeSet<String>,
     pub id: Digest,
     pub manifest_digest: Digest,
     pub created: Option<String>,
@@ -230,8 +232,11 @@ impl Images {
                     records.len() - 1
                 }
             };
-            let name = line.name().and_then(|name| Reference::parse(name).ok());
-            records[at].names.extend(name.map(|name| name.familiar()));
+            let origins = line.origins().filter_map(|origin| Reference::parse(origin).ok());
+            records[at].digests.extend(origins.filter_map(|origin| origin.familiar_digest()));
+            let Some(name) = line.name().and_then(|name| Reference::parse(name).ok()) else { continue };
+            records[at].digests.extend(name.familiar_digest());
+            records[at].names.push(name.familiar());
         }
         records.sort_by(|a, b| b.created.cmp(&a.created));
         Ok(records)
@@ -241,6 +246,7 @@ impl Images {
         let entry = line.entry()?;
         let mut record = ImageRecord {
             names: vec![],
+            digests: BTreeSet::new(),
             id: Digest::parse(line.id())?,
             manifest_digest: entry.digest.clone(),
             created: None,

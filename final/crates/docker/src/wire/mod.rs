@@ -19,7 +19,7 @@
 //! exec               exec inspect                             volume      volume inspect
 //! events             events                                  system      info, version
 //! disk_usage         system df
-//! stats              stats
+//! stats              stats                              message     lines of pull, push and build
 //! lenient            reads a request as Go does         words       a command: a list, or one text
 //! ```
 
@@ -31,6 +31,7 @@ pub mod exec;
 pub mod host_config;
 pub mod image;
 pub mod lenient;
+pub mod message;
 pub mod network;
 pub mod network_settings;
 pub mod nullable;

@@ -1,5 +1,8 @@
 //! `commit`: packs a container's writable layer as a layer of a new image.
 
+use std::collections::BTreeMap;
+
+use hull_docker::wire::config::Config;
 use hull_image::Digest;
 use hull_image::archive::apply_changes;
 use hull_image::commit::{NewLayer, commit};
@@ -22,6 +25,8 @@ pub struct CommitOptions {
     pub message: Option<String>,
     /// Instructions of a Dockerfile: `CMD …`.
     pub changes: Vec<String>,
+    /// What the request says of the image's configuration. What it leaves open is the container's.
+    pub config: Option<Config>,
     /// Freeze a running container while its files are read, if it can be frozen: see [`Freezable`].
     pub pause: bool,
 }
@@ -57,6 +62,9 @@ impl Engine {
     pub fn commit(&self, name: &str, options: &CommitOptions) -> Result<Digest> {
         let record = self.find(name)?;
         let mut config = config_of(&record);
+        if let Some(given) = &options.config {
+            merge(&mut config, given);
+        }
         apply_changes(&mut config, &options.changes)?;
         let layer = NewLayer {
             base: Digest::parse(&record.image_id)?,
@@ -93,6 +101,40 @@ impl Engine {
             .emit(self);
         Ok(id)
     }
+}
+
+/// dockerd's rules: a request's variables, labels, ports and volumes are added, and its other values come first.
+fn merge(config: &mut RunConfig, given: &Config) {
+    let text = |given: &String| (!given.is_empty()).then(|| given.clone());
+    config.user = text(&given.user).or(config.user.take());
+    config.working_dir = text(&given.working_dir).or(config.working_dir.take());
+    let is_given = |list: &&Vec<String>| !list.is_empty();
+    // A new entry point removes the command that belonged to the old one.
+    if let Some(entrypoint) = given.entrypoint.as_ref().filter(is_given) {
+        config.entrypoint = Some(entrypoint.clone());
+        config.cmd = None;
+    }
+    config.cmd = given.cmd.clone().filter(|cmd| !cmd.is_empty()).or(config.cmd.take());
+    for variable in &given.env {
+        let env = config.env.get_or_insert_default();
+        let name = variable.split('=').next();
+        env.retain(|own| own.split('=').next() != name);
+        env.push(variable.clone());
+    }
+    if !given.labels.is_empty() {
+        config.labels.get_or_insert_default().extend(given.labels.clone());
+    }
+    let keys = |map: &BTreeMap<String, _>| map.keys().map(|key| (key.clone(), Empty {})).collect::<Vec<_>>();
+    if !given.volumes.is_empty() {
+        config.volumes.get_or_insert_default().extend(keys(&given.volumes));
+    }
+    if !given.exposed_ports.is_empty() {
+        config.exposed_ports.get_or_insert_default().extend(keys(&given.exposed_ports));
+    }
+    if let Some(check) = &given.healthcheck {
+        config.healthcheck = Some(image_healthcheck(check));
+    }
+    config.stop_signal = given.stop_signal.clone().or(config.stop_signal.take());
 }
 
 fn image_healthcheck(check: &hull_docker::wire::config::Healthcheck) -> Healthcheck {

@@ -22,7 +22,7 @@ impl Engine {
         let layers_size = layers.into_iter().map(|layer| self.layer_size(layer)).sum();
         Ok(DiskUsage {
             layers_size,
-            images: self.image_summaries(&images, &containers),
+            images: self.image_summaries(&images, &images, Some(&containers), true),
             containers: containers.iter().map(|one| self.container_summary(one)).collect::<Result<_>>()?,
             volumes: self.volumes_with_usage()?,
             build_cache: vec![],
@@ -34,21 +34,46 @@ impl Engine {
         self.images().layers().size(layer.hex()).unwrap_or(0)
     }
 
-    fn image_summaries(&self, images: &[ImageRecord], containers: &[Summary]) -> Vec<ImageSummary> {
+    /// Some of the images, as the lists have them. The containers of each are counted, and what it shares with others is
+    /// measured, only if asked for.
+    pub fn summarize_images(
+        &self,
+        images: &[ImageRecord],
+        counts_containers: bool,
+        measures_shared: bool,
+    ) -> Result<Vec<ImageSummary>> {
+        let containers = counts_containers.then(|| self.list()).transpose()?;
+        let all = if measures_shared { self.images().list()? } else { vec![] };
+        Ok(self.image_summaries(images, &all, containers.as_deref(), measures_shared))
+    }
+
+    fn image_summaries(
+        &self,
+        images: &[ImageRecord],
+        all: &[ImageRecord],
+        containers: Option<&[Summary]>,
+        measures_shared: bool,
+    ) -> Vec<ImageSummary> {
         let mut users: HashMap<&Digest, usize> = HashMap::new();
-        for layer in images.iter().flat_map(|image| &image.layers) {
+        for layer in all.iter().flat_map(|image| &image.layers) {
             *users.entry(layer).or_default() += 1;
+        }
+        let mut counts: HashMap<&str, i64> = HashMap::new();
+        for container in containers.unwrap_or_default() {
+            *counts.entry(&container.image_id).or_default() += 1;
         }
         let summary = |image: &ImageRecord| {
             let id = image.id.to_string();
             let shared = image.layers.iter().filter(|layer| users.get(layer).is_some_and(|count| *count > 1));
+            let shared = || shared.map(|layer| self.layer_size(layer)).sum::<u64>() as i64;
             let created = image.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
             ImageSummary {
-                containers: containers.iter().filter(|one| one.image_id == id).count() as i64,
+                containers: containers.map_or(-1, |_| counts.get(id.as_str()).copied().unwrap_or(0)),
                 created: created.map_or(0, seconds),
                 labels: image.labels.clone(),
-                repo_tags: image.names.clone(),
-                shared_size: shared.map(|layer| self.layer_size(layer)).sum::<u64>() as i64,
+                repo_tags: image.names.iter().filter(|name| !name.contains('@')).cloned().collect(),
+                repo_digests: image.digests.iter().cloned().collect(),
+                shared_size: if measures_shared { shared() } else { -1 },
                 size: image.size as i64,
                 id,
                 ..ImageSummary::default()

@@ -51,6 +51,11 @@ impl Line {
         self.value("\"org.hull.index\":\"")
     }
 
+    /// The references by digest under which registries are known to have the image.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = &str> {
+        self.value("\"org.hull.origin\":\"").unwrap_or_default().split_whitespace()
+    }
+
     pub(crate) fn entry(&self) -> Result<Descriptor> {
         serde_json::from_str(&self.0).map_err(|source| json_error(&self.digest(), source))
     }

@@ -62,6 +62,7 @@ fn pull_from(
 ) -> Result<Pulled> {
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     if let Some((digest, id)) = up_to_date(images, client, reference, &wanted)? {
+        options.progress.found(reference, &[]);
         return Ok(Pulled { reference: reference.clone(), digest, id, new: false });
     }
     let top = client.manifest(&reference.wanted())?;
@@ -71,6 +72,7 @@ fn pull_from(
         client.wrong(format!("the configuration of {} is invalid: {error}", reference.familiar()))
     })?;
     check(client, &chosen.manifest, &parsed)?;
+    options.progress.found(reference, &chosen.manifest.layers);
     let image = Image { reference, top: &top, chosen: &chosen, config: &config, parsed: &parsed };
     let id = image.store(images, client, options.progress)?;
     Ok(Pulled { reference: reference.clone(), digest: top.digest, id, new: true })
@@ -192,7 +194,10 @@ impl Image<'_> {
             match (fetched, unpacked) {
                 (false, true) => progress.layer(&layer.digest, Step::Exists),
                 // The layer was unpacked from another blob, so this blob has to be verified.
-                (true, true) if !twice => verify(&one)?,
+                (true, true) if !twice => {
+                    verify(&one)?;
+                    progress.layer(&layer.digest, Step::Done);
+                }
                 _ => {}
             }
             packed.push(one);

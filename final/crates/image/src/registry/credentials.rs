@@ -50,6 +50,8 @@ pub struct Credentials {
     pub(super) files: Vec<PathBuf>,
     /// From the caller; no file is read then.
     pub(super) given: Option<Credential>,
+    /// From the caller, for some registries.
+    pub(super) logins: Vec<(String, Credential)>,
     pub(super) environment: Environment,
 }
 
@@ -58,21 +60,25 @@ impl Credentials {
         environment: Environment,
         auth_file: Option<PathBuf>,
         given: Option<Credential>,
+        logins: Vec<(String, Credential)>,
     ) -> Self {
         if let Some(only) = auth_file.or_else(|| environment.auth_file.clone()) {
-            return Self { files: vec![only], given, environment };
+            return Self { files: vec![only], given, logins, environment };
         }
         let config_home = environment.config_home.clone();
         let config_home = config_home.or_else(|| Some(environment.home.as_ref()?.join(".config")));
         let podmans = [environment.runtime_dir.clone(), config_home].into_iter().flatten();
         let files = podmans.map(|directory| directory.join("containers/auth.json"));
-        Self { files: files.chain(environment.docker_config_file()).collect(), given, environment }
+        Self { files: files.chain(environment.docker_config_file()).collect(), given, logins, environment }
     }
 
     /// The credentials for a repository, `HOST/a/b`: of several entries the one with the longest matching key.
     pub(super) fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>> {
         if let Some(given) = &self.given {
             return Ok(Some(given.clone()));
+        }
+        if let Some((_, own)) = self.logins.iter().find(|(key, _)| name(key) == name(registry)) {
+            return Ok(Some(own.clone()));
         }
         for path in &self.files {
             let helpers = &mut |name: &str, key: &str| helper::get(&self.environment, name, key);

@@ -84,7 +84,7 @@ pub fn logged_in(access: &Access, registry: &str) -> Result<Option<String>> {
 }
 
 /// Verifies name and password. Returns the identity token that the registry gave, if it gave one.
-fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<Option<String>> {
+pub fn check(access: &Access, registry: &str, user: &str, password: &str) -> Result<Option<String>> {
     let client = Client::new(access, access.settings.host(registry)?);
     let base = client.base()?;
     let url = client.absolute("/v2/")?;

@@ -49,7 +49,7 @@ pub use credentials::name;
 pub use endpoint::Endpoint;
 pub use environment::{Environment, Proxies};
 pub use lists::Found;
-pub use login::{Login, logged_in, login, logout};
+pub use login::{Login, check as check_login, logged_in, login, logout};
 
 pub(crate) use client::Client;
 pub(crate) use download::Fetch;
@@ -63,6 +63,8 @@ pub struct AccessOptions {
     pub environment: Environment,
     pub auth_file: Option<PathBuf>,
     pub credential: Option<Credential>,
+    /// The caller's credentials for some registries, by the registries' names. They come before those of files.
+    pub logins: Vec<(String, Credential)>,
     /// A directory of certificates with the layout of `certs.d/HOST`.
     pub certificates: Option<PathBuf>,
     /// Whether certificates must be valid. `None`: for all but insecure registries and this machine's own.
@@ -95,7 +97,7 @@ impl Access {
         Ok(Self {
             settings,
             http: Http::new(certificates, environment.proxies.clone()),
-            credentials: Credentials::new(environment, options.auth_file, options.credential),
+            credentials: Credentials::new(environment, options.auth_file, options.credential, options.logins),
             verify: options.verify,
             chunk: options.chunk.filter(|chunk| *chunk > 0),
         })
