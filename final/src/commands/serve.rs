@@ -8,7 +8,7 @@ use hull_api::{Address, Api, Listener, Log, Server, ServerError};
 use hull_engine::{Engine, rootless};
 use hull_sys::process;
 
-use super::{comeback, notify};
+use super::{comeback, daemon, notify, registry};
 use crate::cli::serve::Serve;
 use crate::environment;
 use crate::ui::errors::Hint;
@@ -36,8 +36,13 @@ pub fn serve(engine: Engine, args: &Serve) -> Result<u8> {
     }
     let log = args.log.then(std::io::stderr).map(|stderr| stderr.as_fd().try_clone_to_owned());
     let log = log.transpose().context("cannot duplicate standard error")?.map(Log);
+    let api = Api {
+        engine,
+        registry: registry::default_options(daemon::read()?),
+        proxies: environment::proxies(),
+        after_request: comeback::start_pending_of,
+    };
     notify::ready();
-    let api = Api { engine, after_request: comeback::start_pending_of };
     Server { api, listeners, idle: args.idle, log }.run().context("cannot serve")?;
     Ok(0)
 }

@@ -1,11 +1,18 @@
 //! What every handler is given.
 
+use std::collections::BTreeMap;
+
 use hull_engine::Engine;
+use hull_image::registry::AccessOptions;
 
 /// The engine and the administrator's settings. A worker has a copy of its parent's.
 #[derive(Clone)]
 pub struct Api {
     pub engine: Engine,
+    /// How registries are reached: what the server's environment and files say. A client's credentials come before those.
+    pub registry: AccessOptions,
+    /// `HTTP_PROXY` and its kin, of the server's environment: what the steps of builds see.
+    pub proxies: BTreeMap<String, String>,
     /// Called after each request, with the engine: starts containers whose monitor was found dead.
     pub after_request: fn(&Engine),
 }

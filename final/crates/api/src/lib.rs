@@ -5,7 +5,7 @@
 //! http/        HTTP/1.1: head, query, body, response, hijacked connections
 //! routes       which handler answers which path           version     the API version that a client speaks
 //! failure      the engine's errors as docker's statuses    api         what every handler is given
-//! containers/  system/                                     the handlers
+//! containers/  images/  system/                                     the handlers
 //! ```
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
 //! containers. Work that needs threads, or that changes the process, is done in a child ([`http::Exchange::in_child`]).
@@ -16,6 +16,7 @@ mod api;
 mod containers;
 mod failure;
 mod http;
+mod images;
 mod routes;
 mod server;
 mod system;

@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::containers;
 use crate::failure::{Failure, Result};
 use crate::http::{Exchange, Parameters};
+use crate::images;
 use crate::system;
 
 /// Answers a request. An error is sent as the answer, unless the handler has begun one.
@@ -21,6 +22,21 @@ const ROUTES: &[Route] = &[
     Route("POST", "/containers/{name}/start", containers::start),
     Route("POST", "/containers/{name}/wait", containers::wait),
     Route("DELETE", "/containers/{name}", containers::delete),
+    Route("GET", "/images/json", images::list),
+    Route("POST", "/images/create", images::create),
+    Route("GET", "/images/search", images::search),
+    Route("POST", "/images/prune", images::prune),
+    Route("GET", "/images/get", images::get_many),
+    Route("POST", "/images/load", images::load),
+    Route("GET", "/images/{name...}/json", images::inspect),
+    Route("GET", "/images/{name...}/history", images::history),
+    Route("GET", "/images/{name...}/get", images::get_one),
+    Route("POST", "/images/{name...}/push", images::push),
+    Route("POST", "/images/{name...}/tag", images::tag),
+    Route("DELETE", "/images/{name...}", images::delete),
+    Route("POST", "/commit", images::commit),
+    Route("GET", "/distribution/{name...}/json", images::distribution),
+    Route("POST", "/auth", images::auth),
 ];
 
 /// Finds the route of a request and runs its handler.

@@ -114,6 +114,14 @@ impl<'c> Exchange<'c> {
         Body { connection: self.connection, progress: &mut self.body }
     }
 
+    /// The JSON document of the request's body, or `None` for an empty body and for `null`.
+    pub fn read_optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        if self.body.is_over() {
+            return Ok(None);
+        }
+        self.read_json()
+    }
+
     /// The JSON document of the request's body, read as Go does.
     pub fn read_json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.read_json_bytes()?;
