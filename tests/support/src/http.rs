@@ -144,6 +144,14 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 
+    /// The objects of a stream of JSON.
+    #[track_caller]
+    pub fn lines(&self) -> Vec<Value> {
+        let values = serde_json::Deserializer::from_slice(&self.body).into_iter();
+        let values: Result<_, _> = values.collect();
+        values.unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
+    }
+
     /// The same, after the status was checked.
     #[track_caller]
     pub fn ok(&self, status: u16) -> Value {
@@ -163,6 +171,13 @@ impl std::fmt::Display for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} {:?}\n{}", self.request, self.status, self.fields, self.text())
     }
+}
+
+/// A text as a value in a query.
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
 }
 
 /// An answer whose head was read. Its body is read from it; of a connection that was taken over, what the server sends.
