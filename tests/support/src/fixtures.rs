@@ -2,7 +2,7 @@
 //! them takes long.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -53,6 +53,32 @@ pub fn debian() -> Result<PathBuf, String> {
         debootstrap.args(["--variant=minbase", &suite]).arg(&root).arg(&mirror);
         run_quietly(&mut debootstrap)?;
         tar(&root, to)
+    })
+}
+
+/// Debian with a database (redis-server) and Python, by apt in [`debian`]'s tree.
+pub fn debian_tools() -> Result<PathBuf, String> {
+    let debian = debian()?;
+    cached("debian-tools.tar", |to| {
+        let tree = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let root = tree.path();
+        run_quietly(Command::new("tar").arg("-C").arg(root).arg("-xf").arg(&debian))?;
+        // The services that are installed must not start here.
+        fs::write(root.join("usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n")
+            .and_then(|()| {
+                fs::set_permissions(root.join("usr/sbin/policy-rc.d"), PermissionsExt::from_mode(0o755))
+            })
+            .and_then(|()| fs::copy("/etc/resolv.conf", root.join("etc/resolv.conf")))
+            .map_err(|e| e.to_string())?;
+        let apt = |words: &[&str]| {
+            let mut chroot = Command::new("chroot");
+            chroot.arg(root).arg("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive");
+            run_quietly(&mut chroot)
+        };
+        apt(&["update", "-qq"])?;
+        apt(&["install", "-y", "-qq", "--no-install-recommends", "redis-server", "python3"])?;
+        apt(&["clean"])?;
+        tar(root, to)
     })
 }
 

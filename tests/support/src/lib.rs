@@ -16,6 +16,7 @@
 //! server     a small HTTP server that answers whatever a test wants
 //! user       an unprivileged user of a scenario
 //! http       a client of docker's API on a unix socket, and `hull serve` to talk to
+//! api_clients  libraries and programs that talk docker's API, from their registries
 //! helper     C programs that run inside containers
 //! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are
@@ -25,6 +26,7 @@
 //! The program under test is used through its command line only, so that the tests can run with any engine that has
 //! docker's.
 
+pub mod api_clients;
 pub mod cgroups;
 pub mod damage;
 pub mod docker_server;

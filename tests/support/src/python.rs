@@ -44,7 +44,7 @@ pub fn hadolint() -> Result<PathBuf, String> {
 }
 
 /// The directory with the programs of an environment that has these packages, and nothing that they depend on.
-fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let python = skip::find_program("python3").ok_or("python3 is not installed")?;
     // The scripts name the interpreter by its path, so the environment is made where it stays, and the marker last.
     let environment = crate::program::cache().join(name);
@@ -61,7 +61,7 @@ fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
 }
 
 /// FNV-1a: the same in every build.
-fn hash(text: &str) -> u64 {
+pub(crate) fn hash(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
