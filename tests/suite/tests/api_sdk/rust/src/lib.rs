@@ -1,0 +1,1 @@
+//! The tests beside it are all there is.
