@@ -5,7 +5,7 @@
 //! http/        HTTP/1.1: head, query, body, response, hijacked connections
 //! routes       which handler answers which path           version     the API version that a client speaks
 //! failure      the engine's errors as docker's statuses    api         what every handler is given
-//! containers/  images/  system/                                     the handlers
+//! containers/  exec/  images/  system/  the handlers           streams/    what carries a program's input and output
 //! ```
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
 //! containers. Work that needs threads, or that changes the process, is done in a child ([`http::Exchange::in_child`]).
@@ -14,11 +14,13 @@
 
 mod api;
 mod containers;
+mod exec;
 mod failure;
 mod http;
 mod images;
 mod routes;
 mod server;
+mod streams;
 mod system;
 mod version;
 

@@ -2,6 +2,7 @@
 
 use crate::api::Api;
 use crate::containers;
+use crate::exec;
 use crate::failure::{Failure, Result};
 use crate::http::{Exchange, Parameters};
 use crate::images;
@@ -22,6 +23,14 @@ const ROUTES: &[Route] = &[
     Route("POST", "/containers/{name}/start", containers::start),
     Route("POST", "/containers/{name}/wait", containers::wait),
     Route("DELETE", "/containers/{name}", containers::delete),
+    Route("POST", "/containers/{name}/attach", containers::attach),
+    Route("GET", "/containers/{name}/attach/ws", containers::attach_websocket),
+    Route("GET", "/containers/{name}/logs", containers::logs),
+    Route("POST", "/containers/{name}/resize", containers::resize),
+    Route("POST", "/containers/{name}/exec", exec::create),
+    Route("POST", "/exec/{id}/start", exec::start),
+    Route("POST", "/exec/{id}/resize", exec::resize),
+    Route("GET", "/exec/{id}/json", exec::inspect),
     Route("GET", "/images/json", images::list),
     Route("POST", "/images/create", images::create),
     Route("GET", "/images/search", images::search),

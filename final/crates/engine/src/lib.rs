@@ -43,7 +43,7 @@ mod system;
 mod userns;
 mod volumes;
 
-pub use attach::{AttachEvent, AttachInput, AttachStream, StartAttach};
+pub use attach::{AttachEvent, AttachInput, AttachStream, LogEnd, StartAttach};
 pub use comebacks::Comebacks;
 pub use containers::generate::UnitSubject;
 pub use containers::list::Summary;

@@ -1,7 +1,6 @@
 //! Starting, ending and removing a container.
 
 use hull_engine::StartAttach;
-use serde::Serialize;
 
 use crate::api::Api;
 use crate::failure::Result;
@@ -11,21 +10,6 @@ use crate::http::Exchange;
 pub fn start(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     api.engine.start(exchange.parameter("name"), StartAttach::Detached, None)?;
     exchange.empty(204)
-}
-
-/// `POST /containers/{name}/wait`.
-pub fn wait(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Ended {
-        status_code: u8,
-    }
-    let name = exchange.parameter("name").to_owned();
-    // The client starts the container only when it has seen the head.
-    let mut body = exchange.stream(200, "application/json")?;
-    let status_code = api.engine.wait(&name)?;
-    body.json_line(&Ended { status_code })?;
-    body.finish()
 }
 
 /// `DELETE /containers/{name}`.

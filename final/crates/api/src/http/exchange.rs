@@ -1,6 +1,7 @@
 //! One request and its answer.
 
 use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::SystemTime;
 
 use hull_docker::wire::lenient;
@@ -196,7 +197,10 @@ impl<'c> Exchange<'c> {
     pub fn stream(&mut self, status: u16, content_type: &str) -> Result<Stream<'_>> {
         let is_chunked = self.head.is_1_1;
         let mut answer = self.head_of_answer(status);
-        answer.push_str(&format!("Content-Type: {content_type}\r\n"));
+        // dockerd sends no type with some answers to old clients.
+        if !content_type.is_empty() {
+            answer.push_str(&format!("Content-Type: {content_type}\r\n"));
+        }
         if is_chunked {
             answer.push_str("Transfer-Encoding: chunked\r\n");
         }
@@ -207,19 +211,36 @@ impl<'c> Exchange<'c> {
     }
 
     /// Takes the connection over: 101 if the client asks for an upgrade, and otherwise a plain 200, whose body is the stream.
-    pub fn hijack(&mut self, content_type: &str) -> Result<Hijacked<'_>> {
-        let is_upgrade = self.head.lists("connection", "upgrade") && self.head.field("upgrade").is_some();
-        let answer = match is_upgrade {
-            true => format!(
-                "HTTP/1.1 101 UPGRADED\r\nContent-Type: {content_type}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n{}\r\n",
-                self.common_fields()
-            ),
-            false => format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n"),
-        };
-        self.status = Some(if is_upgrade { 101 } else { 200 });
+    /// dockerd sends the usual header fields for some requests only.
+    pub fn hijack(&mut self, content_type: &str, has_fields: bool) -> Result<Hijacked<'_>> {
+        let upgrade = if self.is_upgrade() { "Connection: Upgrade\r\nUpgrade: tcp\r\n" } else { "" };
+        let line = if self.is_upgrade() { "101 UPGRADED" } else { "200 OK" };
+        let fields = if has_fields { self.common_fields() } else { String::new() };
+        self.hijack_with(
+            if self.is_upgrade() { 101 } else { 200 },
+            &format!("HTTP/1.1 {line}\r\nContent-Type: {content_type}\r\n{upgrade}{fields}\r\n"),
+        )
+    }
+
+    /// Whether the client asks for a connection that is no longer HTTP.
+    pub fn is_upgrade(&self) -> bool {
+        self.head.lists("connection", "upgrade") && self.head.field("upgrade").is_some()
+    }
+
+    /// Sends this head, and takes the connection over.
+    pub fn hijack_with(&mut self, status: u16, head: &str) -> Result<Hijacked<'_>> {
+        self.status = Some(status);
         self.keeps_alive = false;
-        self.connection.send(answer.as_bytes()).map_err(Failure::client_gone)?;
+        self.connection.send(head.as_bytes()).map_err(Failure::client_gone)?;
         Ok(Hijacked { connection: self.connection })
+    }
+
+    /// Answers a request for a stream with a failure, as dockerd does: the message alone, up to the end of the connection.
+    pub fn refuse_stream(&mut self, failure: &Failure, content_type: &str) -> Result<()> {
+        let Failure { status, message } = failure;
+        let reason = reason(*status);
+        let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\n\r\n{message}\r\n");
+        self.hijack_with(*status, &head).map(drop)
     }
 
     fn head_of_answer(&mut self, status: u16) -> String {
@@ -273,6 +294,11 @@ impl<'c> Exchange<'c> {
         }
         let drained = std::io::copy(&mut self.body().take(MAX_DRAINED), &mut std::io::sink());
         drained.is_ok() && self.body.is_over()
+    }
+
+    /// The client's socket, on which poll(2) reports that it has gone.
+    pub fn client(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
     }
 
     pub(super) fn connection(&self) -> &Connection {

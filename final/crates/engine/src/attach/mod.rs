@@ -61,6 +61,8 @@ pub enum Message<'a> {
     CheckHealth,
     /// Send the output from now on.
     Subscribe,
+    /// The same. Answered by `LogEnd`, and then by the beginning of the line that the log does not have yet.
+    SubscribeAfterLog,
     /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
     Wait,
     /// stdin ends with this connection, if it is to end with its first client (docker's `StdinOnce`).
@@ -70,6 +72,7 @@ pub enum Message<'a> {
         stderr: bool,
     },
     // From the monitor to the command.
+    LogEnd(LogEnd),
     Stdout(&'a [u8]),
     Stderr(&'a [u8]),
     Started,
@@ -96,6 +99,10 @@ impl<'a> Message<'a> {
             Self::Freeze => (b'z', vec![]),
             Self::CheckHealth => (b'h', vec![]),
             Self::Subscribe => (b's', vec![]),
+            Self::SubscribeAfterLog => (b'a', vec![]),
+            Self::LogEnd(LogEnd { inode, size }) => {
+                (b'E', [inode.to_be_bytes(), size.to_be_bytes()].concat())
+            }
             Self::Wait => (b't', vec![]),
             Self::OwnsStdin => (b'f', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
@@ -131,6 +138,12 @@ impl<'a> Message<'a> {
             b'z' => Self::Freeze,
             b'h' => Self::CheckHealth,
             b's' => Self::Subscribe,
+            b'a' => Self::SubscribeAfterLog,
+            b'E' => {
+                let (inode, size) = payload.split_first_chunk()?;
+                let (inode, size) = (u64::from_be_bytes(*inode), u64::from_be_bytes(*size.first_chunk()?));
+                Self::LogEnd(LogEnd { inode, size })
+            }
             b't' => Self::Wait,
             b'f' => Self::OwnsStdin,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
@@ -143,6 +156,13 @@ impl<'a> Message<'a> {
             _ => return None,
         })
     }
+}
+
+/// A position in a container's log: the newest file and its size. An inode of 0 stands for a log without files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
 }
 
 /// Whether the caller wants the container's output from its first byte.
@@ -302,6 +322,8 @@ mod tests {
             Message::Left,
             Message::Freeze,
             Message::Subscribe,
+            Message::SubscribeAfterLog,
+            Message::LogEnd(LogEnd { inode: 7, size: u64::MAX }),
             Message::Wait,
             Message::OwnsStdin,
             Message::OutputClosed { stderr: true },

@@ -123,6 +123,14 @@ impl Engine {
         Ok((request, exec))
     }
 
+    /// An error if an instance does not exist, or if its container takes no process at present.
+    pub fn check_exec(&self, id: &str) -> Result<()> {
+        let (container, _) = exec_registry::find(self.root(), id)?;
+        let record = self.find(&container)?;
+        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+        first_process(&record, &snapshot).map(drop)
+    }
+
     /// Sets the size of the terminal of an instance's program, and waits for its start. A program without a terminal
     /// ignores it, as in docker.
     pub fn resize_exec(&self, id: &str, (rows, columns): WindowSize) -> Result<()> {

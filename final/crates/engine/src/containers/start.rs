@@ -1,10 +1,12 @@
 //! `start`, `attach` and `resize`.
 
 use crate::attach::registration::{Registration, Wanted};
-use crate::attach::{AttachStream, Message, StartAttach};
+use crate::attach::{AttachStream, LogEnd, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::events::Event;
+use crate::handle::running::{ANSWER_TIMEOUT, readable};
+use crate::logs::layout::end_of;
 use crate::monitor::launch::{Launch, launch};
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
@@ -16,13 +18,16 @@ use crate::records::state::{Status, wrong_state};
 pub struct ContainerStdio {
     pub tty: bool,
     pub open_stdin: bool,
+    /// stdin ends with its first client. That of a terminal stays open.
+    pub stdin_once: bool,
 }
 
 impl Engine {
     /// Whether a container has a terminal, and takes input.
     pub fn stdio(&self, name: &str) -> Result<ContainerStdio> {
         let options = self.find(name)?.options;
-        Ok(ContainerStdio { tty: options.tty, open_stdin: options.interactive })
+        let stdin_once = options.stdin_once();
+        Ok(ContainerStdio { tty: options.tty, open_stdin: options.interactive, stdin_once })
     }
 
     /// Starts a container, after those that it requires; a running one is left as it is. When attached, the caller gets
@@ -79,36 +84,63 @@ impl Engine {
     /// Joins a container's output from here on. If the container does not run, this joins its next run, and gets all of its
     /// output. Unlike [`Self::attach`], the stream ends with a run even if another one follows. With `stdin` the
     /// container's stdin ends with this attachment, if it is one that ends with its client.
-    pub fn attach_or_await(&self, name: &str, stdin: bool) -> Result<AttachStream> {
+    ///
+    /// Also returns where the log ends of what came before.
+    pub fn attach_or_await(&self, name: &str, stdin: bool) -> Result<(AttachStream, LogEnd)> {
         let record = self.find(name)?;
-        let stream = loop {
-            if let Some(stream) = self.attach_to_run(&record)? {
-                break stream;
+        let run_dir = self.root().container_run_dir(&record.id);
+        let (stream, log) = loop {
+            if let Some(attached) = self.attach_to_run(&record)? {
+                break attached;
             }
             let _lock = self.lock(&record.id).map_err(|error| error.for_container(name))?;
             // Another command may have started it meanwhile.
             if !Snapshot::take(self.root(), &record.id)?.status.is_active() {
-                let run_dir = self.root().container_run_dir(&record.id);
-                break AttachStream::awaiting(Registration::make(&run_dir, Wanted::Output)?);
+                let log = end_of(&self.root().container_dir(&record.id));
+                break (AttachStream::awaiting(Registration::make(&run_dir, Wanted::Output)?), log);
             }
         };
         Event::container(&record, "attach").emit(self);
-        let stream = stream.listening_in(self.root().container_run_dir(&record.id));
-        if stdin && record.options.interactive { stream.owning_stdin() } else { Ok(stream) }
+        let stream = stream.listening_in(run_dir);
+        let stream = if stdin && record.options.interactive { stream.owning_stdin()? } else { stream };
+        Ok((stream, log))
+    }
+
+    /// An attachment that carries nothing: an error if the container cannot be attached to in its present state.
+    pub fn check_attach(&self, name: &str) -> Result<()> {
+        let record = self.find(name)?;
+        let status = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?.status;
+        if matches!(status, Status::Paused | Status::Restarting) {
+            return Err(wrong_state("attach to", &record, status));
+        }
+        Event::container(&record, "attach").emit(self);
+        Ok(())
     }
 
     /// `None` if the container does not run.
-    fn attach_to_run(&self, record: &Record) -> Result<Option<AttachStream>> {
+    fn attach_to_run(&self, record: &Record) -> Result<Option<(AttachStream, LogEnd)>> {
         let Some(mut running) = self.running(&record.id)? else { return Ok(None) };
         if running.status != Status::Running {
             return Err(wrong_state("attach to", record, running.status));
         }
         running.check_monitor(&record.name)?;
         let connection = running.connection.take().ok_or_else(|| running.silent(&record.name))?;
-        for message in [Message::Wait, Message::Subscribe] {
-            connection.send(&message).context(|| format!("attach to {}", record.name))?;
+        let context = || format!("attach to {}", record.name);
+        for message in [Message::Wait, Message::SubscribeAfterLog] {
+            connection.send(&message).context(context)?;
         }
-        Ok(Some(AttachStream::new(connection)))
+        let mut buffer = Vec::new();
+        loop {
+            if !readable(&connection, Some(ANSWER_TIMEOUT))? {
+                return Err(running.silent(&record.name));
+            }
+            match connection.receive(&mut buffer).context(context)? {
+                Some(Message::LogEnd(end)) => return Ok(Some((AttachStream::new(connection), end))),
+                Some(_) => {}
+                // It has ended meanwhile.
+                None => return Ok(None),
+            }
+        }
     }
 
     /// Sets the size of a container's terminal. A container without one has no size, and ignores it, as in docker.

@@ -23,6 +23,7 @@ use std::time::SystemTime;
 
 use hull_docker::flags::log_attributes::details;
 
+use crate::attach::LogEnd;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::{LogDriver, LogsOptions};
@@ -75,6 +76,33 @@ impl Engine {
             }
             false => Ok(()),
         }
+    }
+}
+
+impl Engine {
+    /// Whether a container's log driver keeps what it gets.
+    pub fn has_readable_log(&self, name: &str) -> Result<bool> {
+        Ok(self.find(name)?.options.log.driver != LogDriver::None)
+    }
+
+    /// Writes what was in the log at this end. A log that is not in files has no ends, and is written whole.
+    pub fn logs_before(&self, name: &str, end: LogEnd, sink: &mut dyn LogSink) -> Result<()> {
+        let record = self.find(name)?;
+        if matches!(record.options.log.driver, LogDriver::None | LogDriver::Journald) {
+            return self.logs(name, &LogsOptions::default(), sink);
+        }
+        let most = record.options.log.max_file.unwrap_or(1).max(1);
+        let mut files = files::open_all(&self.root().container_dir(&record.id), most)?;
+        // Files after that one are newer. Without it, all are.
+        let newest = files.iter().position(|file| file.inode == end.inode);
+        files.truncate(newest.map_or(0, |newest| newest + 1));
+        if let Some(newest) = files.last_mut() {
+            newest.end = newest.end.min(end.size);
+        }
+        let options = LogsOptions::default();
+        let mut printer = Printer { options: &options, sink, mid_line: [false; 2] };
+        range::print(&files, &options, &mut printer)?;
+        printer.flush()
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::attach::registration::Wanted;
-use crate::attach::{Connection, Message};
+use crate::attach::{Connection, LogEnd, Message};
 
 /// How many messages may wait for one client.
 const QUEUE: usize = 8;
@@ -22,6 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// A message that outlives the buffer it was read into.
 #[derive(Debug, Clone)]
 pub(super) enum Queued {
+    LogEnd(LogEnd),
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),
     Exited(u8),
@@ -29,8 +30,13 @@ pub(super) enum Queued {
 }
 
 impl Queued {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Stdout(data) | Self::Stderr(data) if data.is_empty())
+    }
+
     fn message(&self) -> Message<'_> {
         match self {
+            Self::LogEnd(end) => Message::LogEnd(*end),
             Self::Stdout(data) => Message::Stdout(data),
             Self::Stderr(data) => Message::Stderr(data),
             Self::Exited(code) => Message::Exited(*code),
@@ -87,6 +93,14 @@ impl Client {
 
     pub(super) fn has_waiting(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Sends where the log ends, and the line of each stream that has begun after it.
+    pub(super) fn begin(&mut self, log: LogEnd, [stdout, stderr]: [Vec<u8>; 2]) {
+        self.queue.push_back(Queued::LogEnd(log));
+        let lines = [Queued::Stdout(stdout), Queued::Stderr(stderr)];
+        self.queue.extend(lines.into_iter().filter(|line| !line.is_empty()));
+        self.flush();
     }
 
     pub(super) fn mark_gone(&mut self) {

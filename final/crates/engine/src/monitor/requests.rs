@@ -25,6 +25,11 @@ impl EventLoop {
         let mut buffer = Vec::new();
         match client.connection.receive(&mut buffer) {
             Ok(Some(Message::Subscribe)) => client.subscribed = true,
+            Ok(Some(Message::SubscribeAfterLog)) => {
+                client.subscribed = true;
+                let beginnings = [Stream::Stdout, Stream::Stderr].map(|stream| self.log.beginning(stream));
+                client.begin(self.log.end(), beginnings);
+            }
             Ok(Some(Message::Wait)) => client.waits = true,
             Ok(Some(Message::OwnsStdin)) => client.owns_stdin = true,
             Ok(Some(Message::Stdin(data))) => {

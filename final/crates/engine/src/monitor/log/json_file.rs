@@ -9,11 +9,13 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::logs::layout::file_name;
+use crate::attach::LogEnd;
+use crate::logs::layout::{end_of, file_name};
 use crate::records::options::LogOptions;
 use crate::records::stream::Stream;
 use crate::records::time::Timestamp;
@@ -50,6 +52,14 @@ impl JsonFile {
             max_file,
             attributes,
             ..Self::default()
+        }
+    }
+
+    pub(super) fn end(&self) -> LogEnd {
+        match self.file.as_ref().and_then(|file| file.metadata().ok()) {
+            Some(file) => LogEnd { inode: file.ino(), size: self.size },
+            // Nothing was written in this run.
+            None => end_of(&self.directory),
         }
     }
 

@@ -15,6 +15,7 @@ use hull_docker::flags::log::{self, Settings};
 use hull_docker::flags::log_attributes::Subject;
 use hull_docker::wire::host_config::LogConfig;
 
+use crate::attach::LogEnd;
 use crate::records::options::LogDriver;
 use crate::records::record::Record;
 use crate::records::stream::Stream;
@@ -85,6 +86,19 @@ impl Log {
         if let Driver::Journal(journal) = &mut self.driver {
             journal.resume();
         }
+    }
+
+    /// Where the log ends. The journal has no such place.
+    pub(super) fn end(&self) -> LogEnd {
+        match &self.driver {
+            Driver::JsonFile(file) => file.end(),
+            Driver::None | Driver::Journal(_) => LogEnd::default(),
+        }
+    }
+
+    /// The beginning of a line that is not in the log yet.
+    pub(super) fn beginning(&self, stream: Stream) -> Vec<u8> {
+        self.partial[stream as usize].clone()
     }
 
     pub(super) fn write(&mut self, stream: Stream, data: &[u8]) {
