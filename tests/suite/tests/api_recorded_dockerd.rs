@@ -22,6 +22,7 @@ mod http;
 mod hull_and_docker;
 #[path = "api_recorded/masks.rs"]
 mod masks;
+#[allow(dead_code, reason = "each suite uses its part")]
 #[path = "api_recorded/player.rs"]
 mod player;
 #[allow(dead_code, reason = "each suite uses its part")]

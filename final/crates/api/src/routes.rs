@@ -48,22 +48,16 @@ const ROUTES: &[Route] = &[
     Route("POST", "/auth", images::auth),
 ];
 
-/// Finds the route of a request and runs its handler.
+/// Finds the route of a request and runs its handler. A path that is only known with another method is not found either, as
+/// in dockerd.
 pub fn dispatch(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let (method, path) = (exchange.head().method.clone(), exchange.path().to_owned());
-    let mut is_other_method = false;
-    for Route(own_method, pattern, handler) in ROUTES {
+    for Route(_, pattern, handler) in ROUTES.iter().filter(|route| route.0 == method) {
         let Some(parameters) = matched(pattern, &path) else { continue };
-        if *own_method == method {
-            exchange.set_parameters(parameters);
-            return handler(api, exchange);
-        }
-        is_other_method = true;
+        exchange.set_parameters(parameters);
+        return handler(api, exchange);
     }
-    match is_other_method {
-        true => Err(Failure::new(405, "Method Not Allowed")),
-        false => Err(Failure::not_found("page not found")),
-    }
+    Err(Failure::not_found("page not found"))
 }
 
 /// The parameters of a path that fits the pattern.

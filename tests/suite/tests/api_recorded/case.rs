@@ -14,7 +14,7 @@
 //! body tar      a shell script. The body is a tar of the directory in which it ran; `body file NAME`: a file of the
 //!               sandbox's directory; `body zeros N`: as many bytes; `body repeat N TEXT`
 //! send          what is written to a hijacked connection, one escaped piece a line, before its writing side is closed.
-//!               `send open`: the writing side stays open
+//!               `send open`: the writing side stays open. `send after N`: once N lines have arrived
 //! take N        the connection is closed after as many lines of the body
 //! until         the request is repeated until the answer has this line
 //! capture       `NAME PATH`, one a line: later requests have the value at this path as {NAME}, its beginning as {NAME:12}

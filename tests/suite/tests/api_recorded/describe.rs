@@ -29,6 +29,8 @@ pub struct Asked<'a> {
     /// `GET /containers/{a}/json`: without the version and the query.
     pub endpoint: &'a str,
     pub names: &'a Names,
+    /// What the header Api-Version may say: the newest version of the engine, independent of the version that was asked for.
+    pub newest: &'a [&'a str],
 }
 
 /// Streams of documents. Their lines are numbered even where there is only one.
@@ -42,8 +44,15 @@ const STREAMS: [&str; 6] = [
 ];
 
 /// Lists without an order of their own.
-const UNORDERED: [&str; 5] =
-    ["GET /networks", "GET /images/json", "GET /volumes", "GET /system/df", "GET /images/search"];
+const UNORDERED: [&str; 7] = [
+    "GET /networks/",
+    "GET /containers/*/changes",
+    "GET /networks",
+    "GET /images/json",
+    "GET /volumes",
+    "GET /system/df",
+    "GET /images/search",
+];
 
 pub fn describe(asked: &Asked<'_>, answer: &Answer) -> Vec<String> {
     let mut lines = head(asked, &answer.head);
@@ -57,7 +66,7 @@ pub fn describe(asked: &Asked<'_>, answer: &Answer) -> Vec<String> {
 fn head(asked: &Asked<'_>, head: &Head) -> Vec<String> {
     let mut lines = vec![format!("status {}", head.status)];
     let is_usual = |name: &str, value: &str| match name {
-        "Api-Version" => value.starts_with("1."),
+        "Api-Version" => asked.newest.contains(&value),
         "Docker-Experimental" => value == "false",
         "Ostype" => value == "linux",
         "Server" => value.contains('/') && value.ends_with("(linux)"),

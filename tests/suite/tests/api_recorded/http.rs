@@ -240,6 +240,15 @@ impl Connection {
         }
     }
 
+    /// Waits for as many lines of a hijacked connection.
+    pub fn await_lines(&mut self, lines: usize) {
+        while self.received.iter().filter(|byte| **byte == b'\n').count() < lines {
+            if !self.receive().unwrap_or(false) {
+                break;
+            }
+        }
+    }
+
     /// Writes to a hijacked connection.
     pub fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);

@@ -52,7 +52,9 @@ impl Names {
         while !rest.is_empty() {
             let end = rest.find(|c| !is_part_of_word(c)).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
-            replaced.push_str(&placeholder(word));
+            let bare = word.trim_end_matches([':', '.']);
+            replaced.push_str(&placeholder(bare));
+            replaced.push_str(&word[bare.len()..]);
             let mut characters = after.chars();
             replaced.extend(characters.next());
             rest = characters.as_str();
@@ -147,6 +149,7 @@ pub fn is_set(key: &str) -> bool {
         "Aliases",
         "DNSNames",
         "RepoTags",
+        "Mounts",
         "RepoDigests",
     ];
     sets.iter().any(|set| key.ends_with(set))

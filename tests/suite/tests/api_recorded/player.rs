@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::case::{Case, Step};
 use crate::describe::{self, Asked, describe};
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::http::{self, Answer, Connection, Head, Request};
 use crate::masks::Names;
 
@@ -14,6 +14,8 @@ pub struct Player<'a> {
     case: &'a Case,
     names: Names,
     background: BTreeMap<String, Background>,
+    version: Option<&'a str>,
+    watch: &'a dyn Fn(&str, &Answer),
 }
 
 struct Background {
@@ -29,10 +31,20 @@ pub struct Played {
 }
 
 pub fn play(engine: &Engine<'_>, case: &Case) -> Played {
+    play_with(engine, case, None, &|_, _| ())
+}
+
+/// Plays a case in another version of the API, and shows each answer and its endpoint to `watch`.
+pub fn play_with(
+    engine: &Engine<'_>,
+    case: &Case,
+    version: Option<&str>,
+    watch: &dyn Fn(&str, &Answer),
+) -> Played {
     let mut names = Names::default();
     names.set("dir", engine.sandbox.path("").trim_end_matches('/'));
     names.set("image", &engine.image("base"));
-    let mut player = Player { engine, case, names, background: BTreeMap::new() };
+    let mut player = Player { engine, case, names, background: BTreeMap::new(), version, watch };
     let mut played = Played { answers: vec![], error: None };
     for (index, step) in case.steps.iter().enumerate() {
         match player.step(step) {
@@ -85,7 +97,7 @@ impl Player<'_> {
                 let bytes = unescape(&self.names.fill(&text));
                 Request { is_head: bytes.starts_with(b"HEAD"), bytes }
             }
-            _ => http::request(&self.names.fill(step.text()), self.body(step)),
+            _ => http::request(&self.in_version(&self.names.fill(step.text())), self.body(step)),
         };
         let endpoint = match kind {
             "raw" => "raw".to_owned(),
@@ -105,7 +117,7 @@ impl Player<'_> {
             }
             let answer = self.receive(step, connection, None)?;
             if !until.is_empty() {
-                let lines = describe(&Asked { endpoint: &endpoint, names: &self.names }, &answer);
+                let lines = describe(&self.asked(&endpoint), &answer);
                 if !until.iter().all(|line| lines.contains(line)) {
                     if Instant::now() > deadline {
                         return Err(format!("there is never {until:?}, but {}", lines.join("\n")));
@@ -119,6 +131,23 @@ impl Player<'_> {
             }
             let lines = self.use_answer(step, &endpoint, &answer)?;
             return Ok(lines.filter(|_| kind != "setup"));
+        }
+    }
+
+    fn asked<'e>(&'e self, endpoint: &'e str) -> Asked<'e> {
+        let newest: &[&str] = match self.engine.kind {
+            Kind::Dockerd => &["1.41", "1.51"],
+            Kind::Hull => &["1.51"],
+        };
+        Asked { endpoint, names: &self.names, newest }
+    }
+
+    fn in_version(&self, text: &str) -> String {
+        let parts =
+            text.split_once(" /v1.").and_then(|(method, rest)| Some((method, rest.split_once('/')?.1)));
+        match (self.version, parts) {
+            (Some(version), Some((method, rest))) => format!("{method} /v{version}/{rest}"),
+            _ => text.to_owned(),
         }
     }
 
@@ -137,10 +166,13 @@ impl Player<'_> {
             },
         };
         if let Some((mode, text)) = step.section("send") {
+            if let Some((_, lines)) = mode.split_once("after ") {
+                connection.await_lines(lines.parse().expect("a number of lines"));
+            }
             for piece in text.lines() {
                 connection.write(&unescape(piece));
             }
-            if mode != "open" {
+            if !mode.starts_with("open") {
                 connection.close_writing();
             }
         }
@@ -168,7 +200,8 @@ impl Player<'_> {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             self.names.set(name, &value);
         }
-        let asked = Asked { endpoint, names: &self.names };
+        (self.watch)(endpoint, answer);
+        let asked = self.asked(endpoint);
         let mut lines = describe(&asked, answer);
         let begins = |line: &str, keys: &[String]| keys.iter().any(|key| line.starts_with(key.as_str()));
         let is_head = |line: &str| {

@@ -257,11 +257,11 @@ impl<'c> Exchange<'c> {
         text
     }
 
-    /// The fields of every answer.
+    /// The fields of every answer. The version is the server's own, independent of the client's.
     fn common_fields(&self) -> String {
         format!(
             "Api-Version: {}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{} (linux)\r\nDate: {}\r\n",
-            self.version,
+            ApiVersion::NEWEST,
             env!("CARGO_PKG_VERSION"),
             http_date(),
         )
