@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use hull_engine::{Engine, Status};
 
-use super::ps::Wanted;
+use super::ps;
 use crate::cli::selection::{Names, One, Selection};
 
 /// A full id has 64 characters; what else is in the file is not read.
@@ -36,8 +36,8 @@ pub fn chosen(
     }
     if given.all || !given.filter.is_empty() {
         let all = engine.list()?;
-        let wanted = Wanted::parse(&given.filter, &all, engine)?;
-        let fitting = all.iter().filter(|one| fits(one.status) && wanted.fit(one));
+        let wanted = ps::select(engine, &given.filter, &all)?;
+        let fitting = all.iter().filter(|one| fits(one.status) && wanted.fits(one));
         return Ok(fitting.map(|one| one.id.clone()).collect());
     }
     let mut names = given.names.clone();

@@ -46,7 +46,7 @@ mod volumes;
 pub use attach::{AttachEvent, AttachInput, AttachStream, LogEnd, StartAttach};
 pub use comebacks::Comebacks;
 pub use containers::generate::UnitSubject;
-pub use containers::list::Summary;
+pub use containers::list::{Selection, Summary};
 pub use containers::mount::MountedContainer;
 pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;

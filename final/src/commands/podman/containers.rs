@@ -2,13 +2,13 @@
 //! (<https://docs.podman.io/en/v4.3/markdown/podman-ps.1.html>).
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use anyhow::Result;
 use hull_engine::{Engine, Summary};
 use serde::Serialize;
 
 use super::seconds;
-use crate::commands::ps;
 use crate::ui::{human, output};
 
 /// podman-compose sets and asks for labels of this beginning, whatever the name of the program that it starts.
@@ -106,7 +106,7 @@ fn row<'a>(engine: &Engine, one: &'a Summary, with_size: bool) -> Result<Row<'a>
         size,
         started_at: seconds(one.started),
         state: one.status.as_str(),
-        status: ps::status(one),
+        status: one.status_text(SystemTime::now()),
         created: seconds(Some(one.created)),
     })
 }

@@ -7,7 +7,7 @@ use crate::error::{IoContext, Result};
 use crate::events::Event;
 use crate::handle::running::{ANSWER_TIMEOUT, readable};
 use crate::logs::layout::end_of;
-use crate::monitor::launch::{Launch, launch};
+use crate::monitor::launch::{Launch, Launched, launch};
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -38,17 +38,25 @@ impl Engine {
         attach: StartAttach,
         size: Option<WindowSize>,
     ) -> Result<Option<AttachStream>> {
+        match self.launch(name, attach, size)? {
+            Launched::Running if attach == StartAttach::Attached => self.attach(name).map(Some),
+            launched => Ok(launched.into_stream()),
+        }
+    }
+
+    /// The same without an attachment. False if the container runs already.
+    pub fn start_detached(&self, name: &str) -> Result<bool> {
+        let launched = self.launch(name, StartAttach::Detached, None)?;
+        Ok(matches!(launched, Launched::Started(_)))
+    }
+
+    fn launch(&self, name: &str, attach: StartAttach, size: Option<WindowSize>) -> Result<Launched> {
         let record = self.find(name)?;
         for required in &record.options.requires {
             // These exist since before this one, so no two require each other.
-            self.start(required, StartAttach::Detached, None)?;
+            self.start_detached(required)?;
         }
-        match launch(self, &record, Launch::ByUser, attach, size)
-            .map_err(|error| error.for_container(name))?
-        {
-            None if attach == StartAttach::Attached => self.attach(&record.id).map(Some),
-            stream => Ok(stream),
-        }
+        launch(self, &record, Launch::ByUser, attach, size).map_err(|error| error.for_container(name))
     }
 
     /// Starts a container that the caller has just created. If it does not start, and is to be removed at its end, it is

@@ -57,8 +57,10 @@ impl Engine {
         end_all(begun, &mut |index, ended| {
             let record = records.get_mut(index).and_then(Option::take);
             let missing = || Error::NoSuchContainer(String::new());
+            let has_run = running.get(index) == Some(&true);
+            let ended = ended.map(|ended| if has_run { ended } else { Ended::NotRunning });
             let stopped = ended.and_then(|ended| Ok((record.ok_or_else(missing)?, ended)));
-            if let (Ok((record, _)), Some(true)) = (&stopped, running.get(index)) {
+            if let (Ok((record, _)), true) = (&stopped, has_run) {
                 Event::container(record, "stop").emit(self);
             }
             done(index, stopped);

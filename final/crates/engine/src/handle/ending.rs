@@ -56,7 +56,8 @@ impl EndOptions {
 /// How a container has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It did not run, or the first signal ended it.
+    NotRunning,
+    /// The first signal ended it.
     InTime,
     /// It still ran after this time, and was sent SIGKILL.
     Killed { after: Duration },

@@ -26,6 +26,26 @@ pub(crate) enum Launch {
     ByPolicy(Occasion),
 }
 
+/// What a launch has come to.
+#[derive(Debug)]
+pub(crate) enum Launched {
+    Started(Option<AttachStream>),
+    /// It ran already.
+    Running,
+    /// Its restart policy asks for nothing.
+    NotWanted,
+}
+
+impl Launched {
+    /// The attachment to a container that was started with one.
+    pub(crate) fn into_stream(self) -> Option<AttachStream> {
+        match self {
+            Self::Started(stream) => stream,
+            Self::Running | Self::NotWanted => None,
+        }
+    }
+}
+
 /// Starts a container under its lock, which is held until the monitor answers. The container's terminal gets `size`
 /// before its program starts, because a program may ask for the size only once.
 pub(crate) fn launch(
@@ -34,7 +54,7 @@ pub(crate) fn launch(
     why: Launch,
     attach: StartAttach,
     size: Option<WindowSize>,
-) -> Result<Option<AttachStream>> {
+) -> Result<Launched> {
     let lock = engine.lock(&record.id)?;
     let mut record = record.clone();
     record.refresh(engine.root())?;
@@ -45,7 +65,7 @@ pub(crate) fn launch(
         status if status.is_active() && snapshot.is_lost => {
             return Err(MonitorLock::refusal(engine.root(), &record.id, &record.name));
         }
-        Status::Running | Status::Restarting => return Ok(None),
+        Status::Running | Status::Restarting => return Ok(Launched::Running),
         Status::Paused => {
             return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });
         }
@@ -63,7 +83,7 @@ pub(crate) fn launch(
             let exit = Snapshot::take(engine.root(), &record.id)?.exit;
             match occasion.restart_count(record, exit.as_ref()) {
                 Some(count) => count,
-                None => return Ok(None),
+                None => return Ok(Launched::NotWanted),
             }
         }
     };
@@ -84,7 +104,8 @@ pub(crate) fn launch(
             drop(lock);
             started?;
             let run_dir = engine.root().container_run_dir(&record.id);
-            Ok((attach == StartAttach::Attached).then(|| AttachStream::new(ours).listening_in(run_dir)))
+            let stream = || AttachStream::new(ours).listening_in(run_dir);
+            Ok(Launched::Started((attach == StartAttach::Attached).then(stream)))
         }
     }
 }

@@ -11,7 +11,8 @@ use hull_network::ports::Port;
 use hull_storage::root::Root;
 
 use super::endpoint::{NetworkState, PublishedPort};
-use super::{Endpoint, endpoints, links_are_in_hosts};
+use super::legacy_links::are_in_hosts;
+use super::{Endpoint, endpoints};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::{CreateOptions, NetworkMode, NetworkOption};
@@ -35,13 +36,13 @@ pub(crate) fn published(root: &Root, id: &str) -> Result<Vec<PublishedPort>> {
     published_on(root, id).map(|(ports, _)| ports)
 }
 
-/// The same, with the ids of the networks that the container is on.
-pub(crate) fn published_on(root: &Root, id: &str) -> Result<(Vec<PublishedPort>, Vec<String>)> {
+/// The same, with the container's endpoints.
+pub(crate) fn published_on(root: &Root, id: &str) -> Result<(Vec<PublishedPort>, Vec<Endpoint>)> {
     let NetworkState { endpoints, user_mode, proxied, .. } = NetworkState::load(root, id)?;
     let mut ports = [user_mode, proxied].concat();
     ports.extend(endpoints.iter().flat_map(|endpoint| &endpoint.published).map(PublishedPort::from));
     ports.sort_unstable();
-    Ok((ports, endpoints.into_iter().map(|endpoint| endpoint.network.id).collect()))
+    Ok((ports, endpoints))
 }
 
 /// docker's column: `0.0.0.0:8080->80/tcp, 443/tcp`.
@@ -154,39 +155,56 @@ pub(crate) fn network_settings(root: &Root, record: &Record, snapshot: &Snapshot
         ip_prefix_len: on_default.ip_prefix_len,
         ipv6_gateway: on_default.ipv6_gateway,
         mac_address: on_default.mac_address,
-        networks: networks(record, &endpoints),
+        networks: networks(&Subject::of(record), &endpoints),
         ..NetworkSettings::default()
     })
 }
 
+/// The container whose networks are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub mode: &'a NetworkMode,
+    pub networks: &'a [NetworkOption],
+    pub links: &'a [(String, String)],
+}
+
+impl<'a> Subject<'a> {
+    fn of(record: &'a Record) -> Self {
+        let options = &record.options;
+        let (mode, networks, links) = (&options.network, &options.networks, &options.links);
+        Self { id: &record.id, name: &record.name, mode, networks, links }
+    }
+}
+
 /// Each network that the container is to be on, with its endpoint there while it runs.
-fn networks(record: &Record, endpoints: &[Endpoint]) -> BTreeMap<String, EndpointSettings> {
-    let options = &record.options;
+pub(crate) fn networks(one: &Subject<'_>, endpoints: &[Endpoint]) -> BTreeMap<String, EndpointSettings> {
     // One that shares another container's network namespace is on no network of its own.
-    if matches!(options.network, NetworkMode::Container(_)) {
+    if matches!(one.mode, NetworkMode::Container(_)) {
         return BTreeMap::new();
     }
     let settings = |name: String| {
         let endpoint = endpoints.iter().find(|endpoint| endpoint.network.name == name);
-        let option = options.networks.iter().find(|option| option.network == name);
-        let mut settings = endpoint.map(|endpoint| addresses(&record.id, endpoint)).unwrap_or_default();
+        let option = one.networks.iter().find(|option| option.network == name);
+        let mut settings = endpoint.map(|endpoint| addresses(one.id, endpoint)).unwrap_or_default();
         settings.aliases = option.map(|option| option.aliases.clone()).unwrap_or_default();
         settings.ipam_config = option.and_then(requested_addresses);
         if let Some(mac) = option.and_then(|option| option.mac) {
             settings.mac_address = mac.to_string();
         }
-        if !links_are_in_hosts(options) {
+        if !are_in_hosts(one.mode, one.networks) {
             let link = |(other, alias): &(String, String)| format!("{other}:{alias}");
-            settings.links = options.links.iter().map(link).collect();
+            settings.links = one.links.iter().map(link).collect();
         }
         if endpoint.is_some_and(|endpoint| !endpoint.network.is_default()) {
-            let own = [record.short_id().to_owned()];
-            let names = std::iter::once(&record.name).chain(&settings.aliases).chain(&own);
-            settings.dns_names = names.cloned().collect();
+            let short = one.id.get(..12).unwrap_or(one.id).to_owned();
+            let names = std::iter::once(one.name.to_owned()).chain(settings.aliases.iter().cloned());
+            settings.dns_names = names.chain([short]).collect();
         }
         (name, settings)
     };
-    network_names(&options.network, &options.networks).into_iter().map(settings).collect()
+    network_names(one.mode, one.networks).into_iter().map(settings).collect()
 }
 
 fn requested_addresses(option: &NetworkOption) -> Option<EndpointIpam> {

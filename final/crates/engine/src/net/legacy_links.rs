@@ -13,13 +13,17 @@ use hull_storage::root::Root;
 use super::endpoint::{Endpoint, endpoints};
 use super::record::DEFAULT;
 use crate::error::{Error, Result};
-use crate::records::options::{CreateOptions, NetworkMode};
+use crate::records::options::{CreateOptions, NetworkMode, NetworkOption};
 use crate::records::record::Record;
 
 /// Whether the container's links are lines in its /etc/hosts, which they are on the default network.
 pub(crate) fn links_are_in_hosts(options: &CreateOptions) -> bool {
-    let on_custom_network = options.networks.iter().any(|option| option.network != DEFAULT);
-    options.network != NetworkMode::Networks || !on_custom_network
+    are_in_hosts(&options.network, &options.networks)
+}
+
+pub(super) fn are_in_hosts(mode: &NetworkMode, networks: &[NetworkOption]) -> bool {
+    let on_custom_network = networks.iter().any(|option| option.network != DEFAULT);
+    *mode != NetworkMode::Networks || !on_custom_network
 }
 
 /// The lines of /etc/hosts for the containers that `record` is linked to. Each has to run on one of its networks.

@@ -12,7 +12,7 @@
 //! block_io  limits of devices
 //! handed   what a builder gives its step in memory
 //! health   checks and their results: health.json
-//! mount_extras  what few mounts ask for
+//! mount_extras  what few mounts ask for                 shown_mounts  mounts as docker shows them
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
 //! userns   the ids of a user namespace
@@ -37,6 +37,7 @@ pub(crate) mod record;
 pub(crate) mod restart;
 pub(crate) mod run_dir;
 pub mod runtime;
+pub(crate) mod shown_mounts;
 pub mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod state;

@@ -118,7 +118,7 @@ impl Engine {
         // The record says from here on which layers are in use.
         drop(lock);
         let started = made.and_then(|()| launch(self, &record, Launch::ByUser, StartAttach::Attached, size));
-        match started.and_then(|stream| stream.ok_or(Error::MonitorDied)) {
+        match started.and_then(|launched| launched.into_stream().ok_or(Error::MonitorDied)) {
             Ok(stream) => Ok(RunningStep::new(self.clone(), record, stream)),
             Err(error) => Err(error.with_undo(crate::gc::steps::discard(self, &record.id))),
         }

@@ -24,7 +24,7 @@ impl Engine {
         let record = Record::load(self.root(), id)?;
         // The builder has not crashed: it is calling.
         crate::rootfs::mount::allow_remount(self, &record)?;
-        let stream = launch(self, &record, Launch::ByUser, StartAttach::Attached, size)?;
+        let stream = launch(self, &record, Launch::ByUser, StartAttach::Attached, size)?.into_stream();
         stream.ok_or(Error::MonitorDied)
     }
 

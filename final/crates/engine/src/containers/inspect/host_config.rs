@@ -6,7 +6,6 @@ use hull_docker::wire::host_config::{
 };
 use hull_runtime::security::defaults;
 
-use super::mounts;
 use super::text;
 use crate::engine::Engine;
 use crate::net::{links_are_in_hosts, network_mode, port_bindings};
@@ -15,6 +14,7 @@ use crate::records::options::{
     self, CreateOptions, IpcSharing, LogDriver, NamespaceMode, ResourceOptions, SeccompOption,
 };
 use crate::records::record::Record;
+use crate::records::shown_mounts as mounts;
 use crate::records::userns::{self, IdMaps};
 
 /// Fields that hull does not support are unset.

@@ -5,15 +5,13 @@
 //! config        Config: what runs in it
 //! host_config   HostConfig: what it takes of the host
 //! health        State.Health: the results of health checks
-//! mounts        Mounts, and how HostConfig shows -v, --mount and --tmpfs
 //! ```
 //!
-//! `NetworkSettings` is in `net/inspect.rs`.
+//! `NetworkSettings` is in `net/inspect.rs`, and `Mounts` in `records/shown_mounts.rs`.
 
 mod config;
 mod health;
 mod host_config;
-mod mounts;
 
 use hull_docker::wire::container::{Container, State};
 use hull_docker::wire::{GraphDriver, NEVER};
@@ -25,6 +23,7 @@ use crate::net::network_settings;
 use crate::records::exec_instance::{self, ExecInstance};
 use crate::records::options::LogDriver;
 use crate::records::record::Record;
+use crate::records::shown_mounts;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
@@ -69,7 +68,7 @@ impl Engine {
             platform: "linux".into(),
             host_config: host_config::describe(self, &record),
             graph_driver: self.graph_driver(&record, &snapshot),
-            mounts: mounts::points(&record),
+            mounts: shown_mounts::points(&record.mounts, &record.options.mounts),
             config: config::describe(&record),
             network_settings: network_settings(self.root(), &record, &snapshot)?,
             ..Container::default()

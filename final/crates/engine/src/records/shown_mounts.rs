@@ -9,17 +9,14 @@ use std::path::Path;
 use hull_docker::wire::container::MountPoint;
 use hull_docker::wire::host_config::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
 
-use super::text;
 use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::options::{CreateOptions, MountOption};
-use crate::records::record::{MountKind, MountRecord, Record};
+use crate::records::record::{MountKind, MountRecord};
 
-/// `Mounts`. A tmpfs of `--tmpfs` is not among docker's.
-pub(super) fn points(record: &Record) -> Vec<MountPoint> {
-    let asked = |mount: &MountRecord| {
-        record.options.mounts.iter().find(|option| option.target() == mount.destination)
-    };
-    let shown = record.mounts.iter().map(|mount| (mount, asked(mount)));
+/// `Mounts`, of a container's mounts and of what was asked for. A tmpfs of `--tmpfs` is not among docker's.
+pub(crate) fn points(mounts: &[MountRecord], options: &[MountOption]) -> Vec<MountPoint> {
+    let asked = |mount: &MountRecord| options.iter().find(|option| option.target() == mount.destination);
+    let shown = mounts.iter().map(|mount| (mount, asked(mount)));
     let shown =
         shown.filter(|(_, asked)| !matches!(asked, Some(MountOption::Tmpfs { from_mount_flag: false, .. })));
     shown.map(|(mount, asked)| point(mount, asked)).collect()
@@ -87,7 +84,7 @@ fn short_mode(option: &MountOption) -> String {
 }
 
 /// `HostConfig.Binds`: every `-v` that has a source.
-pub(super) fn binds(options: &CreateOptions) -> Vec<String> {
+pub(crate) fn binds(options: &CreateOptions) -> Vec<String> {
     let short = options.mounts.iter().filter(|option| !is_from_mount_flag(option));
     let bind = |option: &MountOption| {
         let (source, target) = match option {
@@ -103,7 +100,7 @@ pub(super) fn binds(options: &CreateOptions) -> Vec<String> {
 }
 
 /// `HostConfig.Tmpfs`: the options of every `--tmpfs`, by its path.
-pub(super) fn tmpfs(options: &CreateOptions) -> BTreeMap<String, String> {
+pub(crate) fn tmpfs(options: &CreateOptions) -> BTreeMap<String, String> {
     let tmpfs = |option: &MountOption| match option {
         MountOption::Tmpfs { target, options, from_mount_flag: false } => {
             Some((text(target), options.join(",")))
@@ -114,7 +111,7 @@ pub(super) fn tmpfs(options: &CreateOptions) -> BTreeMap<String, String> {
 }
 
 /// `HostConfig.Mounts`: every `--mount`.
-pub(super) fn mounts(options: &CreateOptions) -> Vec<Mount> {
+pub(crate) fn mounts(options: &CreateOptions) -> Vec<Mount> {
     options.mounts.iter().filter(|option| is_from_mount_flag(option)).map(mount).collect()
 }
 
@@ -172,6 +169,10 @@ fn tmpfs_options(options: &[String]) -> Option<TmpfsOptions> {
     let others: Vec<_> = options.iter().filter(is_exec).map(|option| vec![option.clone()]).collect();
     let is_set = size_bytes.is_some() || mode.is_some() || !others.is_empty();
     is_set.then_some(TmpfsOptions { size_bytes, mode, options: others })
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[cfg(test)]

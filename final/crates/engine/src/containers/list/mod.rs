@@ -1,4 +1,14 @@
 //! The list of containers (`ps`), read without a lock.
+//!
+//! ```text
+//! mod      reading the records       describe  a line as docker's API has it, and as `ps` words it
+//! select   filters
+//! ```
+
+mod describe;
+mod select;
+
+pub use select::Selection;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -10,11 +20,11 @@ use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::net::{PublishedPort, network_names, ports_column, published_on};
+use crate::net::{Endpoint, PublishedPort, network_names, ports_column, published_on};
 use crate::records::find::directories;
 use crate::records::health::{self, HealthStatus};
-use crate::records::options::{NetworkMode, NetworkOption, RestartPolicy};
-use crate::records::record::Record;
+use crate::records::options::{MountOption, NetworkMode, NetworkOption, RestartPolicy};
+use crate::records::record::{MountRecord, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
@@ -50,6 +60,15 @@ pub struct Summary {
     pub layers: Vec<PathBuf>,
     /// Why the container's record cannot be read. The other fields are then mostly empty, and only `rm -f` works on it.
     pub damage: Option<String>,
+    details: Details,
+}
+
+/// What docker's API shows besides.
+#[derive(Debug, Clone, Default)]
+struct Details {
+    mounts: Vec<MountRecord>,
+    options: OptionsHead,
+    endpoints: Vec<Endpoint>,
 }
 
 /// The part of a `container.json` that a listing needs. Skipping the rest saves time with hundreds of containers.
@@ -61,7 +80,7 @@ struct Head {
     image_id: String,
     layers: Vec<PathBuf>,
     process: ProcessHead,
-    mounts: Vec<MountHead>,
+    mounts: Vec<MountRecord>,
     labels: BTreeMap<String, String>,
     #[serde(default)]
     healthcheck: Option<Healthcheck>,
@@ -76,14 +95,7 @@ struct ProcessHead {
     command: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct MountHead {
-    name: Option<String>,
-    source: PathBuf,
-    destination: PathBuf,
-}
-
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 struct OptionsHead {
     image: String,
     network: NetworkMode,
@@ -91,6 +103,12 @@ struct OptionsHead {
     networks: Vec<NetworkOption>,
     #[serde(default)]
     restart: RestartPolicy,
+    #[serde(default)]
+    mounts: Vec<MountOption>,
+    #[serde(default)]
+    links: Vec<(String, String)>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -154,11 +172,14 @@ impl Engine {
             false => Ok(Default::default()),
         };
         let damage = on_networks.as_ref().err().map(Error::to_string);
-        let (published, network_ids) = on_networks.unwrap_or_default();
+        let (published, endpoints) = on_networks.unwrap_or_default();
         let started = snapshot.state.as_ref().and_then(|state| state.started);
         let is_checked = head.healthcheck.as_ref().is_some_and(health::is_check);
         let health = is_checked.then(|| health::status(self.root(), id, snapshot.status, started)).flatten();
-        Ok(Some(Summary { health, network_ids, damage, ..summary(head, snapshot, published) }))
+        let mut one = Summary { health, damage, ..summary(head, snapshot, published) };
+        one.network_ids = endpoints.iter().map(|endpoint| endpoint.network.id.clone()).collect();
+        one.details.endpoints = endpoints;
+        Ok(Some(one))
     }
 
     /// The summary of a container whose record is damaged. `None` if the container has been removed meanwhile.
@@ -190,6 +211,7 @@ impl Engine {
             exposed: vec![],
             layers: vec![],
             damage: Some(error.to_string()),
+            details: Details::default(),
         })
     }
 }
@@ -204,7 +226,8 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
     // Between two runs of a restarting container there is an exit, too.
     let runs = matches!(snapshot.status, Status::Running | Status::Paused);
     let exit = snapshot.exit.filter(|_| !runs);
-    let shown = |mount: MountHead| mount.name.unwrap_or_else(|| mount.source.display().to_string());
+    let shown =
+        |mount: &MountRecord| mount.name.clone().unwrap_or_else(|| mount.source.display().to_string());
     Summary {
         command: [head.process.entrypoint, head.process.command].concat().join(" "),
         created: head.created.0,
@@ -213,7 +236,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         health: None,
         started: started.map(|time| time.0),
         finished: exit.and_then(|exit| exit.finished).map(|time| time.0),
-        mounts: head.mounts.into_iter().map(shown).collect(),
+        mounts: head.mounts.iter().map(shown).collect(),
         networks: network_names(&head.options.network, &head.options.networks),
         network_ids: vec![],
         ports: ports_column(&published, &exposed),
@@ -222,10 +245,11 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         mount_points,
         layers: head.layers,
         damage: None,
-        image: head.options.image,
+        image: head.options.image.clone(),
         id: head.id,
         name: head.name,
         image_id: head.image_id,
         labels: head.labels,
+        details: Details { mounts: head.mounts, options: head.options, endpoints: vec![] },
     }
 }
