@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
-use hull_api::{Address, Api, Listener, Log, Server, ServerError};
+use hull_api::{Address, Api, Failure, Listener, Log, Server, ServerError};
+use hull_docker::wire::container::CreateRequest;
 use hull_engine::{Engine, rootless};
 use hull_sys::process;
 
@@ -40,11 +41,18 @@ pub fn serve(engine: Engine, args: &Serve) -> Result<u8> {
         engine,
         registry: registry::default_options(daemon::read()?),
         proxies: environment::proxies(),
+        complete_request,
         after_request: comeback::start_pending_of,
     };
     notify::ready();
     Server { api, listeners, idle: args.idle, log }.run().context("cannot serve")?;
     Ok(0)
+}
+
+/// The administrator's settings for a container, which docker's daemon has too.
+fn complete_request(request: &mut CreateRequest) -> Result<(), Failure> {
+    let completed = daemon::read().and_then(|daemon| daemon.apply(request));
+    completed.map_err(|error| Failure::new(500, format!("{error:#}")))
 }
 
 fn addresses(engine: &Engine, args: &Serve) -> Result<Vec<Address>> {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use hull_docker::wire::container::CreateRequest;
 use hull_engine::Engine;
 use hull_image::registry::AccessOptions;
+
+use crate::failure::Result;
 
 /// The engine and the administrator's settings. A worker has a copy of its parent's.
 #[derive(Clone)]
@@ -13,6 +16,8 @@ pub struct Api {
     pub registry: AccessOptions,
     /// `HTTP_PROXY` and its kin, of the server's environment: what the steps of builds see.
     pub proxies: BTreeMap<String, String>,
+    /// Fills in what a request to create a container leaves open, from the administrator's settings.
+    pub complete_request: fn(&mut CreateRequest) -> Result<()>,
     /// Called after each request, with the engine: starts containers whose monitor was found dead.
     pub after_request: fn(&Engine),
 }

@@ -75,7 +75,8 @@ fn status(kind: Kind) -> u16 {
 
 impl From<hull_engine::Error> for Failure {
     fn from(error: hull_engine::Error) -> Self {
-        Self::of(error.kind(), error.to_string())
+        let message = crate::containers::worded(&error).unwrap_or_else(|| error.to_string());
+        Self::of(error.kind(), message)
     }
 }
 

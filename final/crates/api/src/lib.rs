@@ -25,4 +25,5 @@ mod system;
 mod version;
 
 pub use api::Api;
+pub use failure::Failure;
 pub use server::{Address, Error as ServerError, Listener, Log, Server};

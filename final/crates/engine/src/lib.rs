@@ -54,8 +54,8 @@ pub use containers::top::Top;
 pub use containers::wait::Condition;
 pub use containers::wait_end::{EndWait, WaitCondition};
 pub use copy::{
-    Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport, pack_layer,
-    unpack_archive,
+    ArchiveOptions, Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport,
+    pack_layer, unpack_archive,
 };
 pub use engine::{
     ConfiguredRuntime, Engine, EventReporter, InvalidSetting, NetworkDefaults, Runtimes, Settings,

@@ -1,21 +1,105 @@
-//! Starting, ending and removing a container.
+//! Starting, ending, changing and removing a container.
 
-use hull_engine::StartAttach;
+use std::time::SystemTime;
+
+use hull_docker::filters::prune::{PruneFilters, Pruned};
+use hull_docker::wire::container::PruneResponse;
+use hull_docker::wire::host_config::HostConfig;
+use hull_engine::Ended;
 
 use crate::api::Api;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::http::Exchange;
 
 /// `POST /containers/{name}/start`.
 pub fn start(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
-    api.engine.start(exchange.parameter("name"), StartAttach::Detached, None)?;
+    let is_new = api.engine.start_detached(exchange.parameter("name"))?;
+    exchange.empty(if is_new { 204 } else { 304 })
+}
+
+/// `POST /containers/{name}/stop`.
+pub fn stop(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let names = [exchange.parameter("name").to_owned()];
+    let mut outcome = Ok(Ended::NotRunning);
+    let timeout = timeout(exchange)?;
+    api.engine.stop(&names, exchange.query().text("signal"), timeout, &mut |_, ended| outcome = ended);
+    exchange.empty(if outcome? == Ended::NotRunning { 304 } else { 204 })
+}
+
+/// `POST /containers/{name}/restart`.
+pub fn restart(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let names = [exchange.parameter("name").to_owned()];
+    let mut outcome = Ok(());
+    let timeout = timeout(exchange)?;
+    api.engine.restart(&names, exchange.query().text("signal"), timeout, &mut |_, done| outcome = done);
+    outcome?;
     exchange.empty(204)
+}
+
+/// The seconds of `t`. Less than 0 is without a limit.
+fn timeout(exchange: &Exchange<'_>) -> Result<Option<u32>> {
+    let seconds = exchange.query().number("t")?;
+    Ok(seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)))
+}
+
+/// `POST /containers/{name}/kill`.
+pub fn kill(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let names = [exchange.parameter("name").to_owned()];
+    let mut outcome = Ok(());
+    let signal = exchange.query().text("signal").unwrap_or("KILL");
+    api.engine.kill(&names, signal, &mut |_, done| outcome = done);
+    outcome?;
+    exchange.empty(204)
+}
+
+/// `POST /containers/{name}/pause`.
+pub fn pause(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    api.engine.pause(exchange.parameter("name"))?;
+    exchange.empty(204)
+}
+
+/// `POST /containers/{name}/unpause`.
+pub fn unpause(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    api.engine.unpause(exchange.parameter("name"))?;
+    exchange.empty(204)
+}
+
+/// `POST /containers/{name}/rename`.
+pub fn rename(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let Some(new) = exchange.query().text("name") else {
+        return Err(Failure::invalid("Neither old nor new names may be empty"));
+    };
+    api.engine.rename(exchange.parameter("name"), new.strip_prefix('/').unwrap_or(new))?;
+    exchange.empty(204)
+}
+
+/// `POST /containers/{name}/update`.
+pub fn update(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let request: HostConfig = exchange.read_json()?;
+    let response = api.engine.update(exchange.parameter("name"), &request)?;
+    exchange.json(200, &response)
 }
 
 /// `DELETE /containers/{name}`.
 pub fn delete(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let query = exchange.query();
     let (force, volumes) = (query.flag("force"), query.flag("v"));
+    if query.flag("link") {
+        api.engine.resolve(exchange.parameter("name"))?;
+        return Err(Failure::new(409, "Conflict, cannot remove the default link name of the container"));
+    }
     api.engine.remove(exchange.parameter("name"), force, volumes)?;
     exchange.empty(204)
+}
+
+/// `POST /containers/prune`.
+pub fn prune(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    let texts = exchange.query().filters()?;
+    let filters = PruneFilters::parse(&texts, Pruned::Plain, SystemTime::now()).map_err(Failure::invalid)?;
+    let pruned = api.engine.prune_containers(&|one| filters.fit(&one.labels, Some(one.created)))?;
+    if pruned.containers.is_empty() {
+        pruned.errors.into_result()?;
+    }
+    exchange
+        .json(200, &PruneResponse { containers_deleted: pruned.containers, space_reclaimed: pruned.bytes })
 }

@@ -52,6 +52,8 @@ pub(super) struct Rules {
     pub existing_directories: bool,
     /// Members of a tar may lie behind a symlink that stays beneath the destination (`lib` → `usr/lib`).
     pub through_symlinks: bool,
+    /// What an entry of another type than the one before replaces.
+    pub replaces: Replace,
 }
 
 impl Policy for Rules {
@@ -150,8 +152,14 @@ impl Extractor {
             match rustix::fs::mkdirat(&*target.directory, &target.name, Mode::RWXU) {
                 Ok(()) => drop(self.created.insert(entry.path.clone())),
                 Err(rustix::io::Errno::EXIST) if target.is_directory() => {}
-                Err(rustix::io::Errno::EXIST) => {
+                Err(rustix::io::Errno::EXIST) if self.rules.replaces == Replace::Files => {
                     return Err(self.refused(entry, "cannot overwrite a non-directory with a directory"));
+                }
+                Err(rustix::io::Errno::EXIST) => {
+                    self.create(&target, entry, |directory, name| {
+                        rustix::fs::mkdirat(directory, name, Mode::RWXU)
+                    })?;
+                    self.created.insert(entry.path.clone());
                 }
                 Err(errno) => return Err(errno).context(|| self.writing(entry)),
             }
@@ -171,7 +179,7 @@ impl Extractor {
         entry: &Entry,
         make: impl Fn(BorrowedFd<'_>, &std::ffi::OsStr) -> rustix::io::Result<T>,
     ) -> Result<T> {
-        let created = target.create(Replace::Files, make);
+        let created = target.create(self.rules.replaces, make);
         created.map(|(made, _)| made).map_err(|refused| self.not_created(entry, refused))
     }
 
@@ -288,7 +296,7 @@ impl Sink for Extractor {
         let linked = self.destination.open(target).context(|| format!("link to {}", shown(target)))?;
         // By the descriptor's link: the file that was found, whatever its name means by now.
         let from = hull_sys::fs::fd_path(&linked);
-        let linked = at.create(Replace::Files, |directory, name| {
+        let linked = at.create(self.rules.replaces, |directory, name| {
             match rustix::fs::linkat(CWD, &from, directory, name, AtFlags::SYMLINK_FOLLOW) {
                 Ok(()) => Ok(true),
                 // Another file system, a directory, too many links.

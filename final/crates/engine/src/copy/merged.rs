@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hull_image::packing::Packer;
 use hull_storage::overlay::LayersView;
+use hull_storage::tree::Replace;
 use rustix::fs::{Dir, Mode, OFlags, Stat};
 
 use super::entry::{Content, Entry, Sink};
@@ -73,7 +74,13 @@ impl Engine {
 
 fn as_caller() -> Rules {
     let owner = Owner::Set(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    Rules { owner, privileges: Privileges::Dropped, existing_directories: false, through_symlinks: false }
+    Rules {
+        owner,
+        privileges: Privileges::Dropped,
+        existing_directories: false,
+        through_symlinks: false,
+        replaces: Replace::Files,
+    }
 }
 
 /// Notes what is exported, on the way to a sink.

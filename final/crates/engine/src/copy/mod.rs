@@ -9,6 +9,7 @@
 //! volume  a volume as a tar, and back
 //! layer   an upper directory → the tar of a layer
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
+//! archive docker's API: a path's status, tars out and in
 //! merged  the files of an image without a container, into a directory or a tar
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -20,6 +21,7 @@
 //! * Files that leave the container lose set-ID bits, file capabilities and access to devices, unless `-a` is given.
 //!   docker keeps them. A copy by root may then turn a program of the container into one that runs as root on the host.
 
+mod archive;
 mod commit;
 mod diff;
 mod entry;
@@ -41,6 +43,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+pub use archive::ArchiveOptions;
 pub use commit::{CommitOptions, Freezable};
 pub use diff::Change;
 pub use layer::pack as pack_layer;
@@ -49,6 +52,7 @@ pub use merged::LayersToExport;
 use hull_image::Bounded;
 use hull_image::members::Members;
 use hull_image::packing::Packer;
+use hull_storage::tree::Replace;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -87,32 +91,35 @@ impl Engine {
     /// The calling process mounts a stopped container in a new mount namespace, in which it stays, so it should end
     /// afterwards.
     pub fn copy_out(&self, name: &str, path: &Path, to: CopyTarget<'_>, options: CopyOptions) -> Result<()> {
-        self.in_container(name, path, "archive-path", |view, path| copy_out(view, path, to, options))
+        self.in_container(name, path, Some("archive-path"), |view, path| copy_out(view, path, to, options))
     }
 
     /// Copies into a container. What [`Self::copy_out`] says about a stopped one is true here too.
     pub fn copy_in(&self, from: CopySource<'_>, name: &str, path: &Path, options: CopyOptions) -> Result<()> {
-        self.in_container(name, path, "extract-to-dir", |view, path| copy_in(view, path, from, options))
+        self.in_container(name, path, Some("extract-to-dir"), |view, path| copy_in(view, path, from, options))
     }
 
-    fn in_container(
+    /// Calls `work` with the container's files. `action` is the event of what it does.
+    fn in_container<T>(
         &self,
         name: &str,
         path: &Path,
-        action: &str,
-        copy: impl FnOnce(&View, &Path) -> Result<()>,
-    ) -> Result<()> {
+        action: Option<&str>,
+        work: impl FnOnce(&View, &Path) -> Result<T>,
+    ) -> Result<T> {
         if path.as_os_str().is_empty() {
             return Err(invalid(&format!("path of container {name}"), "it is empty"));
         }
         let record = self.find(name)?;
         let (root, guard) = ContainerRoot::open(self, &record)?;
         let view = View::container(root, name).with_ids(guard.ids(&record));
-        let copied = copy(&view, path);
-        // If the copy failed, its error says more than that the container has ended.
-        copied.and_then(|()| guard.finish())?;
-        Event::container(&record, action).emit(self);
-        Ok(())
+        let done = work(&view, path)?;
+        // After the copy: if that failed, its error says more than that the container has ended.
+        guard.finish()?;
+        if let Some(action) = action {
+            Event::container(&record, action).emit(self);
+        }
+        Ok(done)
     }
 }
 
@@ -145,7 +152,13 @@ fn copy_tree(
     let landing = landing(&source.split, source.is_directory, &split, found)
         .map_err(|why| invalid(&format!("destination {shown}"), why))?;
     let (owner, privileges) = if options.archive { (Owner::Keep, Privileges::WithAcls) } else { plain };
-    let rules = Rules { owner, privileges, existing_directories: options.archive, through_symlinks: false };
+    let rules = Rules {
+        owner,
+        privileges,
+        existing_directories: options.archive,
+        through_symlinks: false,
+        replaces: Replace::Files,
+    };
     let shown = if landing.inside { shown } else { to.0.shown(&split.parent) };
     to.0.as_creator(|| {
         let mut extractor = Extractor::new(directory, &shown, rules)?.with_ids(to.0.ids.clone());
@@ -180,6 +193,7 @@ fn receive_tar(from: impl io::Read, container: &View, path: &Path, options: Copy
         privileges: Privileges::WithAcls,
         existing_directories: options.archive,
         through_symlinks: true,
+        replaces: Replace::Files,
     };
     container.as_creator(|| {
         let mut extractor = Extractor::new(directory, &shown, rules)?.with_ids(container.ids.clone());
@@ -201,6 +215,7 @@ pub fn unpack_archive(stream: impl io::Read, directory: OwnedFd, shown: &str, mo
         privileges: Privileges::Kept,
         existing_directories: true,
         through_symlinks: true,
+        replaces: Replace::Files,
     };
     let mut extractor = Extractor::new(directory, shown, rules)?;
     let bounded = Bounded::new(io::BufReader::with_capacity(BUFFER, stream))?;

@@ -9,19 +9,30 @@ use rustix::fs::{FileType, Timespec, makedev};
 use tar::EntryType;
 
 use super::entry::{Content, Entry, Kind, Sink};
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// Sends all members to the sink. Owners are the numbers of a member; its user and group names are ignored.
 pub(super) fn unpack(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
     unpack_members(Members::new(hull_image::decompress(stream)?), u64::MAX, sink)
 }
 
+/// [`unpack`] of a tar that may have no members.
+pub(super) fn unpack_any(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
+    let mut stream = hull_image::decompress(stream)?;
+    let is_empty = stream.fill_buf().context(|| "read the archive".into())?.is_empty();
+    if is_empty { Ok(()) } else { send_members(Members::new(stream), u64::MAX, sink).map(drop) }
+}
+
 /// [`unpack`] of a plain tar of up to `most` members.
-pub(super) fn unpack_members(
-    mut members: Members<impl BufRead>,
-    most: u64,
-    sink: &mut dyn Sink,
-) -> Result<()> {
+pub(super) fn unpack_members(members: Members<impl BufRead>, most: u64, sink: &mut dyn Sink) -> Result<()> {
+    match send_members(members, most, sink)? {
+        0 => Err(invalid("it is empty, or not a tar")),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the number of the members.
+fn send_members(mut members: Members<impl BufRead>, most: u64, sink: &mut dyn Sink) -> Result<u64> {
     let mut count = 0;
     while let Some(member) = members.next_member()? {
         count += 1;
@@ -34,7 +45,7 @@ pub(super) fn unpack_members(
             _ => sink.put(&entry, Content::None)?,
         }
     }
-    if count > 0 { Ok(()) } else { Err(invalid("it is empty, or not a tar")) }
+    Ok(count)
 }
 
 fn entry(member: &Member) -> Result<Entry> {

@@ -90,12 +90,39 @@ impl View {
         hull_sys::fs::openat2(&self.base, path, flags | OFlags::PATH, Mode::empty(), self.resolve)
     }
 
+    pub(super) fn root(&self) -> &OwnedFd {
+        &self.base
+    }
+
+    /// Holds a file, whatever its type. A symlink at the end of the path is held itself unless it is to be followed.
+    pub(super) fn hold(&self, path: &Path, follow_link: bool) -> Result<OwnedFd> {
+        let follow = if follow_link { OFlags::empty() } else { OFlags::NOFOLLOW };
+        self.open(path, follow).context(|| format!("copy {}", self.shown(path)))
+    }
+
+    /// The path after the symlinks at its end were followed, also to something that does not exist.
+    pub(super) fn resolved(&self, path: &Path) -> Result<PathBuf> {
+        let context = || format!("follow {}", self.shown(path));
+        let mut path = path.to_owned();
+        for _ in 0..MOST_SYMLINKS {
+            let split = Split::of(&path);
+            let Some(name) = &split.name else { return Ok(path) };
+            let Ok(parent) = self.open(&split.parent, OFlags::DIRECTORY) else { return Ok(path) };
+            match rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if kind(&stat) == FileType::Symlink => {
+                    path = target(&parent, &split).context(context)?;
+                }
+                _ => return Ok(path),
+            }
+        }
+        Err(Errno::ELOOP).context(context)
+    }
+
     /// docker's rule: a symlink is copied as a symlink, unless `-L` or a trailing slash is given. The kernel follows a
     /// symlink before a trailing slash by itself.
     pub(super) fn source(&self, path: &Path, follow_link: bool) -> Result<Source> {
         let shown = self.shown(path);
-        let follow = if follow_link { OFlags::empty() } else { OFlags::NOFOLLOW };
-        let fd = self.open(path, follow).context(|| format!("copy {shown}"))?;
+        let fd = self.hold(path, follow_link)?;
         let stat = rustix::fs::fstat(&fd).context(|| format!("look at {shown}"))?;
         if is_kernels(&fd) {
             let why = "it is made by the kernel (proc, sysfs …), and only reading it by name would show it";

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use hull_image::packing::Packer;
+use hull_storage::tree::Replace;
 use rustix::fs::{Mode, OFlags};
 
 use super::entry::finish;
@@ -35,6 +36,7 @@ impl Engine {
             privileges: Privileges::WithAcls,
             existing_directories: true,
             through_symlinks: true,
+            replaces: Replace::Files,
         };
         let mut extractor = Extractor::new(self.volume_root(name)?, name, rules)?;
         unpack::unpack(from, &mut extractor)?;

@@ -27,6 +27,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("No such container: {0}")]
     NoSuchContainer(String),
+    /// docker's sentence, which clients look for.
+    #[error("Could not find the file {path} in container {container}")]
+    NoSuchPath { container: String, path: String },
     #[error("{name:?} is the beginning of several container ids: {}", candidates.join(", "))]
     Ambiguous { name: String, candidates: Vec<String> },
     #[error("invalid {what}: {why}")]
@@ -119,6 +122,7 @@ impl Error {
             Self::NoSuchContainer(_)
             | Self::NoSuchExec(_)
             | Self::NoSuchNetwork(_)
+            | Self::NoSuchPath { .. }
             | Self::NoSuchDriver(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid

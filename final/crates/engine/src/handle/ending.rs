@@ -60,7 +60,9 @@ pub enum Ended {
     /// The first signal ended it.
     InTime,
     /// It still ran after this time, and was sent SIGKILL.
-    Killed { after: Duration },
+    Killed {
+        after: Duration,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -68,7 +68,8 @@ pub(crate) use drivers::user_mode::{
 pub use endpoint::PublishedPort;
 pub(crate) use endpoint::{Endpoint, endpoints};
 pub(crate) use inspect::{
-    Subject, exposed_ports, network_mode, network_names, network_settings, networks, port_bindings, ports_column, published_on,
+    Subject, exposed_ports, network_mode, network_names, network_settings, networks, port_bindings,
+    ports_column, published_on,
 };
 pub(crate) use killed_monitor::{clear, clear_lost};
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};

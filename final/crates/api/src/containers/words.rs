@@ -1,0 +1,63 @@
+//! Errors about containers in dockerd's words, which clients look for.
+
+use hull_engine::Error;
+use hull_storage::Error as Storage;
+
+/// dockerd's sentence, or `None` where it has none that a client looks for.
+pub fn worded(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::WithUndo { first, .. } => return worded(first),
+        Error::WrongState { verb, name, state } => wrong_state(verb, name, state),
+        Error::InUse { name, state: state @ "paused" } => {
+            format!("cannot remove container \"/{name}\": container is {state} and must be unpaused first")
+        }
+        Error::InUse { name, state } => format!(
+            "cannot remove container \"/{name}\": container is {state}: stop the container before removing or force remove"
+        ),
+        Error::Storage(Storage::NameTaken { name, id }) => format!(
+            "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or \
+             rename) that container to be able to reuse that name."
+        ),
+        Error::Storage(Storage::InvalidName { what: "container", name }) => {
+            format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+        }
+        Error::Image(hull_image::Error::NoSuchImage { name, .. }) => {
+            format!("No such image: {}", with_tag(name))
+        }
+        _ => return None,
+    })
+}
+
+fn wrong_state(verb: &str, name: &str, state: &str) -> String {
+    match (verb, state) {
+        ("kill", "not running") => format!("cannot kill container: {name}: container {name} is not running"),
+        ("start", "paused") => "cannot start a paused container, try unpause instead".into(),
+        ("pause", "paused") => format!("container {name} is already paused"),
+        ("unpause", _) => format!("Container {name} is not paused"),
+        (_, "not running") => format!("container {name} is not running"),
+        (_, state) => format!("container {name} is {state}"),
+    }
+}
+
+/// The name with the tag that it means.
+fn with_tag(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_tag_means_latest() {
+        for (name, expected) in [
+            ("nope", "nope:latest"),
+            ("nope:1", "nope:1"),
+            ("host:5000/nope", "host:5000/nope:latest"),
+            ("nope@sha256:00", "nope@sha256:00"),
+        ] {
+            assert_eq!(with_tag(name), expected);
+        }
+    }
+}
