@@ -11,7 +11,9 @@ use hull_docker::flags::log;
 use hull_docker::size;
 use hull_docker::wire::container::CreateRequest;
 use hull_docker::wire::host_config::{LogConfig, Ulimit};
+use hull_docker::wire::info::{RegistryConfig, RegistryIndex};
 use hull_engine::{ConfiguredRuntime, Engine, InvalidSetting, NetworkDefaults, Runtimes};
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -76,6 +78,9 @@ struct AddressPool {
     base: String,
     size: u8,
 }
+
+/// docker's own registry.
+const OFFICIAL: &str = "docker.io";
 
 /// Keys that concern only a daemon, or request what hull does anyway. They are ignored without a warning.
 const NOTHING_TO_DO: [&str; 18] = [
@@ -203,6 +208,30 @@ impl Daemon {
     /// `None` is the built-in one. docker's own default, which many files name, is no request for another one.
     pub fn default_runtime(&self) -> Option<&str> {
         self.default_runtime.as_deref().filter(|name| !["", "runc", "hull"].contains(name))
+    }
+
+    /// docker's form of the settings for registries.
+    pub fn registry_config(&self) -> RegistryConfig {
+        let is_network = |text: &&String| text.parse::<IpNet>().is_ok();
+        let networks = self.insecure_registries.iter().filter(is_network).cloned();
+        let index = |name: &str, mirrors: &[String], secure| {
+            let official = name == OFFICIAL;
+            let index = RegistryIndex { name: name.into(), mirrors: mirrors.into(), secure, official };
+            (name.to_owned(), index)
+        };
+        let hosts = self.insecure_registries.iter().filter(|text| !is_network(text));
+        let official = index(OFFICIAL, &self.registry_mirrors, true);
+        RegistryConfig {
+            // As dockerd has it, and as hull's client of registries has it.
+            insecure_networks: ["::1/128", "127.0.0.0/8"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(networks)
+                .collect(),
+            index_configs: hosts.map(|host| index(host, &[], false)).chain([official]).collect(),
+            mirrors: self.registry_mirrors.clone(),
+            ..RegistryConfig::default()
+        }
     }
 
     fn runtimes(&self) -> Runtimes {

@@ -7,7 +7,7 @@ use hull_build::cache::usage::Entry;
 use hull_docker::size;
 use hull_docker::wire::disk_usage::{DiskUsage, ImageSummary};
 use hull_docker::wire::volume::Volume;
-use hull_engine::Engine;
+use hull_engine::{Engine, UsageOptions};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ impl Row {
 }
 
 pub fn df(engine: &Engine, args: &Df) -> Result<u8> {
-    let usage = engine.disk_usage()?;
+    let usage = engine.disk_usage(UsageOptions::ALL)?;
     let cache = hull_build::cache::usage::entries(engine)?;
     let format = args.format.as_deref().filter(|format| !format.is_empty());
     match args.verbose {

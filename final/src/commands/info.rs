@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use hull_docker::size;
-use hull_docker::wire::system::{ClientVersion, Info, Product, ServerVersion, Version};
-use hull_engine::Engine;
+use hull_docker::wire::info::Info;
+use hull_docker::wire::system::{ClientVersion, Version};
+use hull_engine::{Engine, server_version};
 
 use super::{daemon, podman};
 use crate::cli::system::Format;
@@ -12,9 +13,7 @@ use crate::ui::output;
 
 pub fn info(engine: &Engine, args: &Format) -> Result<u8> {
     let mut info = engine.info()?;
-    if let Some(name) = daemon::read().ok().and_then(|daemon| daemon.default_runtime()) {
-        name.clone_into(&mut info.default_runtime);
-    }
+    complete(&mut info);
     if Persona::is_podman() {
         let run_root = engine.root().run().display().to_string();
         podman::system::info(&info, &run_root, args.format.as_deref())?;
@@ -22,6 +21,16 @@ pub fn info(engine: &Engine, args: &Format) -> Result<u8> {
     }
     output::object(&info, args.format.as_deref(), || shown(&info))?;
     Ok(0)
+}
+
+/// Fills in the administrator's settings. The command that needs a damaged file says what is wrong with it.
+pub fn complete(info: &mut Info) {
+    if let Ok(daemon) = daemon::read() {
+        if let Some(name) = daemon.default_runtime() {
+            name.clone_into(&mut info.default_runtime);
+        }
+        info.registry_config = daemon.registry_config();
+    }
 }
 
 fn shown(info: &Info) -> String {
@@ -56,9 +65,6 @@ fn shown(info: &Info) -> String {
     )
 }
 
-/// The version of docker's API that the field names are from.
-const API_VERSION: &str = "1.47";
-
 /// Without a daemon, client and server are one program. Both are shown, because scripts ask for either.
 pub fn version(args: &Format) -> Result<u8> {
     if Persona::is_podman() {
@@ -66,32 +72,20 @@ pub fn version(args: &Format) -> Result<u8> {
         return Ok(0);
     }
     let version = Persona::own().version();
-    let arch = hull_image::platform::Platform::host().architecture;
-    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-    let platform = || Product { name: "hull".into() };
+    let server = server_version();
     // Fields that only a Go program has are empty.
-    let value = Version {
-        client: ClientVersion {
-            platform: platform(),
-            version: version.into(),
-            api_version: API_VERSION.into(),
-            default_api_version: API_VERSION.into(),
-            os: "linux".into(),
-            arch: arch.clone(),
-            context: "default".into(),
-            ..ClientVersion::default()
-        },
-        server: ServerVersion {
-            platform: platform(),
-            version: version.into(),
-            api_version: API_VERSION.into(),
-            min_api_version: "1.24".into(),
-            os: "linux".into(),
-            arch: arch.clone(),
-            kernel_version: kernel,
-            ..ServerVersion::default()
-        },
+    let client = ClientVersion {
+        platform: server.platform.clone(),
+        version: version.into(),
+        api_version: server.api_version.clone(),
+        default_api_version: server.api_version.clone(),
+        os: server.os.clone(),
+        arch: server.arch.clone(),
+        context: "default".into(),
+        ..ClientVersion::default()
     };
+    let arch = server.arch.clone();
+    let value = Version { client, server };
     output::object(&value, args.format.as_deref(), || {
         format!("hull\n Version:    {version}\n OS/Arch:    linux/{arch}\n")
     })?;

@@ -106,7 +106,7 @@ fn connect(engine: &Engine, args: &Connect) -> Result<u8> {
 
 fn disconnect(engine: &Engine, args: &Disconnect) -> Result<u8> {
     match engine.disconnect(&args.container, &args.network) {
-        Err(hull_engine::Error::Invalid { .. }) if args.force => Ok(0),
+        Err(hull_engine::Error::NotConnected { .. }) if args.force => Ok(0),
         done => Ok(done.map(|()| 0)?),
     }
 }
@@ -136,16 +136,11 @@ const COLUMNS: Columns = Columns {
 };
 
 fn list(engine: &Engine, args: &List) -> Result<u8> {
-    let mut networks = engine.all_networks()?;
     let damaged = engine.damaged_networks()?;
     let damage = damaged.iter().map(|(name, why)| (name.as_str(), Some(why.as_str())));
     super::say_what_is_damaged(damage, "hull network rm");
     let filters = checked(&args.filter, NetworkFilters::parse(&args.filter))?;
-    if let Some(wanted) = filters.dangling() {
-        let unused = engine.unused_networks()?;
-        networks.retain(|network| unused.contains(&network.name) == wanted);
-    }
-    networks.retain(|network| filters.fit(network));
+    let networks = engine.fitting_networks(&filters)?;
     let id = |network: &wire::Network| match args.no_trunc {
         true => network.id.clone(),
         false => human::short_id(&network.id).to_owned(),

@@ -113,19 +113,14 @@ impl Row {
 }
 
 fn list(engine: &Engine, args: &VolumeList) -> Result<u8> {
-    let mut volumes = engine.volumes().list()?;
-    let damage = volumes.iter().map(|volume| (&*volume.name, volume.damage.as_deref()));
-    super::say_what_is_damaged(damage, "hull volume rm");
     let filters = checked(&args.filter, VolumeFilters::parse(&args.filter))?;
-    if let Some(wanted) = filters.dangling() {
-        let used = engine.used_volumes()?;
-        for error in &used.unknown {
-            errors::warn(&error.to_string(), "until then every volume counts as used");
-        }
-        let is_used = |name: &str| !used.unknown.is_empty() || used.counts.contains_key(name);
-        volumes.retain(|volume| is_used(&volume.name) != wanted);
+    let all = engine.volumes().list()?;
+    let damage = all.iter().map(|volume| (&*volume.name, volume.damage.as_deref()));
+    super::say_what_is_damaged(damage, "hull volume rm");
+    let (volumes, unknown) = engine.fitting_volumes(&filters)?;
+    for error in &unknown {
+        errors::warn(&error.to_string(), "until then every volume counts as used");
     }
-    volumes.retain(|volume| filters.fit(&volume.name, &volume.labels));
     if args.quiet {
         volumes.iter().try_for_each(|volume| output::line(&volume.name))?;
         return Ok(0);

@@ -284,7 +284,7 @@ fn templates_know_gos_names() {
         (
             &["version"],
             "{{.Client.APIVersion}} {{.Server.APIVersion}} {{.Server.Os}} {{.Server.Experimental}}",
-            "1.47 1.47 linux false".into(),
+            "1.51 1.51 linux false".into(),
         ),
         (
             &["info"],

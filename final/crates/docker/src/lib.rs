@@ -10,6 +10,7 @@
 //! filters   --filter KEY=VALUE of every list, one file per object
 //! fields    names of fields in docker's templates that differ from the JSON keys
 //! wire      the JSON objects of the Engine API
+//! version   the versions that hull claims
 //! ```
 
 pub mod bools;
@@ -22,4 +23,5 @@ pub mod names;
 pub mod path;
 pub mod size;
 pub mod time;
+pub mod version;
 pub mod wire;

@@ -77,4 +77,6 @@ pub use records::time::Timestamp;
 pub use records::{options, signal};
 pub use search_path::SearchPath;
 pub use system::prune::PruneOptions;
-pub use volumes::{UsedVolumes, VolumeOptions};
+pub use system::usage::UsageOptions;
+pub use system::version::server_version;
+pub use volumes::{UsedVolumes, VolumeOptions, describe_volume};

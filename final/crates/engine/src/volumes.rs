@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hull_docker::filters::volume::VolumeFilters;
 use hull_docker::wire;
 use hull_storage::Error as StorageError;
 use hull_storage::volumes::{Volume, Volumes};
@@ -11,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::records::pruned::Pruned;
 use crate::records::record::Record;
+
+/// docker's label of a volume that nobody has named.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
 /// Which volumes containers use.
 #[derive(Debug, Default)]
@@ -35,8 +39,23 @@ impl Engine {
         Volumes::new(self.root())
     }
 
+    /// The volumes that fit. While the record of a container is damaged every volume counts as used, and the errors of such
+    /// records are returned too.
+    pub fn fitting_volumes(&self, filters: &VolumeFilters) -> Result<(Vec<Volume>, Vec<Error>)> {
+        let mut volumes = self.volumes().list()?;
+        let mut unknown = Vec::new();
+        if let Some(wanted) = filters.dangling() {
+            let used = self.used_volumes()?;
+            unknown = used.unknown;
+            let is_used = |name: &str| !unknown.is_empty() || used.counts.contains_key(name);
+            volumes.retain(|volume| is_used(&volume.name) != wanted);
+        }
+        volumes.retain(|volume| filters.fit(&volume.name, &volume.labels));
+        Ok((volumes, unknown))
+    }
+
     pub fn inspect_volume(&self, name: &str) -> Result<wire::volume::Volume> {
-        Ok(describe(self.volumes().get(name)?))
+        Ok(describe_volume(self.volumes().get(name)?))
     }
 
     /// Creates a volume; without a name, one that is named by a random id.
@@ -56,7 +75,11 @@ impl Engine {
         anonymous: bool,
     ) -> Result<Volume> {
         let is_new = self.volumes().find(name)?.is_none();
-        let volume = self.volumes().create(name, labels, driver_options, anonymous)?;
+        let mut labels = labels.clone();
+        if anonymous {
+            labels.insert(ANONYMOUS.into(), String::new());
+        }
+        let volume = self.volumes().create(name, &labels, driver_options, anonymous)?;
         if is_new {
             Event::volume(name, "create").emit(self);
         }
@@ -144,7 +167,7 @@ impl Engine {
 }
 
 /// docker's layout of a volume.
-pub(crate) fn describe(volume: Volume) -> wire::volume::Volume {
+pub fn describe_volume(volume: Volume) -> wire::volume::Volume {
     wire::volume::Volume {
         created_at: humantime::format_rfc3339_seconds(volume.created()).to_string(),
         driver: "local".into(),

@@ -290,6 +290,20 @@ pub(crate) fn explained(context: &OwnedFd, step: &str, error: Errno) -> Failure 
     Failure { step, error }
 }
 
+/// The kernel's name of the file system at a path, as docker spells it.
+pub fn file_system_name(path: &Path) -> &'static str {
+    match file_system_kind(path) {
+        Some(EXT4_MAGIC) => "extfs",
+        Some(0x5846_5342) => "xfs",
+        Some(0x9123_683e) => "btrfs",
+        Some(0x0102_1994) => "tmpfs",
+        Some(0x2fc1_2fc1) => "zfs",
+        Some(0xf2f5_2010) => "f2fs",
+        Some(OVERLAYFS_MAGIC) => "overlayfs",
+        _ => "<unknown>",
+    }
+}
+
 fn file_system_kind(path: &Path) -> Option<u64> {
     rustix::fs::statfs(path).map(|stat| stat.f_type as u64).map_err(io::Error::from).ok()
 }

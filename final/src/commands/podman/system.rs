@@ -1,7 +1,7 @@
 //! `info` and `version`. JSON is YAML, too, so that it serves readers of podman's usual output of `info`.
 
 use anyhow::Result;
-use hull_docker::wire::system::Info;
+use hull_docker::wire::info::Info;
 use serde_json::{Value, json};
 
 use crate::persona::Persona;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 
 #[derive(Debug, Default)]
 pub struct BuildCacheFilters {
@@ -27,7 +27,7 @@ const FLAGS: &[&str] = &["inuse", "shared", "private", "mutable", "immutable"];
 
 impl BuildCacheFilters {
     /// `KEY=VALUE`; a flag may be alone.
-    pub fn parse(texts: &[String], now: SystemTime) -> Result<Self, String> {
+    pub fn parse(texts: &[String], now: SystemTime) -> Result<Self, FilterError> {
         let whole = |text: &String| match FLAGS.contains(&text.as_str()) {
             true => format!("{text}=true"),
             false => text.replacen("unused-for=", "until=", 1),

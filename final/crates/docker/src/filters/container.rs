@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ports::PortRange;
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 
 const LISTED: Keys = Keys {
     words: &[
@@ -47,12 +47,12 @@ pub struct ContainerFilters {
 }
 
 impl ContainerFilters {
-    pub fn parse(texts: &[String]) -> Result<Self, String> {
+    pub fn parse(texts: &[String]) -> Result<Self, FilterError> {
         let filters = Filters::parse(texts, LISTED)?;
         filters.check("status", &STATES)?;
         filters.check("health", &HEALTH)?;
         if let Some(value) = filters.values("exited").find(|value| value.parse::<i32>().is_err()) {
-            return Err(format!("invalid filter \"exited={value}\": not an exit code"));
+            return Err(format!("invalid filter \"exited={value}\": not an exit code").into());
         }
         let ports = |key: &str| {
             let ranges = filters.values(key).map(PortRange::parse).collect::<Result<Vec<_>, _>>();

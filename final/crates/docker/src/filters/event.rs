@@ -1,6 +1,6 @@
 //! Filters of `events` (<https://docs.docker.com/reference/cli/docker/system/events/#filter>).
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 use crate::wire::events::Message;
 
 const KEYS: Keys = Keys {
@@ -30,7 +30,7 @@ const WITH_ARGUMENT: [&str; 3] = ["health_status", "exec_create", "exec_start"];
 pub struct EventFilters(Filters);
 
 impl EventFilters {
-    pub fn parse(texts: &[String]) -> Result<Self, String> {
+    pub fn parse(texts: &[String]) -> Result<Self, FilterError> {
         Ok(Self(Filters::parse(texts, KEYS)?))
     }
 

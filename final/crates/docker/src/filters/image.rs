@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 
 const KEYS: Keys = Keys {
     words: &["reference", "label", "label!", "before", "since", "until"],
@@ -19,7 +19,7 @@ pub struct ImageFilters {
 }
 
 impl ImageFilters {
-    pub fn parse(texts: &[String], now: SystemTime) -> Result<Self, String> {
+    pub fn parse(texts: &[String], now: SystemTime) -> Result<Self, FilterError> {
         let filters = Filters::parse(texts, KEYS)?;
         Ok(Self { until: filters.until(now)?, filters })
     }

@@ -20,11 +20,39 @@ pub mod search;
 pub mod volume;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use regex_lite::Regex;
 
 use crate::{bools, time};
+
+/// Why filters are refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilterError {
+    UnknownKey { text: String, key: String, keys: Vec<&'static str> },
+    Invalid(String),
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { text, keys, .. } => {
+                let keys = keys.join(", ");
+                write!(f, "invalid filter {text:?}: expected KEY=VALUE, where KEY is one of {keys}")
+            }
+            Self::Invalid(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for FilterError {}
+
+impl From<String> for FilterError {
+    fn from(why: String) -> Self {
+        Self::Invalid(why)
+    }
+}
 
 /// The keys that a list supports.
 #[derive(Debug, Clone, Copy)]
@@ -46,35 +74,38 @@ pub struct Filters {
 }
 
 impl Filters {
-    pub fn parse(texts: &[String], keys: Keys) -> Result<Self, String> {
+    pub fn parse(texts: &[String], keys: Keys) -> Result<Self, FilterError> {
         let mut filters = Self::default();
         for text in texts {
-            filters.add(text, keys).map_err(|why| format!("invalid filter {text:?}: {why}"))?;
+            filters.add(text, keys)?;
         }
         Ok(filters)
     }
 
-    fn add(&mut self, text: &str, keys: Keys) -> Result<(), String> {
-        let known = || {
-            let all = [keys.words, keys.patterns, keys.flags].concat();
-            format!("expected KEY=VALUE, where KEY is one of {}", all.join(", "))
+    fn add(&mut self, text: &str, keys: Keys) -> Result<(), FilterError> {
+        let unknown = |key: &str| FilterError::UnknownKey {
+            text: text.to_owned(),
+            key: key.to_owned(),
+            keys: [keys.words, keys.patterns, keys.flags].concat(),
         };
-        let (key, value) = text.split_once('=').ok_or_else(known)?;
+        let invalid = |why: String| format!("invalid filter {text:?}: {why}");
+        let (key, value) = text.split_once('=').ok_or_else(|| unknown(text))?;
         let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
         let is_of = |list: &[&str]| list.contains(&key.as_str());
         if is_of(keys.flags) {
-            let flag = bools::parse(value)?;
+            let flag = bools::parse(value).map_err(invalid)?;
             // As in docker, a filter that is set to both values is an error.
             if self.flags.insert(key.clone(), flag).is_some_and(|before| before != flag) {
-                return Err(format!("{key} is given as true and as false"));
+                return Err(invalid(format!("{key} is given as true and as false")).into());
             }
         } else if is_of(keys.patterns) {
-            let regex = Regex::new(value).map_err(|error| format!("not a regular expression: {error}"))?;
+            let regex = Regex::new(value);
+            let regex = regex.map_err(|error| invalid(format!("not a regular expression: {error}")))?;
             self.patterns.push((key, value.to_owned(), regex));
         } else if is_of(keys.words) {
             self.words.push((key, value.to_owned()));
         } else {
-            return Err(known());
+            return Err(unknown(&key));
         }
         Ok(())
     }
@@ -144,7 +175,7 @@ mod tests {
     const KEYS: Keys =
         Keys { words: &["label", "label!", "driver"], patterns: &["name"], flags: &["dangling"] };
 
-    fn parse(texts: &[&str]) -> Result<Filters, String> {
+    fn parse(texts: &[&str]) -> Result<Filters, FilterError> {
         Filters::parse(&texts.iter().map(|text| text.to_string()).collect::<Vec<_>>(), KEYS)
     }
 
@@ -169,7 +200,7 @@ mod tests {
     fn what_makes_no_sense_is_said() {
         assert_eq!(parse(&["Dangling=T"]).unwrap().flag("dangling"), Some(true));
         for wrong in ["name", "colour=blue", "dangling=maybe", "name=["] {
-            let why = parse(&[wrong]).unwrap_err();
+            let why = parse(&[wrong]).unwrap_err().to_string();
             assert!(why.contains(wrong), "{why}");
         }
         assert!(parse(&["dangling=1", "dangling=0"]).is_err());

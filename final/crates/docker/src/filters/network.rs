@@ -1,6 +1,6 @@
 //! Filters of `network ls` (<https://docs.docker.com/reference/cli/docker/network/ls/#filter>).
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 use crate::wire::network::Network;
 
 const KEYS: Keys =
@@ -13,10 +13,10 @@ const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
 pub struct NetworkFilters(Filters);
 
 impl NetworkFilters {
-    pub fn parse(texts: &[String]) -> Result<Self, String> {
+    pub fn parse(texts: &[String]) -> Result<Self, FilterError> {
         let filters = Filters::parse(texts, KEYS)?;
         if let Some(value) = filters.values("type").find(|value| !["custom", "builtin"].contains(value)) {
-            return Err(format!("invalid filter \"type={value}\": it is custom or builtin"));
+            return Err(format!("invalid filter \"type={value}\": it is custom or builtin").into());
         }
         Ok(Self(filters))
     }

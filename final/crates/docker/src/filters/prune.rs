@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 
 /// The objects that are pruned, each with filters of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct PruneFilters {
 }
 
 impl PruneFilters {
-    pub fn parse(texts: &[String], pruned: Pruned, now: SystemTime) -> Result<Self, String> {
+    pub fn parse(texts: &[String], pruned: Pruned, now: SystemTime) -> Result<Self, FilterError> {
         let (words, flags): (&'static [&str], &'static [&str]) = match pruned {
             Pruned::Plain => (&["label", "label!", "until"], &[]),
             Pruned::Images => (&["label", "label!", "until"], &["dangling"]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 
 const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flags: &["dangling"] };
 
@@ -10,7 +10,7 @@ const KEYS: Keys = Keys { words: &["driver", "label"], patterns: &["name"], flag
 pub struct VolumeFilters(Filters);
 
 impl VolumeFilters {
-    pub fn parse(texts: &[String]) -> Result<Self, String> {
+    pub fn parse(texts: &[String]) -> Result<Self, FilterError> {
         Filters::parse(texts, KEYS).map(Self)
     }
 

@@ -17,8 +17,8 @@
 //! host_config        HostConfig: limits, mounts, namespaces   image       image inspect, images, history
 //! network_settings   NetworkSettings of a container           network     network inspect
 //! exec               exec inspect                             volume      volume inspect
-//! events             events                                  system      info, version
-//! disk_usage         system df
+//! events             events                                  system      version
+//! disk_usage         system df                               info        info
 //! stats              stats                              message     lines of pull, push and build
 //! lenient            reads a request as Go does         words       a command: a list, or one text
 //! ```
@@ -30,6 +30,7 @@ pub mod events;
 pub mod exec;
 pub mod host_config;
 pub mod image;
+pub mod info;
 pub mod lenient;
 pub mod message;
 pub mod network;

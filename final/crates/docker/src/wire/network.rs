@@ -55,9 +55,27 @@ pub struct CreateRequest {
     pub ingress: bool,
     pub config_only: bool,
     #[serde(deserialize_with = "nullable::deserialize")]
+    pub config_from: ConfigReference,
+    #[serde(deserialize_with = "nullable::deserialize")]
     pub options: BTreeMap<String, String>,
     #[serde(deserialize_with = "nullable::deserialize")]
     pub labels: BTreeMap<String, String>,
+}
+
+/// The answer of `POST /networks/create`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Created {
+    pub id: String,
+    pub warning: String,
+}
+
+/// The body of `POST /networks/ID/disconnect`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DisconnectRequest {
+    pub container: String,
+    pub force: bool,
 }
 
 /// The body of `POST /networks/ID/connect`.

@@ -93,6 +93,12 @@ pub enum Error {
     ExecStarted { id: String, is_over: bool },
     #[error("No such network: {0}")]
     NoSuchNetwork(String),
+    #[error("cannot connect container {container} to {network}: it is on that network already")]
+    Connected { container: String, network: String },
+    #[error("cannot disconnect container {container} from {network}: it is not on that network")]
+    NotConnected { container: String, network: String },
+    #[error("network with name {0} already exists")]
+    NetworkExists(String),
     #[error("no such network driver: {0}")]
     NoSuchDriver(String),
     #[error("the host's link {link} cannot be the network's parent: {problem}")]
@@ -127,7 +133,11 @@ impl Error {
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid
             }
-            Self::WrongState { .. } | Self::InUse { .. } | Self::ExecStarted { .. } => Kind::Conflict,
+            Self::Connected { .. } | Self::NotConnected { .. } => Kind::Invalid,
+            Self::WrongState { .. }
+            | Self::InUse { .. }
+            | Self::ExecStarted { .. }
+            | Self::NetworkExists(_) => Kind::Conflict,
             Self::NetworkInUse { .. } => Kind::InUse,
             Self::MonitorDied
             | Self::MonitorSilent { .. }

@@ -33,10 +33,7 @@ impl Engine {
         let mut record = Record::load(self.root(), &id)?;
         check_mode(&record, "connect")?;
         if record.options.networks.iter().any(|other| other.network == network) {
-            return Err(Error::Invalid {
-                what: format!("connection of {} to {network}", record.name),
-                why: "it is on that network already".into(),
-            });
+            return Err(Error::Connected { container: record.name, network });
         }
         let snapshot = Snapshot::take(self.root(), &id)?;
         let running = snapshot.state.filter(|_| snapshot.status.is_active());
@@ -65,10 +62,7 @@ impl Engine {
             Err(error) => return Err(error),
         };
         if !record.options.networks.iter().any(|other| other.network == name) {
-            return Err(Error::Invalid {
-                what: format!("disconnection of {} from {network}", record.name),
-                why: "it is not on that network".into(),
-            });
+            return Err(Error::NotConnected { container: record.name, network: name });
         }
         let mut state = NetworkState::load(self.root(), &id)?;
         if let Some(removed) = state.remove(&name) {

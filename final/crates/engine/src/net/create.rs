@@ -42,7 +42,7 @@ impl Engine {
         let mut route = Socket::open(Protocol::Route)?;
         let others = store::all(root)?;
         if others.iter().any(|other| other.name == options.name) {
-            return Err(name_exists(&options.name));
+            return Err(Error::NetworkExists(options.name.clone()));
         }
         let network = new_record(self.network_context(), options, driver, &mut route)?;
         network.driver().validate(&network, &others, &mut route)?;
@@ -52,7 +52,7 @@ impl Engine {
                 events::of_network(&network, "create").emit(self);
                 Ok(network)
             }
-            false => Err(name_exists(&network.name)),
+            false => Err(Error::NetworkExists(network.name)),
         }
     }
 }
@@ -65,10 +65,6 @@ fn check_name(name: &str) -> Result<()> {
         true => Err(Error::Invalid { what: format!("network name {name}"), why: "it is taken".into() }),
         false => Ok(()),
     }
-}
-
-fn name_exists(name: &str) -> Error {
-    Error::Invalid { what: format!("network name {name}"), why: "a network with this name exists".into() }
 }
 
 fn new_record(
@@ -90,6 +86,8 @@ fn new_record(
         id,
         pools,
         internal: options.internal,
+        attachable: options.attachable,
+        ipam_options: options.ipam_options.clone(),
         masquerade: true,
         inter_container: true,
         mtu: None,

@@ -18,6 +18,10 @@ pub struct NetworkOptions {
     /// Addresses that no container gets, each by a name: `--aux-address`.
     pub reserved: Vec<(String, IpAddr)>,
     pub internal: bool,
+    /// For swarm's services. It is recorded and shown.
+    pub attachable: bool,
+    /// Options of the management of addresses. docker's own ignores them, and shows them.
+    pub ipam_options: BTreeMap<String, String>,
     pub ipv6: bool,
     pub labels: BTreeMap<String, String>,
     /// `-o`.

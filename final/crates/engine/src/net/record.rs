@@ -29,6 +29,12 @@ pub struct NetworkRecord {
     pub pools: Vec<Pool>,
     /// The network is isolated: no packet leaves it and none enters it.
     pub internal: bool,
+    /// For swarm's services: only shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attachable: bool,
+    /// Options of the management of addresses: only shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ipam_options: BTreeMap<String, String>,
     pub masquerade: bool,
     /// Inter-container communication: whether containers on the network may send to each other (docker's `enable_icc`).
     #[serde(rename = "between_containers")]

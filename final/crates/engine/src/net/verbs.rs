@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use hull_docker::filters::network::NetworkFilters;
 use hull_docker::wire::network::{EndpointResource, Ipam, IpamConfig, Network};
 use hull_network::iptables_legacy;
 use hull_network::leases::Leases;
@@ -126,6 +127,8 @@ impl Engine {
             link: link.to_owned(),
             pools: vec![],
             internal: false,
+            attachable: false,
+            ipam_options: BTreeMap::new(),
             masquerade: false,
             inter_container: true,
             mtu: None,
@@ -145,6 +148,17 @@ impl Engine {
         all.extend(["host", "none"].into_iter().filter_map(special));
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// Those of [`Self::all_networks`] that fit.
+    pub fn fitting_networks(&self, filters: &NetworkFilters) -> Result<Vec<Network>> {
+        let mut networks = self.all_networks()?;
+        if let Some(wanted) = filters.dangling() {
+            let unused = self.unused_networks()?;
+            networks.retain(|network| unused.contains(&network.name) == wanted);
+        }
+        networks.retain(|network| filters.fit(network));
+        Ok(networks)
     }
 
     /// The networks that no container, running or stopped, is on. The default network is never among them.
@@ -226,15 +240,34 @@ fn describe(network: &NetworkRecord) -> Network {
         ipam: Ipam {
             driver: "default".into(),
             // dockerd's form: the default network was never asked for any.
-            options: (!network.is_default()).then(BTreeMap::new),
+            options: (!network.is_default()).then(|| network.ipam_options.clone()),
             config: network.pools.iter().map(config).collect(),
         },
         internal: network.internal,
-        options: network.options.clone(),
+        attachable: network.attachable,
+        options: shown_options(network),
         labels: network.labels.clone(),
         bridge: Some(network.link.clone()),
         ..Network::default()
     }
+}
+
+/// dockerd shows the settings of the default network as its options.
+fn shown_options(network: &NetworkRecord) -> BTreeMap<String, String> {
+    if !network.is_default() {
+        return network.options.clone();
+    }
+    let host_ip = network.host_ip.map_or("0.0.0.0".to_owned(), |ip| ip.to_string());
+    let mtu = network.mtu.unwrap_or(1500).to_string();
+    let options = [
+        ("bridge.default_bridge", "true".to_owned()),
+        ("bridge.enable_icc", network.inter_container.to_string()),
+        ("bridge.enable_ip_masquerade", network.masquerade.to_string()),
+        ("bridge.host_binding_ipv4", host_ip),
+        ("bridge.name", network.link.clone()),
+        ("driver.mtu", mtu),
+    ];
+    options.map(|(key, value)| (format!("com.docker.network.{key}"), value)).into()
 }
 
 /// The listing of a network whose record cannot be read.

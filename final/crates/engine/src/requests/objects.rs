@@ -22,14 +22,16 @@ impl TryFrom<NetworkRequest> for NetworkOptions {
             (!["", "local"].contains(&&*request.scope), "Scope"),
             (request.enable_ipv4 == Some(false), "EnableIPv4"),
             (!["", "default"].contains(&&*request.ipam.driver), "IPAM.Driver"),
-            (request.ipam.options.is_some_and(|options| !options.is_empty()), "IPAM.Options"),
             (request.ingress, "Ingress"),
             (request.config_only, "ConfigOnly"),
+            (!request.config_from.network.is_empty(), "ConfigFrom"),
         ])?;
         let mut options = Self {
             name: request.name,
             driver: non_empty(request.driver),
             internal: request.internal,
+            attachable: request.attachable,
+            ipam_options: request.ipam.options.unwrap_or_default(),
             ipv6: request.enable_ipv6.unwrap_or(false),
             labels: request.labels,
             options: request.options,

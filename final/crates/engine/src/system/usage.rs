@@ -13,20 +13,40 @@ use crate::containers::list::Summary;
 use crate::engine::Engine;
 use crate::error::Result;
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsageOptions {
+    pub images: bool,
+    pub containers: bool,
+    pub volumes: bool,
+}
+
+impl UsageOptions {
+    pub const ALL: Self = Self { images: true, containers: true, volumes: true };
+}
+
 impl Engine {
-    /// Measures everything. Only what containers and volumes hold is walked through: a layer's size is recorded.
-    pub fn disk_usage(&self) -> Result<DiskUsage> {
+    /// Measures what is asked for. Only what containers and volumes hold is walked through: a layer's size is recorded. The
+    /// layers are those of all images, if images or containers are asked for.
+    pub fn disk_usage(&self, options: UsageOptions) -> Result<DiskUsage> {
         let containers = self.list()?;
         let images = self.images().list()?;
         let layers: HashSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
-        let layers_size = layers.into_iter().map(|layer| self.layer_size(layer)).sum();
-        Ok(DiskUsage {
-            layers_size,
-            images: self.image_summaries(&images, &images, Some(&containers), true),
-            containers: containers.iter().map(|one| self.container_summary(one)).collect::<Result<_>>()?,
-            volumes: self.volumes_with_usage()?,
-            build_cache: vec![],
-        })
+        let mut usage = DiskUsage::default();
+        if options.images || options.containers {
+            usage.layers_size = layers.into_iter().map(|layer| self.layer_size(layer)).sum();
+        }
+        if options.images {
+            usage.images = self.image_summaries(&images, &images, Some(&containers), true);
+        }
+        if options.containers {
+            let summaries = containers.iter().map(|one| self.container_summary(one));
+            usage.containers = summaries.collect::<Result<_>>()?;
+        }
+        if options.volumes {
+            usage.volumes = self.volumes_with_usage()?;
+        }
+        Ok(usage)
     }
 
     /// A layer that was never unpacked, or is gone, takes no space.
@@ -122,7 +142,7 @@ impl Engine {
             };
             let ref_count = used.counts.get(&volume.name).copied().unwrap_or(0);
             let usage_data = Some(UsageData { ref_count, size });
-            Ok(Volume { usage_data, ..crate::volumes::describe(volume) })
+            Ok(Volume { usage_data, ..crate::volumes::describe_volume(volume) })
         };
         volumes.list()?.into_iter().map(measured).collect()
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! layout   which hierarchies this machine has, from /proc/self/mountinfo
+//! available  which limits they offer
 //! v1       limits as v1 files
 //! v2       limits as v2 files
 //! devices  the device program of v2
@@ -13,6 +14,7 @@
 //! files    reading and writing, with errors that name the file, the value and the reason
 //! ```
 
+mod available;
 mod change;
 mod devices;
 mod files;
@@ -33,6 +35,7 @@ use nix::errno::Errno;
 use crate::spec::{Memory, Resources};
 use crate::systemd::{Placeholder, Unit};
 
+pub use available::Available;
 pub use change::changed;
 pub use files::Error;
 pub(crate) use layout::own_v2;
