@@ -9,7 +9,7 @@ use hull_docker::wire::container::CreateRequest;
 use hull_engine::{Engine, rootless};
 use hull_sys::process;
 
-use super::{comeback, daemon, notify, registry};
+use super::{comeback, daemon, info, notify, registry};
 use crate::cli::serve::Serve;
 use crate::environment;
 use crate::ui::errors::Hint;
@@ -43,6 +43,7 @@ pub fn serve(engine: Engine, args: &Serve) -> Result<u8> {
         proxies: environment::proxies(),
         complete_request,
         after_request: comeback::start_pending_of,
+        complete_info: info::complete,
     };
     notify::ready();
     Server { api, listeners, idle: args.idle, log }.run().context("cannot serve")?;

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use hull_docker::wire::container::CreateRequest;
+use hull_docker::wire::info::Info;
 use hull_engine::Engine;
 use hull_image::registry::AccessOptions;
 
 use crate::failure::Result;
+use crate::http::Exchange;
+
+/// Answers a request. An error is sent as the answer, unless the handler has begun one.
+pub type Handler = fn(&Api, &mut Exchange<'_>) -> Result<()>;
 
 /// The engine and the administrator's settings. A worker has a copy of its parent's.
 #[derive(Clone)]
@@ -20,4 +25,6 @@ pub struct Api {
     pub complete_request: fn(&mut CreateRequest) -> Result<()>,
     /// Called after each request, with the engine: starts containers whose monitor was found dead.
     pub after_request: fn(&Engine),
+    /// Fills in the administrator's settings that `info` shows.
+    pub complete_info: fn(&mut Info),
 }

@@ -1,6 +1,8 @@
 //! A failed request: docker's status, and the message for the client.
 
-use hull_engine::Detail;
+use hull_docker::filters::FilterError;
+use hull_engine::{Detail, Error};
+use hull_storage::Error as StorageError;
 use hull_sys::Kind;
 use serde::Serialize;
 
@@ -11,6 +13,8 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub struct Failure {
     pub status: u16,
     pub message: String,
+    /// Sent as plain text.
+    pub is_text: bool,
 }
 
 /// The body of such an answer.
@@ -21,7 +25,7 @@ pub struct Body<'a> {
 
 impl Failure {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), is_text: false }
     }
 
     /// 400: the request is wrong in itself.
@@ -73,15 +77,38 @@ fn status(kind: Kind) -> u16 {
     }
 }
 
-impl From<hull_engine::Error> for Failure {
-    fn from(error: hull_engine::Error) -> Self {
-        let message = crate::containers::worded(&error).unwrap_or_else(|| error.to_string());
-        Self::of(error.kind(), message)
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of(error.kind(), worded(&error))
+    }
+}
+
+/// The error in dockerd's words, if clients look at these.
+fn worded(error: &Error) -> String {
+    match error {
+        Error::NoSuchNetwork(name) => format!("network {name} not found"),
+        Error::Storage(StorageError::NoSuchVolume(name)) => format!("get {name}: no such volume"),
+        other => crate::containers::worded(other).unwrap_or_else(|| other.to_string()),
+    }
+}
+
+impl From<FilterError> for Failure {
+    fn from(error: FilterError) -> Self {
+        Self::invalid(match error {
+            FilterError::UnknownKey { key, .. } => format!("invalid filter '{key}'"),
+            FilterError::Invalid(why) => why,
+        })
     }
 }
 
 impl From<hull_image::Error> for Failure {
     fn from(error: hull_image::Error) -> Self {
+        Self::of(error.kind(), error.to_string())
+    }
+}
+
+impl From<hull_build::Error> for Failure {
+    fn from(error: hull_build::Error) -> Self {
         Self::of(error.kind(), error.to_string())
     }
 }

@@ -5,7 +5,8 @@
 //! http/        HTTP/1.1: head, query, body, response, hijacked connections
 //! routes       which handler answers which path           version     the API version that a client speaks
 //! failure      the engine's errors as docker's statuses    api         what every handler is given
-//! containers/  exec/  images/  system/  the handlers           streams/    what carries a program's input and output
+//! containers/  exec/  images/  networks/  volumes/  system/  the handlers           refusals    what hull does not have
+//! streams/     what carries a program's input and output
 //! ```
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
 //! containers. Work that needs threads, or that changes the process, is done in a child ([`http::Exchange::in_child`]).
@@ -18,11 +19,14 @@ mod exec;
 mod failure;
 mod http;
 mod images;
+mod networks;
+mod refusals;
 mod routes;
 mod server;
 mod streams;
 mod system;
 mod version;
+mod volumes;
 
 pub use api::Api;
 pub use failure::Failure;

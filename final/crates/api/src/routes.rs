@@ -1,15 +1,10 @@
 //! The routes: method and path, and the handler that answers.
 
-use crate::api::Api;
-use crate::containers;
-use crate::exec;
+use crate::api::{Api, Handler};
 use crate::failure::{Failure, Result};
 use crate::http::{Exchange, Parameters};
-use crate::images;
-use crate::system;
-
-/// Answers a request. An error is sent as the answer, unless the handler has begun one.
-pub type Handler = fn(&Api, &mut Exchange<'_>) -> Result<()>;
+use crate::version::ApiVersion;
+use crate::{containers, exec, images, networks, refusals, system, volumes};
 
 /// A path is a list of segments. `{name}` takes one, and `{name...}` takes one or more: names of images contain slashes.
 struct Route(&'static str, &'static str, Handler);
@@ -19,6 +14,22 @@ const ROUTES: &[Route] = &[
     Route("GET", "/_ping", system::ping),
     Route("HEAD", "/_ping", system::ping),
     Route("GET", "/version", system::version),
+    Route("GET", "/info", system::info),
+    Route("GET", "/events", system::events),
+    Route("GET", "/system/df", system::disk_usage),
+    Route("GET", "/networks", networks::list),
+    Route("GET", "/networks/", networks::list),
+    Route("GET", "/networks/{name...}", networks::inspect),
+    Route("POST", "/networks/create", networks::create),
+    Route("POST", "/networks/prune", networks::prune),
+    Route("POST", "/networks/{name...}/connect", networks::connect),
+    Route("POST", "/networks/{name...}/disconnect", networks::disconnect),
+    Route("DELETE", "/networks/{name...}", networks::delete),
+    Route("GET", "/volumes", volumes::list),
+    Route("GET", "/volumes/{name...}", volumes::inspect),
+    Route("POST", "/volumes/create", volumes::create),
+    Route("POST", "/volumes/prune", volumes::prune),
+    Route("DELETE", "/volumes/{name...}", volumes::delete),
     Route("GET", "/containers/json", containers::list),
     Route("POST", "/containers/create", containers::create),
     Route("POST", "/containers/prune", containers::prune),
@@ -68,13 +79,47 @@ const ROUTES: &[Route] = &[
 /// Finds the route of a request and runs its handler. A path that is only known with another method is not found either, as
 /// in dockerd.
 pub fn dispatch(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
-    let (method, path) = (exchange.head().method.clone(), exchange.path().to_owned());
-    for Route(_, pattern, handler) in ROUTES.iter().filter(|route| route.0 == method) {
-        let Some(parameters) = matched(pattern, &path) else { continue };
-        exchange.set_parameters(parameters);
-        return handler(api, exchange);
+    let (version, path) = ApiVersion::split(&exchange.head().path);
+    let (version, path) = (version.map(str::to_owned), path.to_owned());
+    if let Some(clean) = cleaned(&exchange.head().path) {
+        return exchange.redirect(&clean);
     }
-    Err(Failure::not_found("page not found"))
+    let method = exchange.head().method.as_str();
+    if method == "OPTIONS" {
+        exchange.set_route(path, Parameters::default());
+        return exchange.empty(200);
+    }
+    let own = ROUTES.iter().map(|Route(method, pattern, handler)| (*method, *pattern, *handler));
+    let mut routes = own.chain(refusals::ROUTES.iter().copied()).filter(|(own, ..)| *own == method);
+    let found = routes.find_map(|(_, pattern, handler)| Some((handler, matched(pattern, &path)?)));
+    // dockerd says the same of a path that has other methods.
+    let Some((handler, parameters)) = found else { return Err(Failure::not_found("page not found")) };
+    exchange.set_route(path, parameters);
+    if let Some(version) = version {
+        exchange.set_version(ApiVersion::parse(&version)?);
+    }
+    handler(api, exchange)
+}
+
+/// The path without `//`, `.` and `..`, if it has any: dockerd redirects the client there.
+fn cleaned(path: &str) -> Option<String> {
+    let is_clean = |segment: &str| !["", ".", ".."].contains(&segment);
+    // A slash at the end stays.
+    let body = path.strip_prefix('/')?;
+    let body = body.strip_suffix('/').unwrap_or(body);
+    if body.is_empty() && path.len() <= 1 || !body.is_empty() && body.split('/').all(is_clean) {
+        return None;
+    }
+    let mut segments = Vec::new();
+    for segment in body.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    Some(format!("/{}{end}", segments.join("/")))
 }
 
 /// The parameters of a path that fits the pattern.
@@ -110,6 +155,22 @@ fn matched(pattern: &'static str, path: &str) -> Option<Parameters> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_in_docker() {
+        for (path, clean) in [
+            ("//info", Some("/info")),
+            ("/volumes/../x", Some("/x")),
+            ("/a/./b//c/", Some("/a/b/c/")),
+            ("/../../..", Some("/")),
+            ("//", Some("/")),
+            ("/", None),
+            ("/networks/", None),
+            ("/containers/json", None),
+        ] {
+            assert_eq!(cleaned(path).as_deref(), clean, "{path}");
+        }
+    }
 
     #[test]
     fn a_name_may_take_several_segments() {

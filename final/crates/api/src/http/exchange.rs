@@ -4,7 +4,9 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::SystemTime;
 
+use hull_docker::version::SERVER;
 use hull_docker::wire::lenient;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,6 +18,10 @@ use super::query::Query;
 use super::stream::Stream;
 use crate::failure::{self, Failure, Result};
 use crate::version::ApiVersion;
+
+/// What a path in a header field may not contain as it is (RFC 3986, section 3.3).
+const UNSAFE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'\\');
 
 /// A longer JSON document is refused.
 const MAX_JSON: u64 = 2 << 20;
@@ -45,6 +51,8 @@ pub struct Exchange<'c> {
     path: String,
     version: ApiVersion,
     parameters: Parameters,
+    /// There is a handler for the path.
+    has_route: bool,
     body: Progress,
     /// Header fields of the answer.
     fields: Vec<(&'static str, String)>,
@@ -64,6 +72,7 @@ impl<'c> Exchange<'c> {
             path: head.path.clone(),
             version: ApiVersion::NEWEST,
             parameters: Parameters::default(),
+            has_route: false,
             body,
             fields: Vec::new(),
             status: None,
@@ -73,15 +82,13 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    /// Takes the version off the path.
-    pub fn set_version(&mut self) -> Result<()> {
-        let (version, path) = ApiVersion::split(&self.head.path)?;
-        (self.version, self.path) = (version, path.to_owned());
-        Ok(())
+    /// A handler was found for the path, which is without its version here.
+    pub fn set_route(&mut self, path: String, parameters: Parameters) {
+        (self.path, self.parameters, self.has_route) = (path, parameters, true);
     }
 
-    pub fn set_parameters(&mut self, parameters: Parameters) {
-        self.parameters = parameters;
+    pub fn set_version(&mut self, version: ApiVersion) {
+        self.version = version;
     }
 
     pub fn head(&self) -> &Head {
@@ -125,6 +132,10 @@ impl<'c> Exchange<'c> {
 
     /// The JSON document of the request's body, read as Go does.
     pub fn read_json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        // dockerd's rule: an empty body sets nothing.
+        if self.body.is_over() {
+            return lenient::from_slice(b"{}").map_err(invalid_json);
+        }
         let bytes = self.read_json_bytes()?;
         lenient::from_slice(&bytes).map_err(invalid_json)
     }
@@ -188,6 +199,14 @@ impl<'c> Exchange<'c> {
         self.send_whole(answer.as_bytes())
     }
 
+    /// Sends the client to another path, with the same query.
+    pub fn redirect(&mut self, path: &str) -> Result<()> {
+        let path = utf8_percent_encode(path, UNSAFE).to_string();
+        let query = &self.head.query_text;
+        self.add_header("Location", if query.is_empty() { path } else { format!("{path}?{query}") });
+        self.empty(301)
+    }
+
     fn send_whole(&mut self, answer: &[u8]) -> Result<()> {
         self.is_complete = self.connection.send(answer).map_err(Failure::client_gone).map(|()| true)?;
         Ok(())
@@ -237,7 +256,7 @@ impl<'c> Exchange<'c> {
 
     /// Answers a request for a stream with a failure, as dockerd does: the message alone, up to the end of the connection.
     pub fn refuse_stream(&mut self, failure: &Failure, content_type: &str) -> Result<()> {
-        let Failure { status, message } = failure;
+        let Failure { status, message, .. } = failure;
         let reason = reason(*status);
         let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\n\r\n{message}\r\n");
         self.hijack_with(*status, &head).map(drop)
@@ -259,11 +278,14 @@ impl<'c> Exchange<'c> {
 
     /// The fields of every answer. The version is the server's own, independent of the client's.
     fn common_fields(&self) -> String {
+        let date = http_date();
+        if !self.has_route {
+            return format!("Date: {date}\r\n");
+        }
         format!(
-            "Api-Version: {}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{} (linux)\r\nDate: {}\r\n",
+            "Api-Version: {}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{SERVER} (linux)\r\n\
+             Date: {date}\r\n",
             ApiVersion::NEWEST,
-            env!("CARGO_PKG_VERSION"),
-            http_date(),
         )
     }
 
@@ -282,7 +304,14 @@ impl<'c> Exchange<'c> {
 
     fn fail(&mut self, failure: &Failure) {
         // Nothing is left to do for a client that has gone.
-        let _ = self.json(failure.status, &failure::Body { message: &failure.message });
+        let _ = match failure.is_text {
+            true => {
+                self.add_header("X-Content-Type-Options", "nosniff");
+                let text = format!("{}\n", failure.message);
+                self.bytes(failure.status, "text/plain; charset=utf-8", text.as_bytes())
+            }
+            false => self.json(failure.status, &failure::Body { message: &failure.message }),
+        };
     }
 
     fn drain(&mut self) -> bool {
@@ -358,6 +387,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        301 => "Moved Permanently",
         304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",

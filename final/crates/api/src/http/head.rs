@@ -28,6 +28,8 @@ pub struct Head {
     /// Decoded.
     pub path: String,
     pub query: Query,
+    /// As the client has sent it.
+    pub query_text: String,
     pub framing: Framing,
     /// HTTP/1.1 and not HTTP/1.0.
     pub is_1_1: bool,
@@ -124,7 +126,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
     }
     let is_1_1 = request.version == Some(1);
     let target = request.path.unwrap_or_default();
-    let (path, query) = split_target(target)?;
+    let (path, query_text) = split_target(target)?;
     let keeps_alive = match is_1_1 {
         true => !lists(&fields, "connection", "close"),
         false => lists(&fields, "connection", "keep-alive"),
@@ -132,7 +134,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
     let head = Head {
         method: request.method.unwrap_or_default().to_owned(),
         path,
-        query,
+        query: Query::parse(&query_text),
+        query_text,
         framing: framing(&fields, is_1_1)?,
         is_1_1,
         keeps_alive,
@@ -143,7 +146,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
 }
 
 /// The target is a path, or a whole URL (RFC 9112, section 3.2).
-fn split_target(target: &str) -> Result<(String, Query)> {
+fn split_target(target: &str) -> Result<(String, String)> {
     let rest = match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             rest.find(['/', '?']).map_or("/", |start| &rest[start..])
@@ -159,7 +162,7 @@ fn split_target(target: &str) -> Result<(String, Query)> {
     if path.contains('\0') {
         return Err(Failure::invalid("malformed request: the path contains a zero byte"));
     }
-    Ok((path.into_owned(), Query::parse(query)))
+    Ok((path.into_owned(), query.to_owned()))
 }
 
 /// A request whose length can be read in two ways is refused (RFC 9112, section 6.3): a proxy before this server might read

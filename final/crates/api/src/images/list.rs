@@ -21,7 +21,7 @@ pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     if version <= LAST_FILTER {
         texts.extend(query.text("filter").map(|reference| format!("reference={reference}")));
     }
-    let filters = ImageFilters::parse(&texts, SystemTime::now()).map_err(Failure::invalid)?;
+    let filters = ImageFilters::parse(&texts, SystemTime::now())?;
     let counts = version >= keys::FIRST_CONTAINERS;
     let shared_size = query.flag("shared-size");
     let images = api.engine.list_images(&filters).map_err(|error| match error {

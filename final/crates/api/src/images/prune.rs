@@ -20,7 +20,7 @@ struct Report {
 
 pub fn prune(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let texts = exchange.query().filters()?;
-    let filters = PruneFilters::parse(&texts, Pruned::Images, SystemTime::now()).map_err(Failure::invalid)?;
+    let filters = PruneFilters::parse(&texts, Pruned::Images, SystemTime::now())?;
     let pruned = api.engine.prune_fitting_images(false, &filters)?;
     let items: Vec<Item> = pruned.removed.into_iter().map(Item::from).collect();
     let images_deleted = Some(items).filter(|items| !items.is_empty());

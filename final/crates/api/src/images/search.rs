@@ -37,7 +37,7 @@ pub fn search(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::invalid(format!("limit {limit} is outside the range of [1, {MOST}]")));
     }
-    let filters = SearchFilters::parse(&query.filters()?).map_err(Failure::invalid)?;
+    let filters = SearchFilters::parse(&query.filters()?)?;
     let term = query.text("term").unwrap_or_default().to_owned();
     exchange.in_child(|exchange| {
         let (registry, term) = match term.split_once('/') {

@@ -116,7 +116,7 @@ impl Session<'_> {
             }
             let entry = Entry::of(&head);
             let mut exchange = Exchange::new(connection, head);
-            let outcome = exchange.set_version().and_then(|()| routes::dispatch(self.api, &mut exchange));
+            let outcome = routes::dispatch(self.api, &mut exchange);
             let keeps = exchange.conclude(outcome);
             self.note(entry, exchange.status().unwrap_or_default());
             (self.api.after_request)(&self.api.engine);

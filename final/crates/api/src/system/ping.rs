@@ -3,7 +3,6 @@
 use crate::api::Api;
 use crate::failure::Result;
 use crate::http::Exchange;
-use crate::version::ApiVersion;
 
 /// `GET /_ping`, `HEAD /_ping`.
 pub fn ping(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
@@ -17,11 +16,5 @@ pub fn ping(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 
 /// `GET /version`.
 pub fn version(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
-    let version = hull_docker::wire::system::ServerVersion {
-        api_version: ApiVersion::NEWEST.to_string(),
-        min_api_version: ApiVersion::OLDEST.to_string(),
-        os: "linux".into(),
-        ..Default::default()
-    };
-    exchange.json(200, &version)
+    exchange.json(200, &hull_engine::server_version())
 }

@@ -54,6 +54,12 @@ impl From<String> for FilterError {
     }
 }
 
+impl From<FilterError> for String {
+    fn from(error: FilterError) -> Self {
+        error.to_string()
+    }
+}
+
 /// The keys that a list supports.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {

@@ -1,6 +1,6 @@
 //! Filters of `search` (<https://docs.docker.com/reference/cli/docker/search/#filter>).
 
-use super::{Filters, Keys};
+use super::{FilterError, Filters, Keys};
 
 #[derive(Debug, Default)]
 pub struct SearchFilters {
@@ -9,7 +9,7 @@ pub struct SearchFilters {
 }
 
 impl SearchFilters {
-    pub fn parse(texts: &[String]) -> Result<Self, String> {
+    pub fn parse(texts: &[String]) -> Result<Self, FilterError> {
         let keys = Keys { words: &["stars"], patterns: &[], flags: &["is-official", "is-automated"] };
         let filters = Filters::parse(texts, keys)?;
         let number =
