@@ -122,16 +122,11 @@ fn compare_case(
             continue;
         }
         let endpoint = player::endpoint(step.text());
-        let mut differing = compare::differences(&step.lines("answer"), &step.lines("current"), found);
-        differing.retain(|line| match rules::covering(&endpoint, line) {
-            Some(rule) => {
-                used.insert(rule);
-                false
-            }
-            None => true,
-        });
+        let differing = compare::differences(&step.lines("answer"), &step.lines("current"), found);
+        let differing = rules::uncovered(&endpoint, differing, used);
         let meant = step.lines("hull");
-        let line = step.text().lines().next().unwrap_or_default().to_owned();
+        let line = step.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        let line: String = line.chars().take(150).collect();
         for wrong in compare::changes(&meant, &differing) {
             // A difference that is there is `+ - key value` or `+ + key value`.
             complaints.push(format!("{name}: {line}: {wrong}"));

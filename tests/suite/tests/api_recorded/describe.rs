@@ -34,7 +34,7 @@ pub struct Asked<'a> {
 }
 
 /// Streams of documents. Their lines are numbered even where there is only one.
-const STREAMS: [&str; 6] = [
+pub const STREAMS: [&str; 6] = [
     "POST /images/create",
     "POST /images/*/push",
     "POST /images/load",

@@ -1,6 +1,9 @@
 //! Differences between hull and dockerd that many answers have, with reasons. A difference of one answer is in its case.
 
-/// An endpoint, a key, both with `*` for any text, and the reason.
+use crate::describe::STREAMS;
+use crate::masks::matches;
+
+/// An endpoint, a difference (`- KEY VALUE` or `+ KEY VALUE`), both with `*` for any text, and the reason.
 #[derive(Debug)]
 pub struct Rule(
     pub &'static str,
@@ -8,12 +11,70 @@ pub struct Rule(
     #[allow(dead_code, reason = "it is for readers")] pub &'static str,
 );
 
-pub const RULES: &[Rule] = &[];
+const USUAL: &str = "hull's usual headers are in every answer; dockerd leaves them out where it has found no handler, where the \
+                     version is wrong, and of hijacked connections";
 
-/// The rule that a difference falls under: `- KEY VALUE` or `+ KEY VALUE`.
-pub fn covering(endpoint: &str, difference: &str) -> Option<usize> {
-    let (key, _) = crate::describe::split(&difference[2..]);
-    RULES
+#[rustfmt::skip]
+pub const RULES: &[Rule] = &[
+    Rule("*", "+ headers usual", USUAL),
+    Rule("*", "- Api-Version: 1.*", USUAL),
+    Rule("*", "- Ostype: linux", USUAL),
+    Rule("*", "- Server: *", USUAL),
+    Rule("*", "* Builder-Version: *", "1 is the builder without a session, the only one that hull's API has: docker's CLI asks for it"),
+];
+
+/// Parts of error messages that clients look for. hull has these words, too. It explains everything else in its own words.
+const LOOKED_FOR: [&str; 23] = [
+    "No such container",
+    "No such image",
+    "No such exec instance",
+    "No such network",
+    "no such volume",
+    " not found",
+    "is already in use",
+    "already exists",
+    "is not running",
+    "is already paused",
+    "is not paused",
+    "is paused",
+    "client version",
+    "page not found",
+    "conflict: unable to",
+    "must be forced",
+    "volume is in use",
+    "has active endpoints",
+    "manifest unknown",
+    "manifest for",
+    "pull access denied",
+    "does not match the specified platform",
+    "cannot remove a running container",
+];
+
+/// Leaves out what the rules cover. `used` learns which rules were needed.
+pub fn uncovered(endpoint: &str, differences: Vec<String>, used: &mut impl Extend<usize>) -> Vec<String> {
+    let is_message = |line: &str| {
+        let key = crate::describe::split(line.get(2..).unwrap_or_default()).0;
+        key.ends_with(".message") || key.ends_with(".error")
+    };
+    let is_looked_for = differences
         .iter()
-        .position(|rule| crate::masks::matches(rule.0, endpoint) && crate::masks::matches(rule.1, &key))
+        .filter(|line| line.starts_with('-') && is_message(line))
+        .any(|line| LOOKED_FOR.iter().any(|part| line.contains(part)));
+    let is_said = differences.iter().any(|line| line.starts_with('+') && is_message(line));
+    let is_stream = STREAMS.iter().any(|pattern| matches(pattern, endpoint)) || endpoint.ends_with("/wait");
+    // Go sends a short document with its length, and a longer one in chunks.
+    let is_of_go = |line: &str| {
+        !is_stream
+            && ["- length chunked", "+ length chunked", "- length sized", "+ length sized"].contains(&line)
+    };
+    let mut left = Vec::new();
+    for line in differences {
+        let rule =
+            RULES.iter().position(|Rule(at, pattern, _)| matches(at, endpoint) && matches(pattern, &line));
+        used.extend(rule);
+        if rule.is_none() && !(is_said && !is_looked_for && is_message(&line)) && !is_of_go(&line) {
+            left.push(line);
+        }
+    }
+    left
 }
