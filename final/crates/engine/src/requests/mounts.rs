@@ -12,16 +12,28 @@ use crate::error::Result;
 use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::options::MountOption;
 
-/// All mounts of a request; `create` refuses two at the same target.
+/// All mounts of a request; `create` refuses two at the same target. A key of `Volumes` makes no volume where another way
+/// asks for a mount at the same target: docker's clients name the targets of `Binds` there too.
 pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
     let mut all = Vec::new();
     local_driver::check_name(&host.volume_driver).map_err(|why| invalid("VolumeDriver", why))?;
     for text in &host.binds {
         all.push(bind(text).map_err(|why| invalid(format!("volume specification {text:?}"), why))?);
     }
+    let mut later = Vec::new();
+    for mount in &host.mounts {
+        later.push(one(mount).map_err(|why| invalid(format!("mount {mount}"), why))?);
+    }
+    for (target, options) in &host.tmpfs {
+        let target = path::target(target).map_err(|why| invalid(format!("tmpfs {target:?}"), why))?;
+        later.push(MountOption::Tmpfs { target, options: tmpfs::options(options), from_mount_flag: false });
+    }
     // A key is the target alone, even with a colon in it.
     for target in config.volumes.keys() {
         let target = path::target(target).map_err(|why| invalid(format!("volume {target:?}"), why))?;
+        if all.iter().chain(&later).any(|mount: &MountOption| mount.target() == target) {
+            continue;
+        }
         all.push(MountOption::Volume {
             name: None,
             target,
@@ -31,13 +43,7 @@ pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
             extras: MountExtras::default(),
         });
     }
-    for mount in &host.mounts {
-        all.push(one(mount).map_err(|why| invalid(format!("mount {mount}"), why))?);
-    }
-    for (target, options) in &host.tmpfs {
-        let target = path::target(target).map_err(|why| invalid(format!("tmpfs {target:?}"), why))?;
-        all.push(MountOption::Tmpfs { target, options: tmpfs::options(options), from_mount_flag: false });
-    }
+    all.extend(later);
     Ok(all)
 }
 
@@ -131,6 +137,8 @@ mod tests {
         let targets: Vec<_> =
             all(&config, &host).unwrap().iter().map(|mount| mount.target().to_owned()).collect();
         assert_eq!(targets, ["/b", "/anonymous", "/d", "/t"].map(Path::new));
+        config.volumes.insert("/b".into(), Empty {});
+        assert_eq!(all(&config, &host).unwrap().len(), 4);
         host.mounts[0].kind = "cluster".into();
         assert!(all(&config, &host).unwrap_err().to_string().contains("cluster"));
     }
