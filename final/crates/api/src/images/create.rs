@@ -99,8 +99,8 @@ fn import(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     if name.as_ref().is_some_and(|name| name.digest().is_some()) {
         return Err(Failure::invalid("cannot import digest reference"));
     }
-    let message = query.text("message").map(str::to_owned);
-    let mut options = ImportOptions { message, platform: platform(exchange)?, ..ImportOptions::default() };
+    let message = query.text("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
+    let mut options = ImportOptions { message: Some(message), platform: platform(exchange)?, ..ImportOptions::default() };
     for change in exchange.query().all("changes").filter(|change| !change.is_empty()) {
         apply_change(&mut options.config, change)?;
     }
