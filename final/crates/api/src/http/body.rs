@@ -45,6 +45,11 @@ impl Progress {
         self.state == State::Over
     }
 
+    /// There is a body, and it is not in chunks.
+    pub fn has_length(&self) -> bool {
+        matches!(self.state, State::Length(_))
+    }
+
     /// The client has not been told to send the body, so it may send another request in its place.
     pub fn was_not_asked_for(&self) -> bool {
         self.awaits_continue

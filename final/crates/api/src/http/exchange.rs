@@ -246,8 +246,16 @@ impl<'c> Exchange<'c> {
         self.head.lists("connection", "upgrade") && self.head.field("upgrade").is_some()
     }
 
-    /// Sends this head, and takes the connection over.
+    /// Sends this head, and takes the connection over. A body whose length is known comes before the stream and is no part
+    /// of it: dockerode repeats the query there.
     pub fn hijack_with(&mut self, status: u16, head: &str) -> Result<Hijacked<'_>> {
+        if self.body.has_length() {
+            let drained = std::io::copy(&mut self.body().take(MAX_DRAINED), &mut std::io::sink());
+            drained.map_err(Failure::client_gone)?;
+            if !self.body.is_over() {
+                return Err(Failure::invalid("the body of a request for a stream is too long"));
+            }
+        }
         self.status = Some(status);
         self.keeps_alive = false;
         self.connection.send(head.as_bytes()).map_err(Failure::client_gone)?;
