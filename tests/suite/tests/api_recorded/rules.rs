@@ -11,6 +11,14 @@ pub struct Rule(
     #[allow(dead_code, reason = "it is for readers")] pub &'static str,
 );
 
+const NO_NULLS: &str = "hull records options and not the request, so a list that was not given is empty";
+const PATHS: &str =
+    "each engine has its own layout of directories, and hull's files have their paths before the first start";
+const LOGS: &str = "hull limits logs by default, and shows the limits";
+const WORKING: &str = "hull records the directory that the process starts in, which is / where none is set";
+const ITSELF: &str = "each program has its own name and version";
+const INSPECT: &str = "GET /containers/*/json";
+const BLAME: &str = "the request is wrong, and dockerd blames itself";
 const USUAL: &str = "hull's usual headers are in every answer; dockerd leaves them out where it has found no handler, where the \
                      version is wrong, and of hijacked connections";
 
@@ -20,6 +28,18 @@ pub const RULES: &[Rule] = &[
     Rule("*", "- Api-Version: 1.*", USUAL),
     Rule("*", "- Ostype: linux", USUAL),
     Rule("*", "- Server: *", USUAL),
+    Rule("*", "- status 500 Internal Server Error", BLAME),
+    Rule("*", "+ status 400 Bad Request", BLAME),
+    Rule("HEAD /containers/*/archive", "* length *", "there is no body"),
+    Rule(INSPECT, "* .Config.WorkingDir *", WORKING),
+    Rule(INSPECT, "- .HostConfig.* null", NO_NULLS),
+    Rule(INSPECT, "+ .HostConfig.* []", NO_NULLS),
+    Rule(INSPECT, "+ .HostConfig.PortBindings {}", NO_NULLS),
+    Rule(INSPECT, "* .HostConfig.CgroupnsMode *", "dockerd's default is host on cgroup v1; hull's is private on both"),
+    Rule(INSPECT, "* .HostConfig.Runtime *", ITSELF),
+    Rule(INSPECT, "* .HostConfig.LogConfig.Config*", LOGS),
+    Rule(INSPECT, "* .*Path *", PATHS),
+    Rule(INSPECT, "* .NetworkSettings.SandboxID *", "a sandbox has the id of its container"),
     Rule("*", "* Builder-Version: *", "1 is the builder without a session, the only one that hull's API has: docker's CLI asks for it"),
 ];
 

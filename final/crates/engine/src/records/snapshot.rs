@@ -41,7 +41,7 @@ impl Snapshot {
     }
 
     fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {
-        // The last exit of a running container is not needed, so the file is not read.
+        // The last exit of a container that runs is not needed, so the file is not read.
         let status = match &state {
             Some(state) if !state.monitor.is_alive() => Status::Dead,
             Some(state) => match state.phase {
@@ -51,7 +51,8 @@ impl Snapshot {
             },
             None => Status::Created,
         };
-        let exit = if status == Status::Running { None } else { Exit::load(root, id)? };
+        let runs = matches!(status, Status::Running | Status::Paused);
+        let exit = if runs { None } else { Exit::load(root, id)? };
         // An exit that is only inferred is wrong if a monitor has started after its state was looked for.
         let inferred = exit.as_ref().is_some_and(|exit| exit.finished.is_none() && exit.code == INTERRUPTED);
         if state.is_none() && inferred && matches!(State::load(root, id), Ok(Some(_))) {
