@@ -100,7 +100,8 @@ fn import(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
         return Err(Failure::invalid("cannot import digest reference"));
     }
     let message = query.text("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
-    let mut options = ImportOptions { message: Some(message), platform: platform(exchange)?, ..ImportOptions::default() };
+    let mut options =
+        ImportOptions { message: Some(message), platform: platform(exchange)?, ..ImportOptions::default() };
     for change in exchange.query().all("changes").filter(|change| !change.is_empty()) {
         apply_change(&mut options.config, change)?;
     }
