@@ -137,7 +137,8 @@ impl Engine {
             return Ok(pruned);
         }
         let unused = self.volumes().unused(all, |name| used.counts.contains_key(name))?;
-        for volume in unused.into_iter().filter(fits) {
+        // As in dockerd, a volume with options stays: what it mounts may be elsewhere.
+        for volume in unused.into_iter().filter(|volume| volume.options.is_empty()).filter(fits) {
             let size = self.volumes().size(&volume.name);
             let removed =
                 size.map_err(Into::into).and_then(|bytes| self.remove_volume(&volume.name).map(|()| bytes));

@@ -14,7 +14,8 @@ impl TryFrom<CreateRequest> for CreateOptions {
     fn try_from(request: CreateRequest) -> Result<Self> {
         let CreateRequest { config, host_config: host, networking_config } = request;
         let mounts = mounts::all(&config, &host)?;
-        let networks = networks::of(&host, &networking_config)?;
+        let (mode, attachments) = networks::of(&host, &networking_config)?;
+        let networks = networks::with_mac(&config.mac_address, mode, attachments)?;
         let ports = networks::ports(&config, &host)?;
         let links = networks::links(&host, &networking_config)?;
         let mut options = host::options(host)?;
@@ -32,7 +33,6 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
         (!config.on_build.is_empty(), "OnBuild"),
         (!config.shell.is_empty(), "Shell"),
         (config.network_disabled, "NetworkDisabled"),
-        (!config.mac_address.is_empty(), "MacAddress"),
     ])?;
     let attached = AttachedStreams {
         stdin: config.attach_stdin,
@@ -87,7 +87,6 @@ mod tests {
     fn what_hull_does_not_have_is_refused_by_its_key() {
         for (key, value) in [
             ("NetworkDisabled", "true"),
-            ("MacAddress", r#""02:42:ac:11:00:02""#),
             ("Shell", r#"["/bin/bash", "-c"]"#),
             ("HostConfig", r#"{"StorageOpt": {"size": "1G"}}"#),
             ("HostConfig", r#"{"CpuCount": 2}"#),

@@ -42,6 +42,34 @@ pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, 
     }
 }
 
+/// `MacAddress` of the configuration, where clients older than API 1.44 name the address on the first network.
+pub fn with_mac(
+    text: &str,
+    mode: NetworkMode,
+    mut networks: Vec<NetworkOption>,
+) -> Result<(NetworkMode, Vec<NetworkOption>)> {
+    if text.is_empty() {
+        return Ok((mode, networks));
+    }
+    let mac = Some(text.parse()?);
+    let mode = match mode {
+        NetworkMode::Default | NetworkMode::Networks => NetworkMode::Networks,
+        _ => return Err(invalid("MacAddress", "conflicting options: mac-address and the network mode")),
+    };
+    if networks.is_empty() {
+        networks.push(NetworkOption { network: DEFAULT.to_owned(), ..NetworkOption::default() });
+    }
+    if networks[0].mac.is_some() && networks[0].mac != mac {
+        return Err(invalid(
+            "MacAddress",
+            "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be \
+             left empty",
+        ));
+    }
+    networks[0].mac = mac;
+    Ok((mode, networks))
+}
+
 /// The network of the mode comes first, because the default route is over it.
 fn in_order(mode: &str, mut networks: Vec<NetworkOption>) -> Vec<NetworkOption> {
     let name = network_name(mode);
@@ -150,6 +178,17 @@ mod tests {
         assert_eq!(read("container:db", &[]).unwrap().0, NetworkMode::Container("db".into()));
         assert_eq!(read("host", &["host"]).unwrap(), (NetworkMode::Host, vec![]));
         assert!(read("host", &["mine"]).is_err());
+    }
+
+    #[test]
+    fn the_address_of_the_configuration_is_for_the_first_network() {
+        let mac = "02:42:ac:11:00:09";
+        let (mode, networks) = with_mac(mac, NetworkMode::Default, vec![]).unwrap();
+        assert_eq!((mode, networks[0].network.as_str()), (NetworkMode::Networks, DEFAULT));
+        assert_eq!(networks[0].mac, Some(mac.parse().unwrap()));
+        assert!(with_mac("02:42:ac:11:00:10", NetworkMode::Networks, networks).is_err());
+        assert!(with_mac(mac, NetworkMode::Host, vec![]).is_err());
+        assert!(with_mac("nonsense", NetworkMode::Default, vec![]).is_err());
     }
 
     #[test]
