@@ -9,7 +9,7 @@
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
 //! events                                        the flags of events
-//! serve                                         serve: docker's API
+//! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
@@ -29,6 +29,7 @@ pub mod build_request;
 mod build_tests;
 pub mod builder;
 pub mod container;
+pub mod context;
 mod deferred;
 pub mod events;
 pub mod generate;
@@ -143,6 +144,8 @@ pub enum Command {
     Events(Deferred<events::Events>),
     /// Serve docker's API on a socket, for docker's clients
     Serve(Deferred<serve::Serve>),
+    /// Show which server docker's clients use
+    Context(DeferredGroup<context::Context>),
     /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
     /// Open the book about hull, or print where it is

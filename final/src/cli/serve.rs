@@ -1,18 +1,20 @@
 //! `serve`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Serve docker's API on a socket, for docker's clients
 ///
 /// A client that may use the socket can do everything that this user can: who may use root's is root.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// Listen here: unix:///PATH [default: /run/docker.sock, or $XDG_RUNTIME_DIR/docker.sock]
+    /// Listen here: unix:///PATH, tcp://ADDRESS:PORT, or fd:// for systemd's sockets
+    /// [default: unix:///run/docker.sock, or unix://$XDG_RUNTIME_DIR/docker.sock]
     #[arg(short = 'H', long = "host", value_name = "URL")]
     pub hosts: Vec<String>,
-    /// The group that may use the socket [default: docker, if there is one, for root]
+    /// The group that may use a unix socket [default: docker, if there is one, for root]
     #[arg(short = 'G', long, value_name = "GROUP")]
     pub group: Option<String>,
     /// End when nobody has been connected for so long: 5m
@@ -21,4 +23,46 @@ pub struct Serve {
     /// Write a line to standard error for each request that may change something
     #[arg(long)]
     pub log: bool,
+    /// Serve tcp:// to clients whose certificates this authority has signed
+    #[arg(long, value_name = "FILE")]
+    pub tlscacert: Option<PathBuf>,
+    /// The server's certificate for tcp://
+    #[arg(long, value_name = "FILE")]
+    pub tlscert: Option<PathBuf>,
+    /// The private key of --tlscert
+    #[arg(long, value_name = "FILE")]
+    pub tlskey: Option<PathBuf>,
+    /// Verify the clients of tcp://, which is always done
+    #[arg(long)]
+    pub tlsverify: bool,
+    /// Print what sets DOCKER_HOST in a shell, for eval, and serve nothing
+    #[arg(long, conflicts_with = "print_units")]
+    pub env: bool,
+    /// Print units of systemd that start the server when a client connects, and serve nothing
+    #[arg(
+        long, value_name = "UNIT", value_enum,
+        num_args = 0..=1, require_equals = true, default_missing_value = "both"
+    )]
+    pub print_units: Option<Unit>,
+    /// Print the units for your own systemd; always so for an unprivileged user
+    #[arg(long, requires = "print_units")]
+    pub user: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    Both,
+    Socket,
+    Service,
+}
+
+/// Serve docker's API, with podman's words
+#[derive(Debug, Args)]
+pub struct Service {
+    /// End when nobody has been connected for so many seconds; 0 for never
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 5)]
+    pub time: u64,
+    /// Listen here [default: unix:///run/podman/podman.sock, or unix://$XDG_RUNTIME_DIR/podman/podman.sock]
+    #[arg(value_name = "URL")]
+    pub host: Option<String>,
 }

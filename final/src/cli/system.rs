@@ -125,13 +125,20 @@ pub enum System {
     Check(Deferred<Check>),
     /// Show disk usage
     Df(Deferred<Df>),
+    /// Serve docker's API on standard input and output, for docker's client on another machine
+    DialStdio(Deferred<DialStdio>),
     /// Show what happens to containers, images, volumes and networks
     Events(Deferred<super::events::Events>),
     /// Show information about this machine and hull's state
     Info(Deferred<Format>),
     /// Remove stopped containers and unused networks and images
     Prune(Deferred<Prune>),
+    /// Serve docker's API, with podman's words
+    Service(Deferred<super::serve::Service>),
 }
+
+#[derive(Debug, Args)]
+pub struct DialStdio {}
 
 #[derive(Debug, Args)]
 pub struct Df {

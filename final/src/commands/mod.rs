@@ -15,10 +15,12 @@ mod build_shell;
 mod builder;
 mod comeback;
 mod commit;
+mod context;
 mod copy;
 mod create;
 mod daemon;
 mod df;
+mod dial_stdio;
 mod events;
 mod exec;
 mod exists;
@@ -70,8 +72,8 @@ use crate::environment;
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
-/// Other words for `build`, which the program's entry does not look for.
-const BUILD_ALIASES: [&str; 3] = ["b", "bud", "build-using-dockerfile"];
+/// Other words for `build` and `serve`, which the program's entry does not look for.
+const ALIASES: [&str; 5] = ["b", "bud", "build-using-dockerfile", "dial-stdio", "service"];
 
 /// Executes this program again from a file that containers cannot write to, if the verb enters a container. This comes
 /// first, because everything before it is done twice. A word that only looks like the verb costs half a millisecond.
@@ -85,7 +87,7 @@ pub fn protect() -> Result<(), ExitCode> {
 }
 
 fn is_entering() -> bool {
-    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&BUILD_ALIASES)
+    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&ALIASES)
 }
 
 /// Runs the verb of the command line, and reports its errors.
@@ -133,9 +135,10 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
             Generate::Systemd(args) => systemd::generate::systemd(&open(global)?, global, args),
         },
         Command::Boot(verb) => boot::run(global, verb),
-        Command::System(verb) => system::run(&open(global)?, verb),
+        Command::System(verb) => system::run(global, verb),
         Command::Events(args) => events::events(&open(global)?, args),
-        Command::Serve(args) => serve::serve(open(global)?, args),
+        Command::Serve(args) => serve::serve(global, args),
+        Command::Context(verb) => context::run(global, verb),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
         Command::Book(args) => book::book(args),

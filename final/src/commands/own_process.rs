@@ -42,17 +42,23 @@ fn command_line(engine: &Engine, args: &[&str]) -> Result<Vec<CString>> {
 
 fn execute(engine: &Engine, args: &[CString], stdio: Stdio) -> Result<()> {
     if stdio == Stdio::Null {
-        nix::unistd::setsid()?;
-        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        rustix::stdio::dup2_stdin(&null)?;
-        rustix::stdio::dup2_stdout(&null)?;
-        rustix::stdio::dup2_stderr(&null)?;
+        leave_terminal()?;
     }
     let run = engine.root().run();
     // The process keeps its pid and its start time, by which it is known to have entered the user namespace.
     rootless::register_holder(run)?;
     let other = rootless::has_entered().then(|| run.join("program"));
     match self_exe::execute_with(args, other.as_deref())? {}
+}
+
+/// Moves a forked process to a session of its own, with /dev/null for stdin, stdout and stderr.
+pub fn leave_terminal() -> Result<()> {
+    nix::unistd::setsid()?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
 }
 
 /// Waits for its end, and returns its exit code.

@@ -1,53 +1,102 @@
 //! `serve`: docker's API on sockets.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use hull_api::{Address, Api, Failure, Listener, Log, Server, ServerError};
+use hull_api::{Address, Api, Failure, Listener, Log, Server, ServerError, Tls};
 use hull_docker::wire::container::CreateRequest;
 use hull_engine::{Engine, rootless};
+use hull_storage::paths::Paths;
 use hull_sys::process;
+use rustix::net::SocketType;
 
-use super::{comeback, daemon, info, notify, registry};
-use crate::cli::serve::Serve;
+use super::systemd::api_units;
+use super::{comeback, daemon, dial_stdio, info, notify, open, registry};
+use crate::cli::Global;
+use crate::cli::serve::{Serve, Service};
 use crate::environment;
 use crate::ui::errors::Hint;
-
-/// Where docker's clients look.
-const DEFAULT_SOCKET: &str = "/run/docker.sock";
+use crate::ui::output;
 
 /// The group that may use docker's socket, where it exists.
 const DEFAULT_GROUP: &str = "docker";
 
-pub fn serve(engine: Engine, args: &Serve) -> Result<u8> {
-    let addresses = addresses(&engine, args)?;
+pub fn serve(global: &Global, args: &Serve) -> Result<u8> {
+    let addresses = addresses(global, args)?;
+    if args.env {
+        return env(&addresses);
+    }
+    if let Some(unit) = args.print_units {
+        return api_units::print(global, args, unit);
+    }
+    let tls = tls(args)?;
+    let engine = open(global)?;
     let group = group(args)?;
     let mut listeners = Vec::new();
     for address in &addresses {
         match address {
             Address::Unix(path) => listeners.push(Listener::unix(path, group).map_err(with_hint)?),
-            Address::Tcp(_) => return Err(with_hint(ServerError::NoTls)),
+            Address::Tcp(address) => listeners.push(Listener::tcp(*address, tls.clone()).map_err(with_hint)?),
             Address::Inherited(name) => {
                 for (socket, name) in inherited(name.as_deref())? {
-                    listeners.push(Listener::inherited(socket, &name).map_err(with_hint)?);
+                    listeners.push(Listener::inherited(socket, &name, tls.as_ref()).map_err(with_hint)?);
                 }
             }
         }
     }
     let log = args.log.then(std::io::stderr).map(|stderr| stderr.as_fd().try_clone_to_owned());
     let log = log.transpose().context("cannot duplicate standard error")?.map(Log);
-    let api = Api {
+    let api = api(engine)?;
+    notify::ready();
+    Server { api, listeners, idle: args.idle, log }.run().context("cannot serve")?;
+    Ok(0)
+}
+
+/// `system service`, which is podman's word for it.
+pub fn service(global: &Global, args: &Service) -> Result<u8> {
+    let host = match &args.host {
+        Some(host) => host.clone(),
+        None if !environment::listen_fds().is_empty() => "fd://".to_owned(),
+        None => {
+            let directory = runtime_directory(global).join("podman");
+            std::fs::create_dir_all(&directory)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+            url(&directory.join("podman.sock"))
+        }
+    };
+    let idle = Some(args.time).filter(|time| *time > 0).map(Duration::from_secs);
+    serve(global, &Serve { hosts: vec![host], idle, ..Serve::default() })
+}
+
+/// `system dial-stdio`, which docker's client runs on the other machine of `DOCKER_HOST=ssh://…`. A connection needs no server
+/// that listens: one process serves it. `DOCKER_HOST` on this machine may name a server's socket instead.
+pub fn dial_stdio(global: &Global) -> Result<u8> {
+    let socket = match environment::variable("DOCKER_HOST").filter(|host| !host.is_empty()) {
+        Some(host) => {
+            let path = match Address::parse(&host) {
+                Ok(Address::Unix(path)) => path,
+                _ => bail!("DOCKER_HOST={host} is not a unix socket of this machine"),
+            };
+            let connected = hull_sys::net::connect(&path, SocketType::STREAM);
+            connected.with_context(|| format!("cannot connect to {}", path.display()))?
+        }
+        None => dial_stdio::serve(&api(open(global)?)?).context("cannot start a process")?,
+    };
+    dial_stdio::copy(socket)?;
+    Ok(0)
+}
+
+fn api(engine: Engine) -> Result<Api> {
+    Ok(Api {
         engine,
         registry: registry::default_options(daemon::read()?),
         proxies: environment::proxies(),
         complete_request,
         after_request: comeback::start_pending_of,
         complete_info: info::complete,
-    };
-    notify::ready();
-    Server { api, listeners, idle: args.idle, log }.run().context("cannot serve")?;
-    Ok(0)
+    })
 }
 
 /// The administrator's settings for a container, which docker's daemon has too.
@@ -56,21 +105,58 @@ fn complete_request(request: &mut CreateRequest) -> Result<(), Failure> {
     completed.map_err(|error| Failure::new(500, format!("{error:#}")))
 }
 
-fn addresses(engine: &Engine, args: &Serve) -> Result<Vec<Address>> {
+fn addresses(global: &Global, args: &Serve) -> Result<Vec<Address>> {
     if args.hosts.is_empty() {
-        return Ok(vec![Address::Unix(default_socket(engine))]);
+        return Ok(vec![Address::Unix(default_socket(global))]);
     }
     let parsed = |host: &String| Address::parse(host).map_err(|why| anyhow!("invalid host {host:?}: {why}"));
     args.hosts.iter().map(parsed).collect()
 }
 
-/// An unprivileged user's socket is where docker's rootless mode has it.
-fn default_socket(engine: &Engine) -> PathBuf {
-    let directory = environment::paths().runtime_dir;
-    match rootless::has_entered() {
-        false => DEFAULT_SOCKET.into(),
-        true => directory.as_deref().unwrap_or(engine.root().run()).join("docker.sock"),
+/// docker's for root, and for an unprivileged user where docker's rootless mode has it.
+pub fn default_socket(global: &Global) -> PathBuf {
+    runtime_directory(global).join("docker.sock")
+}
+
+/// /run, or an unprivileged user's own directory that is like it.
+fn runtime_directory(global: &Global) -> PathBuf {
+    if hull_storage::root::is_unprivileged() {
+        let run = || Paths::choose(global.root.clone(), global.runroot.clone(), environment::paths()).run;
+        return environment::paths().runtime_dir.unwrap_or_else(run);
     }
+    "/run".into()
+}
+
+pub fn url(socket: &Path) -> String {
+    format!("unix://{}", socket.display())
+}
+
+/// Prints a line for a shell's eval.
+fn env(addresses: &[Address]) -> Result<u8> {
+    let (host, more) = match addresses.first() {
+        Some(Address::Unix(path)) => (url(path), ""),
+        Some(Address::Tcp(address)) => (format!("tcp://{address}"), " DOCKER_TLS_VERIFY=1"),
+        _ => bail!("a client cannot use fd://: name the unit's socket with --host unix:///PATH"),
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._-@%+[]".contains(&byte);
+    let quoted = match host.bytes().all(is_plain) {
+        true => host,
+        false => format!("'{}'", host.replace('\'', r"'\''")),
+    };
+    output::line(format!("export DOCKER_HOST={quoted}{more}"))?;
+    Ok(0)
+}
+
+/// What `tcp://` needs.
+fn tls(args: &Serve) -> Result<Option<Tls>> {
+    let files = [&args.tlscacert, &args.tlscert, &args.tlskey];
+    if files.iter().all(|file| file.is_none()) {
+        return Ok(None);
+    }
+    let [Some(authority), Some(certificate), Some(key)] = files else {
+        bail!("TLS needs all of --tlscacert, --tlscert and --tlskey")
+    };
+    Ok(Some(Tls::new(authority, certificate, key)?))
 }
 
 /// The sockets that systemd has passed, or those of them with this name. Each can be taken once.
@@ -98,6 +184,9 @@ fn inherited(name: Option<&str>) -> Result<Vec<(OwnedFd, String)>> {
 fn with_hint(error: ServerError) -> anyhow::Error {
     let hint = match &error {
         ServerError::InUse { .. } => Some("end it first, or choose another socket with --host unix:///PATH"),
+        ServerError::NoTls => Some(
+            "give --tlscacert, --tlscert and --tlskey, or let clients come through ssh: DOCKER_HOST=ssh://HOST",
+        ),
         ServerError::NotASocket { .. } => Some("choose another path with --host unix:///PATH"),
         _ => None,
     };
@@ -110,15 +199,23 @@ fn with_hint(error: ServerError) -> anyhow::Error {
 
 /// The id of the group that may use a unix socket.
 fn group(args: &Serve) -> Result<Option<u32>> {
+    // An unprivileged user's containers are no other user's.
+    if args.group.is_none() && rootless::has_entered() {
+        return Ok(None);
+    }
+    let Some(group) = own_group(args) else { return Ok(None) };
+    match group.parse().ok().or_else(|| group_id(&group)) {
+        Some(id) => Ok(Some(id)),
+        None => bail!("there is no group {group}"),
+    }
+}
+
+/// The group that is named, or else docker's if there is one. No group if the name is empty.
+pub fn own_group(args: &Serve) -> Option<String> {
     match args.group.as_deref() {
-        Some("") => Ok(None),
-        Some(group) => match group.parse().ok().or_else(|| group_id(group)) {
-            Some(id) => Ok(Some(id)),
-            None => bail!("there is no group {group}"),
-        },
-        // An unprivileged user's containers are no other user's.
-        None if rootless::has_entered() => Ok(None),
-        None => Ok(Some(group_id(DEFAULT_GROUP).unwrap_or(0))),
+        Some("") => None,
+        Some(group) => Some(group.to_owned()),
+        None => Some(group_id(DEFAULT_GROUP).map_or("root", |_| DEFAULT_GROUP).to_owned()),
     }
 }
 

@@ -4,17 +4,20 @@ use anyhow::{Result, bail};
 use hull_engine::Engine;
 use hull_image::check::CheckOptions;
 
-use super::{df, events, info, prune, registry};
+use super::{df, events, info, open, prune, registry, serve};
+use crate::cli::Global;
 use crate::cli::system::{Check, System};
 use crate::ui::output;
 
-pub fn run(engine: &Engine, verb: &System) -> Result<u8> {
+pub fn run(global: &Global, verb: &System) -> Result<u8> {
     match verb {
-        System::Check(args) => check(engine, args),
-        System::Df(args) => df::df(engine, args),
-        System::Events(args) => events::events(engine, args),
-        System::Info(args) => info::info(engine, args),
-        System::Prune(args) => prune::everything(engine, args),
+        System::Check(args) => check(&open(global)?, args),
+        System::Df(args) => df::df(&open(global)?, args),
+        System::DialStdio(_) => serve::dial_stdio(global),
+        System::Events(args) => events::events(&open(global)?, args),
+        System::Info(args) => info::info(&open(global)?, args),
+        System::Prune(args) => prune::everything(&open(global)?, args),
+        System::Service(args) => serve::service(global, args),
     }
 }
 

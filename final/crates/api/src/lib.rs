@@ -30,4 +30,4 @@ mod volumes;
 
 pub use api::Api;
 pub use failure::Failure;
-pub use server::{Address, Error as ServerError, Listener, Log, Server};
+pub use server::{Address, Error as ServerError, Listener, Log, Server, Tls, serve_connection};

@@ -183,7 +183,7 @@ fn root_id(data: &Path) -> String {
 
 /// Whether this process is not root, or only root of a user namespace that may not write to the machine's directories
 /// (`unshare --user --map-root-user`).
-pub(crate) fn is_unprivileged() -> bool {
+pub fn is_unprivileged() -> bool {
     if !rustix::process::geteuid().is_root() {
         return true;
     }

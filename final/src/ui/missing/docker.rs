@@ -10,8 +10,8 @@ const BUILD_HISTORY: &str = "hull keeps no records of builds: `hull history` sho
 const DIAL: &str = "hull's builder is no service that others connect to";
 const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
 const COMPOSE: &str = "podman-compose starts what a compose file says with hull: podman-compose --in-pod=false --podman-path hull up";
-const DAEMON: &str =
-    "hull is no daemon and connects to none: it works on this machine, and ssh HOST hull on another";
+const CONTEXT: &str = "hull works on this machine, and has one context: docker's client keeps others, and reaches this machine by DOCKER_HOST=ssh://HOST";
+const DAEMON: &str = "hull connects to no server: it works on this machine, and ssh HOST hull on another";
 const MANIFEST: &str =
     "hull makes no lists of images for several platforms: skopeo, buildah manifest and docker manifest do";
 const PLUGIN: &str =
@@ -49,7 +49,12 @@ pub const VERBS: Verbs = &[
         "config",
         "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",
     ),
-    ("context", DAEMON),
+    ("context create", CONTEXT),
+    ("context export", CONTEXT),
+    ("context import", CONTEXT),
+    ("context remove", CONTEXT),
+    ("context rm", CONTEXT),
+    ("context update", CONTEXT),
     ("manifest", MANIFEST),
     ("node", SWARM),
     ("plugin", PLUGIN),
@@ -62,7 +67,8 @@ pub const VERBS: Verbs = &[
 ];
 
 const LEVELS: &str = "hull has no levels of messages: an error says what failed, on what, and why";
-const TLS: &str = "it is for the connection to a daemon, and hull has none";
+const TLS: &str =
+    "it is for the connection to a server, and hull makes none: `hull serve` has flags for its own clients";
 
 pub const FLAGS: Flags = &[
     (".", "--config", "hull reads docker's config.json in $DOCKER_CONFIG, or the file that --authfile names"),

@@ -66,7 +66,6 @@ pub const VERBS: Verbs = &[
         "system reset",
         "`hull system prune --all --volumes` removes what is unused, after `hull rm --force` of the containers",
     ),
-    ("system service", "hull has no service for its API: each command does its work itself"),
     ("unshare", UNSHARE),
     (
         "volume mount",
@@ -87,6 +86,7 @@ const STARTUP_HEALTH: &str =
 const STORE: &str = "hull keeps everything below --root and --runroot, with overlayfs";
 
 pub const FLAGS: Flags = &[
+    ("system service", "--cors", "hull's API is docker's, for programs and not for web pages"),
     ("build", "--all-platforms", "`hull build --platform` names the platforms, with a comma between two"),
     (
         "build",

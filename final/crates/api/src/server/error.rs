@@ -19,6 +19,8 @@ pub enum Error {
         "the API is not served over TCP without TLS and certificates of the clients: it gives root to who may connect"
     )]
     NoTls,
+    #[error("cannot use {} for TLS: {why}", path.display())]
+    Certificate { path: PathBuf, why: String },
     #[error("cannot {step}")]
     Io { step: String, source: io::Error },
     #[error(transparent)]

@@ -39,8 +39,7 @@ impl Log {
         let now = humantime::format_rfc3339_millis(SystemTime::now());
         let Entry { method, path, begun } = entry;
         let took = begun.elapsed().as_secs_f64() * 1e3;
-        let Peer { pid, uid, .. } = peer;
-        let line = format!("{now} pid={pid} uid={uid} {method} {path} {status} {took:.1}ms\n");
+        let line = format!("{now} {peer} {method} {path} {status} {took:.1}ms\n");
         // A log that cannot be written does not keep requests from being served.
         let _ = rustix::io::write(&self.0, line.as_bytes());
     }

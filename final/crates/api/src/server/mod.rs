@@ -11,7 +11,7 @@
 //! ```text
 //! address    docker's URLs          unix  a socket's file        inherited  sockets of systemd
 //! peer       which processes are served       log     write requests
-//! status     workers tell the parent that they are busy
+//! tls        TCP                    status     workers tell the parent that they are busy
 //! ```
 
 mod address;
@@ -21,9 +21,11 @@ mod log;
 mod parent;
 mod peer;
 mod status;
+mod tls;
 mod unix;
 mod worker;
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +35,7 @@ pub use error::{Error, Result};
 use inherited::Inherited;
 pub use log::Log;
 use peer::Access;
+pub use tls::Tls;
 use unix::SocketFile;
 
 use crate::api::Api;
@@ -42,6 +45,8 @@ use crate::api::Api;
 pub struct Listener {
     socket: OwnedFd,
     access: Access,
+    /// For TCP.
+    tls: Option<Tls>,
     /// Removed at the end.
     file: Option<SocketFile>,
 }
@@ -50,15 +55,22 @@ impl Listener {
     /// Makes a unix socket for this user and root, and for this group if one is given.
     pub fn unix(path: &Path, group: Option<u32>) -> Result<Self> {
         let (socket, file, access) = unix::listen(path, group)?;
-        Ok(Self { socket, access, file: Some(file) })
+        Ok(Self { socket, access, tls: None, file: Some(file) })
+    }
+
+    /// Listens on TCP. Without TLS that is an error.
+    pub fn tcp(address: SocketAddr, tls: Option<Tls>) -> Result<Self> {
+        let tls = Some(tls.ok_or(Error::NoTls)?);
+        Ok(Self { socket: tls::listen(address)?, access: Access::default(), tls, file: None })
     }
 
     /// Takes a socket that systemd has made, by the name that it has there.
-    pub fn inherited(socket: OwnedFd, name: &str) -> Result<Self> {
-        match inherited::adopt(&socket, name)? {
-            Inherited::Unix(access) => Ok(Self { socket, access, file: None }),
-            Inherited::Tcp => Err(Error::NoTls),
-        }
+    pub fn inherited(socket: OwnedFd, name: &str, tls: Option<&Tls>) -> Result<Self> {
+        let (access, tls) = match inherited::adopt(&socket, name)? {
+            Inherited::Unix(access) => (access, None),
+            Inherited::Tcp => (Access::default(), Some(tls.ok_or(Error::NoTls)?.clone())),
+        };
+        Ok(Self { socket, access, tls, file: None })
     }
 }
 
@@ -77,4 +89,9 @@ impl Server {
     pub fn run(self) -> std::io::Result<()> {
         parent::run(self)
     }
+}
+
+/// Serves one connection of this user, without a server. No thread may exist in this process.
+pub fn serve_connection(api: &Api, socket: OwnedFd) -> std::io::Result<()> {
+    worker::serve_connection(api, socket)
 }

@@ -5,6 +5,7 @@
 //! namespace has none of the ids that are served, even if it is root there; root of a container without one is root, and was
 //! given the socket. A member of the socket's group can start a container that mounts the host's root, so it is root too.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use hull_sys::id_map::in_user_namespace;
@@ -18,12 +19,24 @@ const UNMAPPED: u32 = 65534;
 /// linux/limits.h: `NGROUPS_MAX`, 4 bytes each.
 const MAX_GROUPS: usize = 65536 * 4;
 
-/// The process that has connected. Ids as this process's user namespace shows them.
+/// The client that has connected. Ids as this process's user namespace shows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peer {
     pub pid: i32,
     pub uid: u32,
     pub groups: Vec<u32>,
+    /// Of a client that has come by TCP, and that TLS lets in. It has no ids.
+    pub address: Option<SocketAddr>,
+}
+
+/// As in the log.
+impl std::fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.address {
+            Some(address) => write!(formatter, "address={address}"),
+            None => write!(formatter, "pid={} uid={}", self.pid, self.uid),
+        }
+    }
 }
 
 /// Which processes are served.
@@ -49,7 +62,8 @@ impl Access {
     }
 
     pub fn admits(&self, peer: &Peer) -> bool {
-        peer.uid == 0
+        peer.address.is_some()
+            || peer.uid == 0
             || self.users.contains(&peer.uid)
             || self.group.is_some_and(|group| peer.groups.contains(&group))
             || self.admits_unmapped && peer.uid == UNMAPPED
@@ -71,7 +85,7 @@ impl Peer {
         };
         let numbers = bytes[..length].chunks_exact(4);
         groups.extend(numbers.map(|number| u32::from_ne_bytes([number[0], number[1], number[2], number[3]])));
-        Ok(Self { pid: peer.pid(), uid: peer.uid(), groups })
+        Ok(Self { pid: peer.pid(), uid: peer.uid(), groups, address: None })
     }
 
     /// What a process that is not served is told.
@@ -91,7 +105,7 @@ mod tests {
     #[test]
     fn the_owner_root_and_the_group_are_served() {
         let access = Access { users: vec![1000], group: Some(7), admits_unmapped: false };
-        let peer = |uid, groups: &[u32]| Peer { pid: 1, uid, groups: groups.to_vec() };
+        let peer = |uid, groups: &[u32]| Peer { pid: 1, uid, groups: groups.to_vec(), address: None };
         for (uid, groups, served) in [
             (1000, &[1000][..], true),
             (0, &[0], true),

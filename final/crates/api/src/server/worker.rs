@@ -16,6 +16,7 @@ use super::Server;
 use super::log::{Entry, Log};
 use super::peer::{Access, Peer};
 use super::status::Writer;
+use super::tls::{self, Tls};
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::http::{Connection, Exchange, Head};
@@ -31,13 +32,23 @@ pub(super) struct Worker<'a> {
     pub parent: u32,
 }
 
+/// A connection, which processes it serves, and TLS if it is one by TCP.
+type Accepted = (OwnedFd, Access, Option<Tls>);
+
 impl Worker<'_> {
     /// Waits for a connection and serves it. Returns when it is closed. The process ends if the parent does so first.
     pub fn run(self) -> io::Result<()> {
-        let (socket, access) = self.accept()?;
+        let (mut socket, access, tls) = self.accept()?;
         // A listener that is open here would keep its address from the next server.
         self.server.listeners.clear();
-        let peer = Peer::of(&socket)?;
+        let peer = match tls {
+            None => Peer::of(&socket)?,
+            Some(tls) => {
+                let address = rustix::net::getpeername(&socket)?.and_then(|address| address.try_into().ok());
+                socket = tls::unwrap(&tls, socket)?;
+                Peer { address, ..Peer::default() }
+            }
+        };
         let mut connection = Connection::new(socket);
         let Server { api, log, .. } = self.server;
         Session { api, log: log.as_ref(), access, peer }.serve(&mut connection);
@@ -45,7 +56,7 @@ impl Worker<'_> {
     }
 
     /// The next connection to any of the listeners, and which processes that one serves.
-    fn accept(&self) -> io::Result<(OwnedFd, Access)> {
+    fn accept(&self) -> io::Result<Accepted> {
         default_signals()?;
         // The parent's end is noticed only while the worker waits: SIGTERM stays blocked from accept(2) on, until the worker
         // has left the parent, so a connection that was accepted is served.
@@ -68,7 +79,7 @@ impl Worker<'_> {
     }
 
     /// The listeners do not block, because another worker may be faster.
-    fn wait_for_connection(&self) -> io::Result<(OwnedFd, Access)> {
+    fn wait_for_connection(&self) -> io::Result<Accepted> {
         let listeners = &self.server.listeners;
         let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
         let mut fds: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
@@ -79,7 +90,7 @@ impl Worker<'_> {
             }
             for listener in listeners {
                 match rustix::net::accept_with(&listener.socket, SocketFlags::CLOEXEC) {
-                    Ok(socket) => return Ok((socket, listener.access.clone())),
+                    Ok(socket) => return Ok((socket, listener.access.clone(), listener.tls.clone())),
                     Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
                     Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                         std::thread::sleep(PAUSE);
@@ -89,6 +100,14 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// See [`super::serve_connection`].
+pub(super) fn serve_connection(api: &Api, socket: OwnedFd) -> io::Result<()> {
+    let access = Access { users: vec![rustix::process::geteuid().as_raw()], ..Access::default() };
+    let peer = Peer::of(&socket)?;
+    Session { api, log: None, access, peer }.serve(&mut Connection::new(socket));
+    Ok(())
 }
 
 /// A connection, and the process at its other end.
