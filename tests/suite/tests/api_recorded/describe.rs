@@ -240,6 +240,10 @@ fn flatten(asked: &Asked<'_>, key: &str, value: &Value, lines: &mut Vec<String>)
                 flatten(asked, &format!("{key}{}", segment(&name)), value, lines);
             }
         }
+        Value::Array(list) if list.iter().any(is_on_any_ipv6_address) => {
+            let others = list.iter().filter(|element| !is_on_any_ipv6_address(element)).cloned().collect();
+            flatten(asked, key, &Value::Array(others), lines);
+        }
         Value::Array(list) if !list.is_empty() => {
             let unordered = UNORDERED.iter().any(|pattern| masks::matches(pattern, asked.endpoint));
             if !unordered && !masks::is_set(key) {
@@ -269,6 +273,12 @@ fn flatten(asked: &Asked<'_>, key: &str, value: &Value, lines: &mut Vec<String>)
             lines.push(format!("{} {shown}", if key.is_empty() { "." } else { key }));
         }
     }
+}
+
+/// dockerd publishes a port on all IPv4 and all IPv6 addresses. Whether it shows the latter depends on its version, on its
+/// proxy and on the machine.
+fn is_on_any_ipv6_address(element: &Value) -> bool {
+    ["IP", "HostIp"].iter().any(|key| element.get(key).is_some_and(|address| address == "::"))
 }
 
 fn segment(name: &str) -> String {

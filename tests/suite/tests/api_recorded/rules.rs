@@ -18,7 +18,6 @@ const LOGS: &str = "hull limits logs by default, and shows the limits";
 const WORKING: &str = "hull records the directory that the process starts in, which is / where none is set";
 const ITSELF: &str = "each program has its own name and version";
 const INSPECT: &str = "GET /containers/*/json";
-const BLAME: &str = "the request is wrong, and dockerd blames itself";
 const USUAL: &str = "hull's usual headers are in every answer; dockerd leaves them out where it has found no handler, where the \
                      version is wrong, and of hijacked connections";
 
@@ -28,8 +27,6 @@ pub const RULES: &[Rule] = &[
     Rule("*", "- Api-Version: 1.*", USUAL),
     Rule("*", "- Ostype: linux", USUAL),
     Rule("*", "- Server: *", USUAL),
-    Rule("*", "- status 500 Internal Server Error", BLAME),
-    Rule("*", "+ status 400 Bad Request", BLAME),
     Rule("HEAD /containers/*/archive", "* length *", "there is no body"),
     Rule(INSPECT, "* .Config.WorkingDir *", WORKING),
     Rule(INSPECT, "- .HostConfig.* null", NO_NULLS),
@@ -43,14 +40,14 @@ pub const RULES: &[Rule] = &[
     Rule("*", "* Builder-Version: *", "1 is the builder without a session, the only one that hull's API has: docker's CLI asks for it"),
 ];
 
-/// Parts of error messages that clients look for. hull has these words, too. It explains everything else in its own words.
-const LOOKED_FOR: [&str; 23] = [
-    "No such container",
-    "No such image",
-    "No such exec instance",
-    "No such network",
+/// Parts of error messages that clients look for. hull has these words, too, and explains everything else in its own words.
+const LOOKED_FOR: &[&str] = &[
+    "no such container",
+    "no such image",
+    "no such exec instance",
+    "no such network",
     "no such volume",
-    " not found",
+    "not found",
     "is already in use",
     "already exists",
     "is not running",
@@ -64,37 +61,55 @@ const LOOKED_FOR: [&str; 23] = [
     "volume is in use",
     "has active endpoints",
     "manifest unknown",
-    "manifest for",
     "pull access denied",
     "does not match the specified platform",
-    "cannot remove a running container",
 ];
 
 /// Leaves out what the rules cover. `used` learns which rules were needed.
 pub fn uncovered(endpoint: &str, differences: Vec<String>, used: &mut impl Extend<usize>) -> Vec<String> {
-    let is_message = |line: &str| {
-        let key = crate::describe::split(line.get(2..).unwrap_or_default()).0;
-        key.ends_with(".message") || key.ends_with(".error")
-    };
-    let is_looked_for = differences
-        .iter()
-        .filter(|line| line.starts_with('-') && is_message(line))
-        .any(|line| LOOKED_FOR.iter().any(|part| line.contains(part)));
-    let is_said = differences.iter().any(|line| line.starts_with('+') && is_message(line));
     let is_stream = STREAMS.iter().any(|pattern| matches(pattern, endpoint)) || endpoint.ends_with("/wait");
     // Go sends a short document with its length, and a longer one in chunks.
     let is_of_go = |line: &str| {
         !is_stream
             && ["- length chunked", "+ length chunked", "- length sized", "+ length sized"].contains(&line)
     };
+    let blames_itself = blames_itself(&differences);
+    let is_explained = explained(&differences);
     let mut left = Vec::new();
     for line in differences {
         let rule =
             RULES.iter().position(|Rule(at, pattern, _)| matches(at, endpoint) && matches(pattern, &line));
         used.extend(rule);
-        if rule.is_none() && !(is_said && !is_looked_for && is_message(&line)) && !is_of_go(&line) {
+        let is_status = blames_itself && line[2..].starts_with("status");
+        if rule.is_none() && !is_status && !(is_explained && is_message(&line)) && !is_of_go(&line) {
             left.push(line);
         }
     }
     left
+}
+
+fn is_message(line: &str) -> bool {
+    let key = crate::describe::split(line.get(2..).unwrap_or_default()).0;
+    key.ends_with(".message") || key.ends_with(".error")
+}
+
+/// dockerd answers 500, and hull sees that the request is wrong.
+fn blames_itself(differences: &[String]) -> bool {
+    let is = |sign: &str, code: &str| {
+        differences.iter().any(|line| line.starts_with(&format!("{sign} status {code}")))
+    };
+    is("-", "500") && (is("+", "4") || is("+", "501"))
+}
+
+/// hull has an error message, and in it what clients look for in one of dockerd's.
+fn explained(differences: &[String]) -> bool {
+    let messages =
+        |sign: char| differences.iter().filter(move |line| line.starts_with(sign) && is_message(line));
+    let own: Vec<String> = messages('+').map(|line| line.to_lowercase()).collect();
+    let fits = |line: &String| {
+        let line = line.to_lowercase();
+        let parts: Vec<_> = LOOKED_FOR.iter().filter(|part| line.contains(*part)).collect();
+        own.iter().all(|own| parts.iter().all(|part| own.contains(*part)))
+    };
+    !own.is_empty() && messages('-').any(fits)
 }
