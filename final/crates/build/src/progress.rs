@@ -45,6 +45,23 @@ pub enum Event {
         step: StepId,
         reason: String,
     },
+    /// An instruction begins. This and the two below are reported only if [`crate::request::Request::narrates`].
+    Instruction {
+        /// From 1. `None` for one that the base image has kept (ONBUILD).
+        number: Option<usize>,
+        /// How many there are.
+        count: usize,
+        text: String,
+    },
+    /// The instruction's command begins to run, under this name.
+    Running {
+        name: String,
+    },
+    /// The instruction has ended. What the stage is by then has this digest: for FROM the image's id, and otherwise no
+    /// image of the store.
+    Stands {
+        digest: Option<Digest>,
+    },
     /// The Dockerfile, as soon as it is read: what the lines of errors and warnings are about.
     Dockerfile {
         name: String,

@@ -48,6 +48,9 @@ pub struct Request {
     pub source_date_epoch: Option<i64>,
     /// Whether [`crate::progress::Event::Why`] is reported.
     pub why: bool,
+    /// Whether each instruction is reported, also one without a layer. Stages are then built one after the other, as
+    /// docker's classic builder does, so that the reports are in the order of the Dockerfile.
+    pub narrates: bool,
     /// Whether the failed step's root stays for a shell.
     pub keep_failed: bool,
     /// Whether ADD may ask loopback and link-local addresses after a redirect: on the command line, not over the API.
@@ -61,6 +64,8 @@ pub enum ContextSource {
     Directory(PathBuf),
     /// `-`: a tar or a Dockerfile on the caller's input, which the caller passes with the call.
     Stdin,
+    /// The same, but nothing else than a tar. Its `.dockerignore` was applied by who has packed it.
+    Archive,
     /// A tar or a Dockerfile by http or https.
     Url(String),
     /// A repository, with `#ref:subdir`.

@@ -169,6 +169,8 @@ impl Board {
                 self.dockerfile = Some((name.clone(), text.clone()));
                 return None;
             }
+            // The view has steps, which are instructions with a layer.
+            Event::Instruction { .. } | Event::Running { .. } | Event::Stands { .. } => return None,
             Event::Why { step, reason } => {
                 let at = self.place(*step);
                 self.steps[at].why = Some(hull_printable::cell(reason).into_owned());

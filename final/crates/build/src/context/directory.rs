@@ -8,7 +8,7 @@ use crate::Result;
 use crate::patterns::Patterns;
 
 /// Bytes. Each file of the context is compared with each pattern.
-const LONGEST_IGNORE_FILE: u64 = 1 << 20;
+pub(super) const LONGEST_IGNORE_FILE: u64 = 1 << 20;
 
 /// Opens a directory as the build context. `dockerfile` is the path of the Dockerfile if it is a file of this machine: beside
 /// it, `<its name>.dockerignore` comes before the context's `.dockerignore`

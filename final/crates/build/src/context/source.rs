@@ -10,6 +10,7 @@ use super::git_url::GitUrl;
 use super::{Fetched, Remote, Tree, directory, download, git, staged};
 use crate::dockerfile::LARGEST;
 use crate::error::IoContext;
+use crate::patterns::Patterns;
 use crate::request::ContextSource;
 use crate::{Error, Result};
 
@@ -25,7 +26,7 @@ pub struct Loaded {
 }
 
 /// Opens a context. `name` is its name in errors. `dockerfile` is the path of the Dockerfile if it is a file of this
-/// machine. `stdin` is read for `-`. As with BuildKit, a `.dockerignore` counts in directories of this machine only.
+/// machine or of an archive. `stdin` is read for `-`. As with BuildKit, a `.dockerignore` counts in directories of this machine only.
 ///
 /// # Errors
 ///
@@ -42,6 +43,7 @@ pub fn load(
     match source {
         ContextSource::Directory(path) => plain(directory::open_named(path, dockerfile, name)?),
         ContextSource::Stdin => stream(root, stdin, name),
+        ContextSource::Archive => plain(archive(root, stdin, name, dockerfile)?),
         ContextSource::Empty => plain(staged::empty(root, name)?),
         ContextSource::Url(url) => {
             let mut download = download::download(root, url, None, remote)?;
@@ -101,6 +103,21 @@ pub fn fetch_dockerfile(root: &Root, url: &str, remote: &Remote) -> Result<Vec<u
 
 fn no_repository(text: &str) -> Error {
     Error::Invalid { what: format!("git repository {text}"), why: "it is not an address of git".into() }
+}
+
+/// docker's rule: who packs an archive leaves out what `.dockerignore` says, except the Dockerfile and `.dockerignore`, which
+/// the builder reads. COPY does not see those two if they were to be left out.
+fn archive(root: &Root, stream: &mut dyn Read, name: &str, dockerfile: Option<&Path>) -> Result<Tree> {
+    let mut tree = staged::unpack(root, stream, name)?;
+    let text = tree.read_file(Path::new(".dockerignore"), directory::LONGEST_IGNORE_FILE)?;
+    let ignore = Patterns::parse_ignore_file(&text.unwrap_or_default())?;
+    let read = [dockerfile.unwrap_or(Path::new("Dockerfile")), Path::new(".dockerignore")];
+    let hidden = read.into_iter().filter(|path| ignore.excludes(path));
+    let hidden: Vec<String> = hidden.map(|path| path.display().to_string()).collect();
+    tree.ignore = Patterns::parse_ignore_file(hidden.join("\n").as_bytes())?;
+    // docker's classic builder gives everything to root.
+    tree.has_local_owners = true;
+    Ok(tree)
 }
 
 /// docker's rule: an archive is a context, and everything else is a Dockerfile without one.

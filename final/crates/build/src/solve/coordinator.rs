@@ -102,8 +102,8 @@ impl<'a> Coordinator<'a> {
     /// Starts the stages whose base is there. A worker that waits for another stage has no work, so it does not count.
     fn start_ready(&mut self) -> Result<()> {
         let mut at = 0;
-        while at < self.waiting.len().min(LOOKED_AT) && self.workers.count() - self.wants.len() < MAX_WORKERS
-        {
+        let most = if self.job.request.narrates { 1 } else { MAX_WORKERS };
+        while at < self.waiting.len().min(LOOKED_AT) && self.workers.count() - self.wants.len() < most {
             let stage = self.waiting[at];
             let has_room = self.workers.count() < MAX_PROCESSES || self.never_waits(stage);
             match if has_room { self.base_of(stage)? } else { None } {

@@ -87,8 +87,12 @@ impl Loader<'_> {
         stdin: &mut dyn Read,
         reporter: &mut dyn Reporter,
     ) -> Result<Loaded> {
+        let dockerfile = match &self.request.file {
+            Some(FileSource::Path(path)) => Some(path.as_path()),
+            _ => None,
+        };
         internal::step(reporter, internal::CONTEXT, "load remote build context", |_| {
-            context::load(self.engine.root(), source, "the build context", None, &self.remote, stdin)
+            context::load(self.engine.root(), source, "the build context", dockerfile, &self.remote, stdin)
         })
     }
 

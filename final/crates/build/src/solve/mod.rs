@@ -9,6 +9,7 @@
 //! history      the image's history, as BuildKit's       checks   mistakes in the Dockerfile
 //! foreign      programs of other platforms              internal steps that are not in the Dockerfile
 //! describe     what the Dockerfile offers               definition the Dockerfile and its contexts
+//! narration    what clients of the classic builder are told
 //! ```
 
 mod base;
@@ -21,6 +22,7 @@ mod foreign;
 mod history;
 mod internal;
 mod job;
+mod narration;
 mod processes;
 mod pull;
 mod state;
@@ -115,6 +117,10 @@ fn one_platform(
     let is_context = |name: &str| definition.named_contexts.contains_key(name);
     let mut stages = Stages::of(file, &globals, &is_context, request.target.as_deref(), platform)?;
     let is_context: &dyn Fn(&str) -> bool = &is_context;
+    if request.narrates {
+        let needed: Vec<usize> = stages.needed(is_context).into_iter().collect();
+        narration::Numbering { file, stages: &stages, needed: &needed }.begin(reporter);
+    }
     let mut resolver = base::Resolver { engine, request, definition, is_context, next_step: internal::FIRST };
     let (needed, images) = resolver.resolve(&mut stages, reporter)?;
     check_rights(request, file, &stages, &needed)?;

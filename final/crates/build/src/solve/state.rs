@@ -207,6 +207,13 @@ impl State {
         });
     }
 
+    /// What the stage is so far.
+    pub(super) fn digest(&self) -> Digest {
+        let created = self.created.clone().or_else(|| self.image.created.clone());
+        let image = ImageConfig { created, ..self.image.clone() };
+        Digest::of(&serde_json::to_vec(&image).expect("an image's configuration becomes JSON"))
+    }
+
     pub(super) fn finish(mut self) -> StageResult {
         self.image.created = self.created.clone().or(self.image.created);
         let Self { image: mut config, layers, key, base, imported, arguments, variables, inherited, .. } =

@@ -90,11 +90,13 @@ impl<'a> Worker<'a> {
 
     fn instructions(&mut self) -> Result<()> {
         let stage = self.stage();
+        self.narrate_base()?;
         self.pass_base()?;
         // They are run now.
         self.state.config().on_build = None;
         self.state.ensure_path();
-        for instruction in stage.all() {
+        for (at, instruction) in stage.all().enumerate() {
+            self.narrate(at, instruction)?;
             if let Err(error) = self.dispatch(instruction) {
                 if adds_layer(&instruction.kind) {
                     let (id, began) = self.begin()?;
@@ -102,6 +104,7 @@ impl<'a> Worker<'a> {
                 }
                 return Err(error.at(&self.job.file.name, instruction.span));
             }
+            self.narrate_end()?;
         }
         Ok(())
     }
@@ -190,6 +193,9 @@ impl<'a> Worker<'a> {
         self.explain(id, &inputs, &listing, &place, uses_cache)?;
         if matches!(instruction.kind, Kind::Run(_)) {
             super::foreign::check(&self.stage().platform)?;
+            if job.request.narrates {
+                self.send(Event::Running { name: key.short().to_owned() })?;
+            }
         }
         let made = make(self, id)?;
         let chain = Digest::chain(self.state.chain().as_ref(), &made.diff_id);
