@@ -92,7 +92,6 @@ fn api(engine: Engine) -> Result<Api> {
     Ok(Api {
         engine,
         registry: registry::default_options(daemon::read()?),
-        proxies: environment::proxies(),
         complete_request,
         after_request: comeback::start_pending_of,
         complete_info: info::complete,

@@ -1,7 +1,5 @@
 //! What every handler is given.
 
-use std::collections::BTreeMap;
-
 use hull_docker::wire::container::CreateRequest;
 use hull_docker::wire::info::Info;
 use hull_engine::Engine;
@@ -19,8 +17,6 @@ pub struct Api {
     pub engine: Engine,
     /// How registries are reached: what the server's environment and files say. A client's credentials come before those.
     pub registry: AccessOptions,
-    /// `HTTP_PROXY` and its kin, of the server's environment: what the steps of builds see.
-    pub proxies: BTreeMap<String, String>,
     /// Fills in what a request to create a container leaves open, from the administrator's settings.
     pub complete_request: fn(&mut CreateRequest) -> Result<()>,
     /// Called after each request, with the engine: starts containers whose monitor was found dead.

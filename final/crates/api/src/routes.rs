@@ -4,7 +4,7 @@ use crate::api::{Api, Handler};
 use crate::failure::{Failure, Result};
 use crate::http::{Exchange, Parameters};
 use crate::version::ApiVersion;
-use crate::{containers, exec, images, networks, refusals, system, volumes};
+use crate::{build, containers, exec, images, networks, refusals, system, volumes};
 
 /// A path is a list of segments. `{name}` takes one, and `{name...}` takes one or more: names of images contain slashes.
 struct Route(&'static str, &'static str, Handler);
@@ -74,6 +74,9 @@ const ROUTES: &[Route] = &[
     Route("POST", "/commit", images::commit),
     Route("GET", "/distribution/{name...}/json", images::distribution),
     Route("POST", "/auth", images::auth),
+    Route("POST", "/build", build::build),
+    Route("POST", "/build/prune", build::prune),
+    Route("POST", "/build/cancel", build::cancel),
 ];
 
 /// Finds the route of a request and runs its handler. A path that is only known with another method is not found either, as

@@ -1,6 +1,7 @@
 //! A request's body.
 
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use super::connection::Connection;
 use super::head::{Framing, Head};
@@ -25,6 +26,8 @@ enum State {
     /// So many bytes of the chunk are left, and the end of its line.
     Chunk(u64),
     Over,
+    /// It is read elsewhere: [`LentBody`].
+    Lent,
 }
 
 impl Progress {
@@ -39,6 +42,11 @@ impl Progress {
 
     pub fn over() -> Self {
         Self { state: State::Over, awaits_continue: false }
+    }
+
+    /// What is left in place of a body that is lent. If it does not come back, nobody knows where the next request begins.
+    fn lent() -> Self {
+        Self { state: State::Lent, awaits_continue: true }
     }
 
     pub fn is_over(&self) -> bool {
@@ -73,6 +81,7 @@ impl Read for Body<'_> {
         loop {
             match self.progress.state {
                 State::Over => return Ok(0),
+                State::Lent => return Err(io::Error::other("the body is read elsewhere")),
                 State::Length(left) => {
                     let length = self.take(bytes, left)?;
                     let left = left - length as u64;
@@ -93,6 +102,36 @@ impl Read for Body<'_> {
                 }
             }
         }
+    }
+}
+
+/// A body that is read while the answer is sent, on the same socket.
+pub struct LentBody {
+    connection: Connection,
+    progress: Progress,
+}
+
+impl LentBody {
+    pub(super) fn of(connection: &mut Connection, progress: &mut Progress) -> io::Result<Self> {
+        let mut own = Connection::new(connection.as_fd().try_clone_to_owned()?);
+        own.set_buffered(connection.take_buffered());
+        Ok(Self { connection: own, progress: std::mem::replace(progress, Progress::lent()) })
+    }
+
+    pub(super) fn return_to(mut self, connection: &mut Connection, progress: &mut Progress) {
+        connection.set_buffered(self.connection.take_buffered());
+        *progress = self.progress;
+    }
+
+    /// Whether nothing is left to be read.
+    pub fn is_over(&self) -> bool {
+        self.progress.is_over()
+    }
+}
+
+impl Read for LentBody {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        Body { connection: &mut self.connection, progress: &mut self.progress }.read(bytes)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-use hull_sys::process::{Fork, exit_now, fork, kill_and_reap, pidfd_open, reap, set_parent_death_signal};
-use rustix::event::{PollFd, PollFlags, poll};
+use hull_sys::process::{
+    Fork, exit_now, fork, kill_and_reap, pidfd_open, pidfd_send_signal, reap, set_parent_death_signal,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::exchange::Exchange;
 use crate::failure::{Failure, Result};
@@ -12,11 +14,14 @@ use crate::failure::{Failure, Result};
 /// What a child reports before the bytes that it has read ahead: whether the connection can be kept, and the status.
 const HEADER: usize = 3;
 
+/// How many seconds a child has to end after its client has gone.
+const PATIENCE: i64 = 10;
+
 /// The status, for the log, of an answer that a killed child has not given.
 const KILLED: u16 = 499;
 
 impl Exchange<'_> {
-    /// Runs the rest of a handler in a child process, which may use threads and mount namespaces. The child is killed when
+    /// Runs the rest of a handler in a child process, which may use threads and mount namespaces. The child is ended when
     /// the client closes the connection, because nobody is left to answer.
     pub fn in_child(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let pipe = std::io::pipe();
@@ -70,9 +75,19 @@ impl Exchange<'_> {
                 return;
             }
             if gone {
-                let _ = kill_and_reap(child.as_fd());
+                end(child);
                 return;
             }
         }
+    }
+}
+
+/// Ends a child: most die of SIGTERM, and one that has taken it over stops what it has begun.
+fn end(child: &OwnedFd) {
+    let _ = pidfd_send_signal(child.as_fd(), nix::libc::SIGTERM);
+    let mut fds = [PollFd::new(child, PollFlags::IN)];
+    let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+    if !matches!(poll(&mut fds, Some(&limit)), Ok(1)) {
+        let _ = kill_and_reap(child.as_fd());
     }
 }

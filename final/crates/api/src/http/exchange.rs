@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::body::{Body, Progress};
+use super::body::{Body, LentBody, Progress};
 use super::connection::Connection;
 use super::head::Head;
 use super::hijack::Hijacked;
@@ -120,6 +120,17 @@ impl<'c> Exchange<'c> {
 
     pub fn body(&mut self) -> Body<'_> {
         Body { connection: self.connection, progress: &mut self.body }
+    }
+
+    /// Takes the body out, so that it can be read while the answer is sent.
+    pub fn lend_body(&mut self) -> Result<LentBody> {
+        LentBody::of(self.connection, &mut self.body)
+            .map_err(|error| Failure::new(500, format!("cannot duplicate the connection: {error}")))
+    }
+
+    /// Gives a body back, so that another request may follow.
+    pub fn give_back(&mut self, body: LentBody) {
+        body.return_to(self.connection, &mut self.body);
     }
 
     /// The JSON document of the request's body, or `None` for an empty body and for `null`.
