@@ -5,7 +5,7 @@
 //! http/        HTTP/1.1: head, query, body, response, hijacked connections
 //! routes       which handler answers which path           version     the API version that a client speaks
 //! failure      the engine's errors as docker's statuses    api         what every handler is given
-//! build/  containers/  exec/  images/  networks/  volumes/  system/  the handlers           refusals    what hull does not have
+//! build/  containers/  exec/  images/  networks/  volumes/  system/  the handlers    refusals    what hull does not have
 //! streams/     what carries a program's input and output
 //! ```
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
