@@ -145,14 +145,9 @@ impl Volume {
     }
 }
 
-impl fmt::Display for Volume {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Source::Anonymous => {}
-            Source::Named(name) => write!(f, "{name}:")?,
-            Source::Host(path) => write!(f, "{}:", path.display())?,
-        }
-        write!(f, "{}", self.target.display())?;
+impl Volume {
+    /// What follows the target's colon.
+    pub fn options(&self) -> String {
         let flags = [
             (self.read_only, "ro"),
             (!self.copy_up, "nocopy"),
@@ -163,8 +158,20 @@ impl fmt::Display for Volume {
             (self.idmap, "idmap"),
         ];
         let flags = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word);
-        let options: Vec<&str> = flags.chain(self.propagation.as_deref()).collect();
-        if options.is_empty() { Ok(()) } else { write!(f, ":{}", options.join(",")) }
+        flags.chain(self.propagation.as_deref()).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Anonymous => {}
+            Source::Named(name) => write!(f, "{name}:")?,
+            Source::Host(path) => write!(f, "{}:", path.display())?,
+        }
+        write!(f, "{}", self.target.display())?;
+        let options = self.options();
+        if options.is_empty() { Ok(()) } else { write!(f, ":{options}") }
     }
 }
 

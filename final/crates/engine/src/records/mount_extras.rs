@@ -33,6 +33,10 @@ pub struct MountExtras {
     /// `O`: the source is the lower directory of an overlay, whose changes end with the run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overlay: bool,
+    /// The options of a `-v` where hull would write them otherwise: `rw` and `cached` mean nothing, and clients compare what
+    /// is shown with what they asked for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub spelled: String,
     /// The number of what a builder hands over as the source ([`crate::records::handed`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handed: Option<usize>,

@@ -70,6 +70,9 @@ fn short_mode(option: &MountOption) -> String {
         MountOption::Volume { read_only, copy_up, extras, .. } => (*read_only, *copy_up, None, extras),
         MountOption::Tmpfs { .. } => return String::new(),
     };
+    if !extras.spelled.is_empty() {
+        return extras.spelled.clone();
+    }
     let parts = [
         read_only.then_some("ro"),
         (!copies).then_some("nocopy"),

@@ -50,9 +50,12 @@ pub fn all(config: &Config, host: &HostConfig) -> Result<Vec<MountOption>> {
 /// An entry of `Binds`.
 fn bind(text: &str) -> Result<MountOption, String> {
     // The current directory is the client's, which has made its paths absolute.
+    let parsed = volume::parse(text, Path::new(""))?;
+    let options = text.splitn(3, ':').nth(2).unwrap_or_default();
+    let spelled = if parsed.options() == options { String::new() } else { options.to_owned() };
     let volume::Volume { source, target, read_only, copy_up, propagation, relabel, chown, overlay, idmap } =
-        volume::parse(text, Path::new(""))?;
-    let extras = MountExtras { relabel, chown, overlay, idmap, ..MountExtras::default() };
+        parsed;
+    let extras = MountExtras { relabel, chown, overlay, idmap, spelled, ..MountExtras::default() };
     let name = match source {
         volume::Source::Host(source) if !source.is_absolute() => {
             return Err(format!("{} is not an absolute path", source.display()));
@@ -120,6 +123,7 @@ fn one(mount: &Mount) -> Result<MountOption, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::options::CreateOptions;
     use hull_docker::wire::Empty;
 
     #[test]
@@ -141,6 +145,16 @@ mod tests {
         assert_eq!(all(&config, &host).unwrap().len(), 4);
         host.mounts[0].kind = "cluster".into();
         assert!(all(&config, &host).unwrap_err().to_string().contains("cluster"));
+    }
+
+    #[test]
+    fn options_are_shown_as_they_were_given() {
+        for text in ["vol:/b", "vol:/b:rw", "/a:/b:ro", "/a:/b:rslave,ro", "/a:/b:cached", "vol:/b:nocopy"] {
+            let host = HostConfig { binds: vec![text.to_owned()], ..HostConfig::default() };
+            let options =
+                CreateOptions { mounts: all(&Config::default(), &host).unwrap(), ..CreateOptions::default() };
+            assert_eq!(crate::records::shown_mounts::binds(&options), [text]);
+        }
     }
 
     #[test]
