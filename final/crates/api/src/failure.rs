@@ -1,7 +1,7 @@
 //! A failed request: docker's status, and the message for the client.
 
 use hull_docker::filters::FilterError;
-use hull_engine::{Detail, Error};
+use hull_engine::Error;
 use hull_storage::Error as StorageError;
 use hull_sys::Kind;
 use serde::Serialize;
@@ -46,21 +46,6 @@ impl Failure {
     pub fn of(kind: Kind, message: impl Into<String>) -> Self {
         Self::new(status(kind), message)
     }
-}
-
-/// The failure of a verb that a container in its present state does not allow, in dockerd's words.
-pub fn of_state(error: hull_engine::Error, name: &str, verb: &str) -> Failure {
-    let message = match error.detail() {
-        Some(Detail::WrongState { state, .. }) if state == "paused" => {
-            format!("container {name} is paused, unpause the container before {verb}")
-        }
-        Some(Detail::WrongState { state, .. }) if state == "restarting" => {
-            format!("container {name} is restarting, wait until the container is running")
-        }
-        Some(Detail::WrongState { .. }) => format!("container {name} is not running"),
-        _ => return error.into(),
-    };
-    Failure::of(error.kind(), message)
 }
 
 /// The statuses that stand beside each kind (`sys/src/kind.rs`).

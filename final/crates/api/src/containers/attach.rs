@@ -7,7 +7,7 @@ use hull_engine::options::LogsOptions;
 use hull_engine::{AttachStream, ContainerStdio, LogEnd, Stream};
 
 use crate::api::Api;
-use crate::failure::{self, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::http::{Exchange, Hijacked};
 use crate::streams::{
     Framing, LogWriter, MULTIPLEXED, NAMES_FRAMES, Plan, RAW, StdinEnd, accept_websocket, pump,
@@ -84,12 +84,11 @@ pub fn attach_websocket(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 fn begin(api: &Api, exchange: &Exchange<'_>, wanted: &Wanted) -> Result<Attached> {
     let name = exchange.parameter("name");
     let stdio = api.engine.stdio(name)?;
-    let refused = |error| failure::of_state(error, name, "attach");
     if !wanted.stream {
-        api.engine.check_attach(name).map_err(refused)?;
+        api.engine.check_attach(name)?;
         return Ok(Attached { stream: None, log: None, stdio });
     }
-    let (stream, log) = api.engine.attach_or_await(name, wanted.stdin).map_err(refused)?;
+    let (stream, log) = api.engine.attach_or_await(name, wanted.stdin)?;
     Ok(Attached { stream: Some(stream), log: Some(log), stdio })
 }
 

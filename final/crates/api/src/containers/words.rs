@@ -34,6 +34,10 @@ fn wrong_state(verb: &str, name: &str, state: &str) -> String {
         ("start", "paused") => "cannot start a paused container, try unpause instead".into(),
         ("pause", "paused") => format!("container {name} is already paused"),
         ("unpause", _) => format!("Container {name} is not paused"),
+        ("exec in", "paused") => format!("Container {name} is paused, unpause the container before exec"),
+        ("attach to", "paused") => format!("container {name} is paused, unpause the container before attach"),
+        (_, "restarting") => format!("Container {name} is restarting, wait until the container is running"),
+        ("exec in" | "resize", "not running") => format!("Container {name} is not running"),
         (_, "not running") => format!("container {name} is not running"),
         (_, state) => format!("container {name} is {state}"),
     }

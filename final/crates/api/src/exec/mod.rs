@@ -4,12 +4,12 @@ use std::io::Write;
 
 use hull_docker::detach_keys::DetachKeys;
 use hull_docker::wire::exec::{ExecRequest, ExecStart};
-use hull_engine::{Detail, Stream, WindowSize};
+use hull_engine::{Stream, WindowSize};
 use serde::Serialize;
 
 use crate::api::Api;
 use crate::containers::window_size;
-use crate::failure::{self, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::http::Exchange;
 use crate::streams::{Framing, MULTIPLEXED, NAMES_FRAMES, Plan, RAW, StdinEnd, pump};
 use crate::version::ApiVersion;
@@ -36,7 +36,7 @@ pub fn create(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
         request.console_size = None;
     }
     let name = exchange.parameter("name");
-    let id = api.engine.create_exec(name, request).map_err(|error| failure::of_state(error, name, "exec"))?;
+    let id = api.engine.create_exec(name, request)?;
     exchange.json(201, &Created { id })
 }
 
@@ -57,14 +57,13 @@ pub fn resize(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 pub fn start(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let start: ExecStart = exchange.read_json()?;
     let id = exchange.parameter("id").to_owned();
-    let refused = |error| failure::of_state(error, &id, "exec");
     let has_size = start.tty && exchange.version() >= CONSOLE_SIZE;
     let size = start.console_size.filter(|_| has_size).map(|[rows, columns]| (rows, columns));
     if start.detach {
-        api.engine.start_exec(&id, true, size).map_err(refused)?;
+        api.engine.start_exec(&id, true, size)?;
         return exchange.empty(200);
     }
-    api.engine.check_exec(&id).map_err(refused)?;
+    api.engine.check_exec(&id)?;
     start_attached(api, exchange, &id, start.tty, size)
 }
 

@@ -1,0 +1,173 @@
+//! Clients that vanish or do not read, and processes of hull that are killed.
+
+use std::fs;
+use std::io::Read;
+use std::time::Duration;
+
+use hull_test_support::outcome::{assert_stays, eventually, eventually_some};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::server::{self, Server, code, end_input, outputs, rest};
+
+/// The server's processes that serve a connection or wait for one.
+pub fn children(s: &Server) -> Vec<i32> {
+    let pid = s.docker.pid();
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect()
+}
+
+/// How many connections are open.
+pub fn workers(s: &Server) -> usize {
+    children(s).len()
+}
+
+/// The process that has come since `before`, and serves a client that is waiting.
+fn newest(s: &Server, before: &[i32]) -> i32 {
+    // Two idle ones are kept ready; the one that serves is older than both.
+    eventually_some("a process serves the client", || {
+        let mut new: Vec<i32> = children(s).into_iter().filter(|pid| is_serving(*pid)).collect();
+        new.retain(|pid| !before.contains(pid));
+        (new.len() == 1).then(|| new[0])
+    })
+}
+
+/// An idle process has the listening socket; one that serves a client has not.
+fn is_serving(pid: i32) -> bool {
+    let unix = fs::read_to_string("/proc/thread-self/net/unix").unwrap_or_default();
+    let listening: Vec<&str> = unix
+        .lines()
+        .filter(|line| line.ends_with("/docker.sock") && line.split_whitespace().nth(3) == Some("00010000"))
+        .filter_map(|line| line.split_whitespace().nth(6))
+        .collect();
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    !descriptors
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|target| listening.iter().any(|inode| target.to_string_lossy() == format!("socket:[{inode}]")))
+}
+
+fn serving(s: &Server) -> Vec<i32> {
+    children(s).into_iter().filter(|pid| is_serving(*pid)).collect()
+}
+
+fn kill_it(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is there");
+}
+
+#[test]
+fn the_killed_process_of_an_attachment_that_waits_does_not_hold_up_the_start() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.create("box", "echo one; exit 6", json!({}));
+    let before = serving(&s);
+    let mut killed = s.attach("box", "stream=1&stdout=1");
+    let pid = newest(&s, &before);
+    let mut kept = s.attach("box", "stream=1&stdout=1");
+    kill_it(pid);
+    assert_eq!(rest(&mut killed), b"");
+    let end = s.wait("box", "next-exit");
+    s.start("box");
+    assert_eq!(outputs(&mut kept).0, "one\n");
+    assert_eq!(code(end), 6);
+    assert_eq!(s.client().delete("/v1.41/containers/box").status, 204);
+    s.leaves_nothing();
+}
+
+#[test]
+fn a_killed_monitor_ends_attachments_and_waits() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    let id = s.run("box", "sleep 300", json!({}));
+    let mut attached = s.attach("box", "stream=1&stdout=1");
+    let waits = ["", "next-exit"].map(|condition| s.wait("box", condition));
+    let state = s.scenario.run_root().join("containers").join(&id).join("state.json");
+    let state: serde_json::Value = serde_json::from_str(&fs::read_to_string(state).unwrap()).unwrap();
+    kill_it(state["monitor"]["pid"].as_i64().unwrap() as i32);
+    assert_eq!(rest(&mut attached), b"");
+    assert_eq!(waits.map(code), [137, 137]);
+    assert_eq!(s.inspect("box")["State"]["ExitCode"], 137);
+}
+
+#[test]
+fn clients_that_go_while_they_wait_leave_no_process() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.create("box", "sleep 300", json!({}));
+    eventually("nobody is connected", || serving(&s).is_empty());
+    let waiting: Vec<_> = ["next-exit", "removed"].iter().map(|condition| s.wait("box", condition)).collect();
+    let attached: Vec<_> = (0..3).map(|_| s.attach("box", "stream=1&stdin=1&stdout=1")).collect();
+    eventually("they are served", || serving(&s).len() == 5);
+    drop((waiting, attached));
+    eventually("their processes end", || serving(&s).is_empty());
+    s.start("box");
+    assert_eq!(s.client().delete("/v1.41/containers/box?force=1").status, 204);
+    s.leaves_nothing();
+}
+
+/// A client that does not read holds up the container, as a full pipe does, and memory stays bounded.
+#[test]
+fn a_client_that_does_not_read_costs_little_memory_and_loses_nothing() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.create("box", "read x; head -c 40000000 /dev/zero", json!({"OpenStdin": true, "StdinOnce": true}));
+    let before = serving(&s);
+    let mut attached = s.attach("box", "stream=1&stdin=1&stdout=1");
+    let pid = newest(&s, &before);
+    s.start("box");
+    server::send(&mut attached, b"go\n");
+    end_input(&attached);
+    let peak = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
+        };
+        line("RssAnon:")
+    };
+    assert_stays("memory is bounded", Duration::from_millis(300), || peak() < 4096);
+    assert_eq!(s.inspect("box")["State"]["Running"], true, "it waits for its reader");
+    let mut total = 0;
+    let mut head = [0; 8];
+    while attached.connection.read_exact(&mut head).is_ok() {
+        let length = u32::from_be_bytes(head[4..].try_into().unwrap());
+        let copied = std::io::copy(&mut (&mut attached.connection).take(length.into()), &mut std::io::sink());
+        total += copied.unwrap();
+    }
+    assert_eq!(total, 40_000_000);
+    assert_eq!(s.end_of("box"), 0);
+}
+
+#[test]
+fn the_killed_session_of_an_exec_is_noticed() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.run("box", "sleep 300", json!({}));
+    let exec = s.create_exec("box", &json!({"Cmd": ["sleep", "299"], "AttachStdout": true}));
+    let mut started = s.start_exec(&exec, &json!({}));
+    let file = s.scenario.run_root().join("exec").join(format!("{exec}.json"));
+    let session = eventually_some("its session is recorded", || {
+        let text = fs::read_to_string(&file).ok()?;
+        let line: serde_json::Value = serde_json::from_str(text.lines().nth(1)?).ok()?;
+        line["session"]["pid"].as_i64()
+    });
+    eventually("it runs", || s.inspect_exec(&exec).ok(200)["Pid"] != 0);
+    let pid = s.inspect_exec(&exec).ok(200)["Pid"].as_i64().unwrap();
+    kill_it(session as i32);
+    assert_eq!(rest(&mut started), b"");
+    // The program may have gone with its session.
+    let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+    assert_eq!(s.end_of_exec(&exec), 137);
+    assert_eq!(s.client().delete("/v1.41/containers/box?force=1").status, 204);
+    s.leaves_nothing();
+}
