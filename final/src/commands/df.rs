@@ -73,7 +73,7 @@ fn summary(usage: &DiskUsage, cache: &[Entry]) -> [Row; 4] {
     let active = |state: &str| ["running", "paused", "restarting"].contains(&state);
     let written = |is_active: bool| {
         let fitting = containers.iter().filter(move |one| active(&one.state) == is_active);
-        (fitting.clone().count(), fitting.map(|one| one.size_rw).sum::<u64>())
+        (fitting.clone().count(), fitting.filter_map(|one| one.size_rw).sum::<u64>())
     };
     let (running, ended) = (written(true), written(false));
     let sizes = |fits: &dyn Fn(i64) -> bool| {
@@ -106,7 +106,7 @@ fn verbose(engine: &Engine, usage: &DiskUsage, cache: &[Entry], format: Option<&
     let no_trunc = !is_table;
     let images = image_rows(engine, &usage.images, no_trunc)?;
     let written: HashMap<&str, u64> =
-        usage.containers.iter().map(|one| (one.id.as_str(), one.size_rw)).collect();
+        usage.containers.iter().map(|one| (one.id.as_str(), one.size_rw.unwrap_or(0))).collect();
     let listed = engine.list()?;
     let containers = listed.iter().filter_map(|one| {
         let bytes = written.get(one.id.as_str())?;

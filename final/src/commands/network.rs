@@ -53,7 +53,8 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
         name: args.name.clone(),
         driver: args.driver.clone().unwrap_or_default(),
         enable_ipv6: Some(args.ipv6),
-        ipam: wire::Ipam { config, ..wire::Ipam::default() },
+        // docker's command line sends them, empty or not.
+        ipam: wire::Ipam { config, options: Some(BTreeMap::new()), ..wire::Ipam::default() },
         internal: args.internal,
         attachable: args.attachable,
         options: options(args)?,

@@ -73,6 +73,10 @@ fn worded(error: &Error) -> String {
     match error {
         Error::NoSuchNetwork(name) => format!("network {name} not found"),
         Error::Storage(StorageError::NoSuchVolume(name)) => format!("get {name}: no such volume"),
+        Error::Storage(StorageError::InvalidName { what: "volume", name }) => format!(
+            "create {name}: {name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are \
+             allowed. If you intended to pass a host directory, use absolute path"
+        ),
         other => crate::containers::worded(other).unwrap_or_else(|| other.to_string()),
     }
 }

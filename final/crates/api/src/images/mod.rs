@@ -14,7 +14,7 @@ mod delete;
 mod distribution;
 mod export;
 mod inspect;
-mod keys;
+pub mod keys;
 mod list;
 mod load;
 mod progress;

@@ -1,7 +1,7 @@
 //! `POST /networks/create`.
 
 use hull_docker::wire::network::{CreateRequest, Created};
-use hull_engine::NetworkOptions;
+use hull_engine::{Error, NetworkOptions};
 
 use crate::api::Api;
 use crate::failure::{Failure, Result};
@@ -14,7 +14,15 @@ const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
 pub fn create(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let request: CreateRequest = exchange.read_json()?;
     check(&request)?;
-    let network = api.engine.create_network(&NetworkOptions::try_from(request)?)?;
+    let network = api.engine.create_network(&NetworkOptions::try_from(request)?);
+    let network = network.map_err(|error| match &error {
+        // Clients look for "Pool overlaps".
+        Error::SubnetTaken { .. } => Failure::new(
+            403,
+            format!("invalid pool request: Pool overlaps with other one on this address space: {error}"),
+        ),
+        _ => error.into(),
+    })?;
     exchange.json(201, &Created { id: network.id, warning: String::new() })
 }
 

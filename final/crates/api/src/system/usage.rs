@@ -1,14 +1,17 @@
 //! `GET /system/df`.
 
 use hull_build::cache::usage::Entry;
-use hull_docker::wire::disk_usage::{BuildCache, ContainerSummary, ImageSummary};
+use hull_docker::wire::container::ContainerSummary;
+use hull_docker::wire::disk_usage::BuildCache;
 use hull_docker::wire::volume::Volume;
 use hull_engine::UsageOptions;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::api::Api;
 use crate::failure::{Failure, Result};
 use crate::http::Exchange;
+use crate::images;
 use crate::version::ApiVersion;
 
 /// What `type` may name, from version 1.42 on.
@@ -19,7 +22,7 @@ const TYPES: [&str; 4] = ["container", "image", "volume", "build-cache"];
 #[serde(rename_all = "PascalCase")]
 struct Answer {
     layers_size: u64,
-    images: Option<Vec<ImageSummary>>,
+    images: Option<Vec<Map<String, Value>>>,
     containers: Option<Vec<ContainerSummary>>,
     volumes: Option<Vec<Volume>>,
     build_cache: Option<Vec<BuildCache>>,
@@ -45,9 +48,11 @@ pub fn disk_usage(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
         true => Some(cache(hull_build::cache::usage::entries(&api.engine)?)),
         false => None,
     };
+    let images = usage.images.iter().map(|image| images::keys::listed(image, exchange.version()));
+    let images = images.collect::<Result<Vec<_>>>()?;
     let answer = Answer {
         layers_size: usage.layers_size,
-        images: options.images.then_some(usage.images),
+        images: options.images.then_some(images),
         containers: options.containers.then_some(usage.containers),
         volumes: options.volumes.then_some(usage.volumes),
         build_cache,

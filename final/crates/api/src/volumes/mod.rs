@@ -46,12 +46,14 @@ pub fn inspect(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 pub fn create(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let request: CreateRequest = exchange.read_json()?;
     let name = request.name.clone();
-    let worded = |error: Error| {
-        let failure = Failure::from(error);
-        match failure.status {
-            400 => Failure::invalid(format!("create {name}: {}", failure.message)),
-            _ => failure,
-        }
+    if !name.is_empty()
+        && let Ok(volume) = api.engine.inspect_volume(&name)
+    {
+        return exchange.json(201, &volume);
+    }
+    let worded = |error: Error| match error {
+        Error::Invalid { why, .. } => Failure::invalid(format!("create {name}: {why}")),
+        other => other.into(),
     };
     let options = VolumeOptions::try_from(request).map_err(worded)?;
     let volume = api.engine.create_volume(&options).map_err(worded)?;

@@ -1,10 +1,10 @@
-//! `system df`: the answer of `GET /system/df`, and the short forms of images and containers in it.
+//! `system df`: the answer of `GET /system/df`, and the short form of images in it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::MountPoint;
+use super::container::ContainerSummary;
 use super::nullable;
 use super::volume::Volume;
 
@@ -65,32 +65,4 @@ pub struct ImageSummary {
     pub shared_size: i64,
     /// Bytes of all layers.
     pub size: i64,
-}
-
-/// A container, as the lists have it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct ContainerSummary {
-    pub id: String,
-    /// Each with a slash before it.
-    pub names: Vec<String>,
-    pub image: String,
-    #[serde(rename = "ImageID")]
-    pub image_id: String,
-    pub command: String,
-    /// Seconds since 1970.
-    pub created: i64,
-    /// Bytes that the container has written.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub size_rw: u64,
-    /// The same with the image's layers.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub size_root_fs: u64,
-    pub labels: BTreeMap<String, String>,
-    pub state: String,
-    pub mounts: Vec<MountPoint>,
-}
-
-fn is_zero(bytes: &u64) -> bool {
-    *bytes == 0
 }

@@ -97,6 +97,8 @@ pub enum Error {
     Connected { container: String, network: String },
     #[error("cannot disconnect container {container} from {network}: it is not on that network")]
     NotConnected { container: String, network: String },
+    #[error("invalid subnet {subnet}: it overlaps with {taken} of network {network}")]
+    SubnetTaken { subnet: String, taken: String, network: String },
     #[error("network with name {0} already exists")]
     NetworkExists(String),
     #[error("no such network driver: {0}")]
@@ -133,7 +135,7 @@ impl Error {
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid
             }
-            Self::Connected { .. } | Self::NotConnected { .. } => Kind::Invalid,
+            Self::Connected { .. } | Self::NotConnected { .. } | Self::SubnetTaken { .. } => Kind::Invalid,
             Self::WrongState { .. }
             | Self::InUse { .. }
             | Self::ExecStarted { .. }

@@ -3,6 +3,7 @@
 //! A running container's new endpoint is leased to its monitor's process, as if the monitor had allocated it. The monitor
 //! reads it from `network.json`. All of this happens under the container's lock.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use hull_network::conntrack::forget_udp;
@@ -12,6 +13,7 @@ use hull_storage::root::Root;
 
 use super::context::{Context, Sockets, table};
 use super::endpoint::{self, Endpoint, NetworkState};
+use super::record::NetworkRecord;
 use super::{allocate, events, interfaces, store};
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
@@ -26,7 +28,11 @@ impl Engine {
         let id = self.resolve(container)?;
         let network = match option.network.as_str() {
             super::DEFAULT => super::DEFAULT.to_owned(),
-            name => store::find(self.root(), name)?.name,
+            name => {
+                let network = store::find(self.root(), name)?;
+                check_addresses(&network, option)?;
+                network.name
+            }
         };
         let option = &NetworkOption { network: network.clone(), ..option.clone() };
         let lock = self.lock(&id)?;
@@ -142,6 +148,18 @@ fn move_routes_and_ports(root: &Root, endpoints: &[Endpoint], pid: i32, sockets:
     let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
     for ipv6 in [false, true] {
         interfaces::add_default_route(endpoints, ipv6, &mut inner)?;
+    }
+    Ok(())
+}
+
+/// A container that does not run yet would learn of a wrong address only at its start.
+fn check_addresses(network: &NetworkRecord, option: &NetworkOption) -> Result<()> {
+    let asked = [option.ip.map(IpAddr::from), option.ip6.map(IpAddr::from)];
+    for address in asked.into_iter().flatten() {
+        if !network.pools.iter().any(|pool| pool.subnet().contains(address)) {
+            let why = format!("no subnet of network {} contains it", network.name);
+            return Err(Error::Invalid { what: format!("address {address}"), why });
+        }
     }
     Ok(())
 }

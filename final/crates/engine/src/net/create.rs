@@ -147,19 +147,19 @@ fn choose_subnets(
 fn make_pools(options: &NetworkOptions, driver: &dyn Driver, subnets: &[Subnet]) -> Result<Vec<Pool>> {
     for gateway in &options.gateways {
         if !subnets.iter().any(|subnet| subnet.contains(*gateway)) {
-            let why = "it is in no --subnet".into();
+            let why = "no subnet of the network contains it".into();
             return Err(Error::Invalid { what: format!("gateway {gateway}"), why });
         }
     }
     for range in &options.ranges {
         if !subnets.iter().any(|subnet| subnet.includes(*range)) {
-            let why = "it is in no --subnet".into();
-            return Err(Error::Invalid { what: format!("--ip-range {range}"), why });
+            let why = "no subnet of the network contains it".into();
+            return Err(Error::Invalid { what: format!("address range {range}"), why });
         }
     }
     for (name, address) in &options.reserved {
         if !subnets.iter().any(|subnet| subnet.contains(*address)) {
-            let why = "it is in no --subnet".into();
+            let why = "no subnet of the network contains it".into();
             return Err(Error::Invalid { what: format!("auxiliary address {name}={address}"), why });
         }
     }
@@ -215,9 +215,10 @@ fn check_free(network: &NetworkRecord, others: &[NetworkRecord], route: &mut Soc
     for pool in &network.pools {
         for other in others {
             if let Some(taken) = other.pools.iter().find(|taken| taken.subnet().overlaps(pool.subnet())) {
-                return Err(Error::Invalid {
-                    what: format!("subnet {}", pool.subnet()),
-                    why: format!("it overlaps with {} of network {}", taken.subnet(), other.name),
+                return Err(Error::SubnetTaken {
+                    subnet: pool.subnet().to_string(),
+                    taken: taken.subnet().to_string(),
+                    network: other.name.clone(),
                 });
             }
         }

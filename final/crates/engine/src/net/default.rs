@@ -49,7 +49,7 @@ pub(super) fn load_or_choose(context: Context<'_>, route: &mut Socket) -> Result
         pools: vec![pool(context, subnet, route)?],
         internal: false,
         attachable: false,
-        ipam_options: Default::default(),
+        ipam_options: None,
         masquerade: defaults.masquerade.unwrap_or(true),
         inter_container: defaults.inter_container.unwrap_or(true),
         mtu: defaults.mtu,

@@ -21,7 +21,7 @@ pub struct NetworkOptions {
     /// For swarm's services. It is recorded and shown.
     pub attachable: bool,
     /// Options of the management of addresses. docker's own ignores them, and shows them.
-    pub ipam_options: BTreeMap<String, String>,
+    pub ipam_options: Option<BTreeMap<String, String>>,
     pub ipv6: bool,
     pub labels: BTreeMap<String, String>,
     /// `-o`.

@@ -33,8 +33,8 @@ pub struct NetworkRecord {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attachable: bool,
     /// Options of the management of addresses: only shown.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ipam_options: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipam_options: Option<BTreeMap<String, String>>,
     pub masquerade: bool,
     /// Inter-container communication: whether containers on the network may send to each other (docker's `enable_icc`).
     #[serde(rename = "between_containers")]

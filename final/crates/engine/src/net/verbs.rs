@@ -128,7 +128,7 @@ impl Engine {
             pools: vec![],
             internal: false,
             attachable: false,
-            ipam_options: BTreeMap::new(),
+            ipam_options: None,
             masquerade: false,
             inter_container: true,
             mtu: None,
@@ -239,8 +239,7 @@ fn describe(network: &NetworkRecord) -> Network {
         enable_ipv6: network.has_ipv6(),
         ipam: Ipam {
             driver: "default".into(),
-            // dockerd's form: the default network was never asked for any.
-            options: (!network.is_default()).then(|| network.ipam_options.clone()),
+            options: network.ipam_options.clone(),
             config: network.pools.iter().map(config).collect(),
         },
         internal: network.internal,

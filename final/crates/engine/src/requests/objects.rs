@@ -31,7 +31,7 @@ impl TryFrom<NetworkRequest> for NetworkOptions {
             driver: non_empty(request.driver),
             internal: request.internal,
             attachable: request.attachable,
-            ipam_options: request.ipam.options.unwrap_or_default(),
+            ipam_options: request.ipam.options,
             ipv6: request.enable_ipv6.unwrap_or(false),
             labels: request.labels,
             options: request.options,

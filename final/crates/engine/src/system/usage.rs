@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hull_docker::wire::container::MountPoint;
-use hull_docker::wire::disk_usage::{ContainerSummary, DiskUsage, ImageSummary};
+use hull_docker::wire::container::ContainerSummary;
+use hull_docker::wire::disk_usage::{DiskUsage, ImageSummary};
 use hull_docker::wire::volume::{UsageData, Volume};
 use hull_image::Digest;
 use hull_image::store::ImageRecord;
@@ -40,7 +40,8 @@ impl Engine {
             usage.images = self.image_summaries(&images, &images, Some(&containers), true);
         }
         if options.containers {
-            let summaries = containers.iter().map(|one| self.container_summary(one));
+            let now = SystemTime::now();
+            let summaries = containers.iter().map(|one| self.container_summary(one, now));
             usage.containers = summaries.collect::<Result<_>>()?;
         }
         if options.volumes {
@@ -102,33 +103,11 @@ impl Engine {
         images.iter().map(summary).collect()
     }
 
-    fn container_summary(&self, one: &Summary) -> Result<ContainerSummary> {
+    fn container_summary(&self, one: &Summary, now: SystemTime) -> Result<ContainerSummary> {
         let (written, image) = self.size_of(one)?;
-        let mounts = one.mounts.iter().zip(&one.mount_points);
-        let mount = |(source, destination): (&String, &String)| {
-            let is_volume = !source.starts_with('/');
-            MountPoint {
-                kind: if is_volume { "volume" } else { "bind" }.into(),
-                name: is_volume.then(|| source.clone()),
-                source: source.clone(),
-                destination: destination.clone(),
-                ..MountPoint::default()
-            }
-        };
-        Ok(ContainerSummary {
-            id: one.id.clone(),
-            names: vec![format!("/{}", one.name)],
-            image: one.image.clone(),
-            image_id: one.image_id.clone(),
-            command: one.command.clone(),
-            created: seconds(one.created),
-            size_rw: written,
-            size_root_fs: written + image,
-            labels: one.labels.clone(),
-            state: one.status.as_str().into(),
-            // A tmpfs has no source.
-            mounts: mounts.filter(|(source, _)| !source.is_empty()).map(mount).collect(),
-        })
+        // As in docker, nothing that was written has no key.
+        let size_rw = Some(written).filter(|bytes| *bytes > 0);
+        Ok(ContainerSummary { size_rw, size_root_fs: Some(written + image), ..one.describe(now) })
     }
 
     /// As in docker, a volume that is a mount of its own is not measured.
