@@ -97,6 +97,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "health", 12),
     ("tests/suite", "store_check", 13),
     ("tests/suite", "api_sdk", 12),
+    ("tests/suite", "api_objects", 12),
     ("tests/suite", "hostile_blobs", 13),
     ("tests/suite", "lifecycle", 14),
     ("tests/suite", "stop_and_remove", 14),
