@@ -155,6 +155,27 @@ fn a_terminal_is_one_stream_with_a_size_and_detach_keys() {
 }
 
 #[test]
+fn attaching_resizing_and_leaving_are_events() {
+    let Some(s) = server::start() else { return };
+    s.create("box", "stty -echo; echo ready; sleep 300", json!({"OpenStdin": true, "Tty": true}));
+    let mut attached = s.attach("box", "stream=1&stdin=1&stdout=1");
+    s.start("box");
+    assert_eq!(take(&mut attached, 7), b"ready\r\n");
+    assert_eq!(s.client().post("/v1.41/containers/box/resize?h=30&w=91").status, 200);
+    eventually("it is resized", || s.events().iter().any(|event| event["Action"] == "resize"));
+    send(&mut attached, b"\x10\x11");
+    rest(&mut attached);
+    eventually("each event is there", || {
+        let events = s.events();
+        let actions: Vec<_> = events.iter().filter_map(|event| event["Action"].as_str()).collect();
+        actions == ["create", "attach", "start", "resize", "detach"]
+    });
+    let resized = s.events().into_iter().find(|event| event["Action"] == "resize").unwrap();
+    let attributes = &resized["Actor"]["Attributes"];
+    assert_eq!((&attributes["height"], &attributes["width"]), (&json!("30"), &json!("91")));
+}
+
+#[test]
 fn an_attachment_ends_when_its_container_is_removed_before_it_starts() {
     let Some(s) = server::start() else { return };
     if s.docker.is_oracle() {

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::time::SystemTime;
 
 use hull_test_support::Scenario;
 use hull_test_support::docker_server::DockerServer;
@@ -94,6 +95,16 @@ impl Server {
     pub fn leaves_nothing(self) {
         drop(self.docker);
         assert_eq!(self.scenario.traces_left(), Vec::<String>::new());
+    }
+
+    /// The events of containers up to now.
+    pub fn events(&self) -> Vec<Value> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time after 1970");
+        let until = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+        let filters = "%7B%22type%22%3A%5B%22container%22%5D%7D";
+        let target = format!("/v1.41/events?since=1&until={until}&filters={filters}");
+        let text = self.client().get(&target).text();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Creates an exec instance. Returns its id.

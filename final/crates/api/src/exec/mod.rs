@@ -4,7 +4,7 @@ use std::io::Write;
 
 use hull_docker::detach_keys::DetachKeys;
 use hull_docker::wire::exec::{ExecRequest, ExecStart};
-use hull_engine::{Stream, WindowSize};
+use hull_engine::{Error, Stream, WindowSize};
 use serde::Serialize;
 
 use crate::api::Api;
@@ -49,7 +49,11 @@ pub fn inspect(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 /// `POST /exec/{id}/resize`.
 pub fn resize(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let size = window_size(exchange)?;
-    api.engine.resize_exec(exchange.parameter("id"), size)?;
+    api.engine.resize_exec(exchange.parameter("id"), size).map_err(|error| match error {
+        // dockerd's status.
+        Error::ExecNotStarted { .. } => Failure::new(500, error.to_string()),
+        error => error.into(),
+    })?;
     exchange.empty(200)
 }
 

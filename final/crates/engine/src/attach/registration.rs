@@ -10,18 +10,17 @@
 //!
 //! The monitor of the next run connects to each of them before the program starts, and removes the socket. What a killed
 //! process leaves behind refuses the connection, and goes in the same way. A socket is made under the container's lock, so no
-//! start overlooks it. Whoever removes the container removes the directory, and the process notices that.
+//! start overlooks it. A command that removes the container connects too, and tells that.
+//!
+//! The number of inotify instances of a user is limited (inotify(7)), and a server may have many clients that wait, so
+//! nothing is watched.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::event::epoll;
-use rustix::fs::inotify::{self, WatchFlags};
-use rustix::io::Errno;
-
-use super::{Connection, Listener};
-use crate::error::{Error, IoContext, Result};
+use super::{Connection, Listener, Message};
+use crate::error::{Error, IoContext, Report, Result};
 use crate::records::ids;
 
 /// What the monitor of the next run is to send.
@@ -49,31 +48,18 @@ impl Wanted {
     }
 }
 
-/// How a registration stands.
-#[derive(Debug)]
-pub(crate) enum Standing {
-    /// The container has not started.
-    Waiting,
-    Connected(Connection),
-    /// The container was removed.
-    Removed,
-}
-
-/// A socket to which the next monitor connects. Its descriptor is readable when [`Self::look`] may have another answer.
+/// A socket to which the next monitor connects. Its descriptor is readable when one has.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    /// Reports what happens to the other two.
-    epoll: OwnedFd,
     listener: Listener,
-    watch: OwnedFd,
     path: PathBuf,
-    /// The process that made it. A child of it has the descriptors too, and must not remove the socket.
+    /// The process that made it. A child of it has the descriptor too, and must not remove the socket.
     owner: u32,
 }
 
 impl AsFd for Registration {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.listener.as_fd()
     }
 }
 
@@ -81,39 +67,16 @@ impl Registration {
     /// Called under the lock of a container that does not run.
     pub(crate) fn make(run_dir: &Path, wanted: Wanted) -> Result<Self> {
         let path = run_dir.join(format!("{}{}.sock", wanted.prefix(), &ids::random_id()?[..16]));
-        let context = || format!("listen on {}", path.display());
-        let listener = Listener::bind_to(&path).context(context)?;
-        Self::watched(listener, path.clone(), run_dir).context(context).inspect_err(|_| {
-            // The error is what matters; the next start removes the socket.
-            let _ = rustix::fs::unlink(&path);
-        })
+        let listener = Listener::bind_to(&path).context(|| format!("listen on {}", path.display()))?;
+        Ok(Self { listener, path, owner: std::process::id() })
     }
 
-    fn watched(listener: Listener, path: PathBuf, run_dir: &Path) -> Result<Self, Errno> {
-        let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&watch, run_dir, WatchFlags::DELETE | WatchFlags::DELETE_SELF)?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        for (fd, number) in [(listener.as_fd(), 0), (watch.as_fd(), 1)] {
-            epoll::add(&epoll, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
-        }
-        Ok(Self { epoll, listener, watch, path, owner: std::process::id() })
-    }
-
-    /// Does not wait.
-    pub(crate) fn look(&self) -> Result<Standing> {
-        let mut buffer = [0; 4096];
-        while rustix::io::read(&self.watch, &mut buffer).is_ok_and(|length| length > 0) {}
-        // Before the socket is looked for: a monitor removes it after it has connected.
-        let is_removed = !self.path.exists();
-        let is_connected = hull_sys::wait::until_readable(&self.listener, Some(Duration::ZERO))
-            .context(|| "wait for the container's start".into())?;
-        match is_connected {
-            true => {
-                let accepted = Connection::accept(&self.listener);
-                accepted.map(Standing::Connected).context(|| "accept the monitor's connection".into())
-            }
-            false if is_removed => Ok(Standing::Removed),
-            false => Ok(Standing::Waiting),
+    /// The monitor's connection, if it has come.
+    pub(crate) fn connection(&self) -> Result<Option<Connection>> {
+        let context = || "wait for the container's start".to_owned();
+        match hull_sys::wait::until_readable(&self.listener, Some(Duration::ZERO)).context(context)? {
+            true => Connection::accept(&self.listener).map(Some).context(context),
+            false => Ok(None),
         }
     }
 }
@@ -143,15 +106,18 @@ pub(crate) fn connect_all(run_dir: &Path) -> Vec<(Wanted, Connection)> {
     connections
 }
 
-/// The error of a client whose container was removed before it started.
-pub(crate) fn removed() -> Error {
-    Error::NoSuchContainer("it was removed before it started".into())
+/// Tells all who have registered that the container is removed.
+pub(crate) fn dismiss_all(run_dir: &Path, container: &str) {
+    for (_, connection) in connect_all(run_dir) {
+        let report = Report::encode(&Error::NoSuchContainer(container.to_owned()));
+        // It may have gone meanwhile.
+        let _ = connection.try_send(&Message::Failed(&report));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attach::Message;
 
     struct Directory(PathBuf);
 
@@ -178,7 +144,7 @@ mod tests {
         let directory = Directory::new("connect");
         let output = Registration::make(&directory.0, Wanted::Output).unwrap();
         let end = Registration::make(&directory.0, Wanted::End).unwrap();
-        assert!(!is_readable(&output) && matches!(output.look(), Ok(Standing::Waiting)));
+        assert!(!is_readable(&output) && output.connection().unwrap().is_none());
         let connections = connect_all(&directory.0);
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
         for (wanted, connection) in &connections {
@@ -187,7 +153,7 @@ mod tests {
         }
         for (one, expected) in [(&output, &b"first"[..]), (&end, b"")] {
             assert!(is_readable(one));
-            let Ok(Standing::Connected(connection)) = one.look() else { panic!("not connected") };
+            let connection = one.connection().unwrap().unwrap();
             assert_eq!(connection.receive(&mut Vec::new()).unwrap(), Some(Message::Stdout(expected)));
         }
         assert_eq!(connections.len(), 2);
@@ -205,13 +171,18 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_is_noticed_and_a_dropped_registration_leaves_nothing() {
+    fn a_removal_is_told_and_a_dropped_registration_leaves_nothing() {
         let directory = Directory::new("removed");
-        let dropped = Registration::make(&directory.0, Wanted::End).unwrap();
-        drop(dropped);
+        drop(Registration::make(&directory.0, Wanted::End).unwrap());
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
-        let removed = Registration::make(&directory.0, Wanted::End).unwrap();
-        std::fs::remove_file(&removed.path).unwrap();
-        assert!(is_readable(&removed) && matches!(removed.look(), Ok(Standing::Removed)));
+        let told = Registration::make(&directory.0, Wanted::End).unwrap();
+        dismiss_all(&directory.0, "box");
+        let connection = told.connection().unwrap().unwrap();
+        let mut buffer = Vec::new();
+        let message = connection.receive(&mut buffer).unwrap();
+        assert!(
+            matches!(message, Some(Message::Failed(report)) if report.contains("No such container: box"))
+        );
+        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
     }
 }

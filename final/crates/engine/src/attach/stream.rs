@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::registration::{self, Registration, Standing};
+use super::registration::Registration;
 use super::{Connection, Message};
 use crate::error::{Error, IoContext, Report, Result};
 use crate::records::options::WindowSize;
@@ -137,15 +137,10 @@ impl AttachStream {
     /// The container of an awaited run may have started.
     fn look_for_start(&mut self) -> Result<()> {
         let Peer::Awaited(registration) = &self.peer else { return Ok(()) };
-        match registration.look()? {
-            Standing::Waiting => Ok(()),
-            Standing::Removed => Err(registration::removed()),
-            Standing::Connected(connection) => {
-                self.peer = Peer::Connected(connection);
-                self.announce()?;
-                self.flush()
-            }
-        }
+        let Some(connection) = registration.connection()? else { return Ok(()) };
+        self.peer = Peer::Connected(connection);
+        self.announce()?;
+        self.flush()
     }
 
     /// The next event, or `None` if none has come. Fails if the peer has reported an error, and if it has died.

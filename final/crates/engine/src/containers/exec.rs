@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::events::ExecEvents;
 use crate::handle::enter::{Entry, first_process};
+use crate::handle::running::readable;
 use crate::monitor::session;
 use crate::records::exec_instance::{self, ExecInstance, Identity, Registered};
 use crate::records::exec_registry;
@@ -23,8 +24,8 @@ use crate::records::snapshot::Snapshot;
 /// How long a resize waits for the start of its program, as dockerd's does.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often it looks if the kernel has no inotify instance left for this user.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The exit code of a program whose session was killed.
 const KILLED: i32 = 137;
@@ -134,17 +135,22 @@ impl Engine {
     /// Sets the size of the terminal of an instance's program, and waits for its start. A program without a terminal
     /// ignores it, as in docker.
     pub fn resize_exec(&self, id: &str, (rows, columns): WindowSize) -> Result<()> {
-        let started = Instant::now();
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
+            // Before the look, so that no change is missed.
+            let changes = exec_registry::watch(self.root(), id);
             let (_, instance) = exec_registry::find(self.root(), id)?;
             if instance.process.is_some() || instance.ended.is_some() {
                 break;
             }
-            if started.elapsed() > START_TIMEOUT {
-                return Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
-                    .context(|| format!("wait for the start of exec {id}"));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::ExecNotStarted { id: id.to_owned() });
             }
-            std::thread::sleep(LOOK);
+            match changes {
+                Some(changes) => drop(readable(&changes, Some(left))?),
+                None => std::thread::sleep(LOOK.min(left)),
+            }
         }
         let context = || format!("reach the session of exec {id}");
         let connection = Connection::connect_to(&exec_registry::socket(self.root(), id), START_TIMEOUT)

@@ -140,7 +140,9 @@ impl Engine {
         let mut buffer = Vec::new();
         loop {
             if !readable(&connection, Some(ANSWER_TIMEOUT))? {
-                return Err(running.silent(&record.name));
+                // The monitor of an older hull does not know where its log ends.
+                connection.send(&Message::Subscribe).context(context)?;
+                return Ok(Some((AttachStream::new(connection), LogEnd::default())));
             }
             match connection.receive(&mut buffer).context(context)? {
                 Some(Message::LogEnd(end)) => return Ok(Some((AttachStream::new(connection), end))),

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::attach::registration::{Registration, Standing, Wanted};
+use crate::attach::registration::{Registration, Wanted};
 use crate::attach::{Connection, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -77,14 +77,12 @@ impl EndWait<'_> {
             }
             match &self.source {
                 Source::Over => {}
-                Source::Registered(registration) => match registration.look()? {
-                    Standing::Waiting => {}
-                    Standing::Removed => self.source = Source::Over,
-                    Standing::Connected(connection) => {
+                Source::Registered(registration) => {
+                    if let Some(connection) = registration.connection()? {
                         let connection = Some(connection);
                         self.source = Source::Monitor { connection, process: None, has_told: false };
                     }
-                },
+                }
                 Source::Monitor { .. } => self.listen(&mut buffer)?,
             }
         }
@@ -114,6 +112,11 @@ impl EndWait<'_> {
                 if self.condition != WaitCondition::Removed {
                     self.source = Source::Over;
                 }
+                Ok(())
+            }
+            // The container is removed, and has not run.
+            Some(Message::Failed(_)) => {
+                self.source = Source::Over;
                 Ok(())
             }
             Some(_) => Ok(()),

@@ -91,6 +91,8 @@ pub enum Error {
     /// An exec instance runs once.
     #[error("Error: Exec command {id} {}", if *is_over { "has already run" } else { "is already running" })]
     ExecStarted { id: String, is_over: bool },
+    #[error("timeout waiting for exec session ready")]
+    ExecNotStarted { id: String },
     #[error("No such network: {0}")]
     NoSuchNetwork(String),
     #[error("cannot connect container {container} to {network}: it is on that network already")]
@@ -144,6 +146,7 @@ impl Error {
             Self::MonitorDied
             | Self::MonitorSilent { .. }
             | Self::MonitorAlive { .. }
+            | Self::ExecNotStarted { .. }
             | Self::Busy { .. } => Kind::Unavailable,
             Self::DamagedRecord { .. } => Kind::Damaged,
             Self::Reported(report) | Self::Pull(report) => report.kind(),

@@ -6,10 +6,12 @@ use std::collections::{HashMap, HashSet};
 use hull_storage::lock::Lock;
 use hull_storage::{file, names, staging};
 
+use crate::attach::registration;
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 use crate::gc::killed_monitor::{self, Killer};
 use crate::gc::{cgroup_parents, limits};
+use crate::records::exec_registry;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
@@ -71,11 +73,13 @@ impl Engine {
         let known: HashSet<&str> = containers.values().copied().collect();
         errors.note(names::collect(root, |name| known.contains(name)));
         errors.note(file::collect(root.data()));
+        errors.note(exec_registry::collect(root));
         let exists = |id: &str| containers.contains_key(id) || root.container_dir(id).exists();
         errors.note(crate::rootfs::host_mount::collect(root, exists));
         for id in with_state {
             errors.note(limits::settle_unlocked(self, id));
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {
+                registration::dismiss_all(&root.container_run_dir(id), id);
                 errors.note(crate::records::run_dir::remove(root, id));
             }
         }

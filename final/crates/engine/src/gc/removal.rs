@@ -2,6 +2,7 @@
 
 use hull_storage::{names, staging};
 
+use crate::attach::registration;
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 use crate::events::Event;
@@ -87,6 +88,7 @@ pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
         }
     }
     errors.note(crate::userns::leases::release(root, &remains.id));
+    registration::dismiss_all(&root.container_run_dir(&remains.id), &remains.name);
     errors.note(run_dir::remove(root, &remains.id));
     if let Some(destroyed) = remains.destroyed {
         destroyed.emit(engine);

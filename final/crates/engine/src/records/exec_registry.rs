@@ -10,14 +10,16 @@
 //! docker keeps the end of a command for five to ten minutes, also when the container has ended meanwhile: a client asks
 //! for the exit code when the stream of a command has ended, which may have been the end of the container too.
 
-use std::fs::OpenOptions;
+use std::fs::{DirEntry, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use hull_storage::root::Root;
 use rustix::fs::FlockOperation;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
 use super::exec_instance::{CreatedRef, ExecInstance, ExecRecord, FORMAT, Identity, KEPT, Line, Registered};
@@ -92,6 +94,13 @@ fn find_unregistered(root: &Root, name: &str) -> Option<(String, ExecInstance)> 
     })
 }
 
+/// Reports the next change of an instance. `None` where a user's inotify instances are used up (inotify(7)).
+pub(crate) fn watch(root: &Root, id: &str) -> Option<OwnedFd> {
+    let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+    inotify::add_watch(&watch, file(root, id), WatchFlags::MODIFY | WatchFlags::DELETE_SELF).ok()?;
+    Some(watch)
+}
+
 /// Takes an instance for the calling session. Only the first session gets it.
 pub(crate) fn take(root: &Root, id: &str) -> Result<ExecRecord> {
     let path = file(root, id);
@@ -122,24 +131,14 @@ pub(crate) fn may_start(instance: &ExecInstance) -> Result<()> {
     }
 }
 
-/// Removes the instances whose time is over, and those of containers that were removed.
+/// Removes the instances whose time is over, and those of containers that were removed, unless they were changed in the last
+/// minutes. Reads only what may be removed.
 pub(crate) fn collect(root: &Root) -> Result<()> {
     let mut errors = Errors::default();
-    let is_recent = |file: &std::fs::DirEntry| {
-        let written = file.metadata().and_then(|metadata| metadata.modified());
-        written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < KEPT))
-    };
     for entry in std::fs::read_dir(directory(root)).into_iter().flatten().flatten() {
         let path = entry.path();
         let is_wanted = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => match ExecInstance::read(&path) {
-                Some(instance) => {
-                    let exists = instance.container().is_some_and(|one| root.container_dir(one).exists());
-                    exists && (!instance.is_over() || instance.session.is_some() && is_recent(&entry))
-                }
-                // It is being written.
-                None => is_recent(&entry),
-            },
+            Some("json") => is_recent(&entry) || may_be_asked_for(root, &path),
             _ => path.with_extension("json").exists(),
         };
         if !is_wanted {
@@ -147,6 +146,18 @@ pub(crate) fn collect(root: &Root) -> Result<()> {
         }
     }
     errors.into_result()
+}
+
+fn is_recent(file: &DirEntry) -> bool {
+    let written = file.metadata().and_then(|metadata| metadata.modified());
+    written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < KEPT))
+}
+
+fn may_be_asked_for(root: &Root, path: &Path) -> bool {
+    ExecInstance::read(path).is_some_and(|instance| {
+        let exists = instance.container().is_some_and(|one| root.container_dir(one).exists());
+        exists && !instance.is_over()
+    })
 }
 
 #[cfg(test)]
@@ -201,8 +212,14 @@ mod tests {
         assert!(find(&root, &id).is_ok(), "its end is kept for a while");
         std::fs::remove_dir_all(root.container_dir("c")).unwrap();
         assert!(matches!(find(&root, &id), Err(Error::NoSuchExec(_))));
+        make_old(&file(&root, &id));
         collect(&root).unwrap();
         assert!(!file(&root, &id).exists());
+    }
+
+    fn make_old(path: &Path) {
+        let opened = std::fs::File::options().append(true).open(path).unwrap();
+        opened.set_modified(SystemTime::now() - 2 * KEPT).unwrap();
     }
 
     #[test]
@@ -212,6 +229,9 @@ mod tests {
             (registered(&root, ended_process()), registered(&root, ProcessId::of_self().unwrap()));
         assert!(matches!(find(&root, &gone), Err(Error::NoSuchExec(_))));
         std::fs::write(socket(&root, &gone), "").unwrap();
+        for id in [&gone, &waiting] {
+            make_old(&file(&root, id));
+        }
         collect(&root).unwrap();
         collect(&root).unwrap();
         assert!(!socket(&root, &gone).exists() && !file(&root, &gone).exists());
