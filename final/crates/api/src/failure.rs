@@ -2,9 +2,10 @@
 
 use hull_docker::filters::FilterError;
 use hull_engine::Error;
-use hull_storage::Error as StorageError;
 use hull_sys::Kind;
 use serde::Serialize;
+
+use crate::words::worded;
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -64,20 +65,8 @@ fn status(kind: Kind) -> u16 {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::of(error.kind(), worded(&error))
-    }
-}
-
-/// The error in dockerd's words, if clients look at these.
-fn worded(error: &Error) -> String {
-    match error {
-        Error::NoSuchNetwork(name) => format!("network {name} not found"),
-        Error::Storage(StorageError::NoSuchVolume(name)) => format!("get {name}: no such volume"),
-        Error::Storage(StorageError::InvalidName { what: "volume", name }) => format!(
-            "create {name}: {name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are \
-             allowed. If you intended to pass a host directory, use absolute path"
-        ),
-        other => crate::containers::worded(other).unwrap_or_else(|| other.to_string()),
+        let message = worded(&error).unwrap_or_else(|| error.to_string());
+        Self::of(error.kind(), message)
     }
 }
 

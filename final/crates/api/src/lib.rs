@@ -4,8 +4,9 @@
 //! server/      the listening parent, the pool of workers, a worker's connection
 //! http/        HTTP/1.1: head, query, body, response, hijacked connections
 //! routes       which handler answers which path           version     the API version that a client speaks
-//! failure      the engine's errors as docker's statuses    api         what every handler is given
-//! build/  containers/  exec/  images/  networks/  volumes/  system/  the handlers    refusals    what hull does not have
+//! failure      the engine's errors as docker's statuses    words       the same in dockerd's words
+//! api          what every handler is given                 refusals    what hull does not have
+//! build/  containers/  exec/  images/  networks/  volumes/  system/  the handlers
 //! streams/     what carries a program's input and output
 //! ```
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
@@ -28,6 +29,7 @@ mod streams;
 mod system;
 mod version;
 mod volumes;
+mod words;
 
 pub use api::Api;
 pub use failure::Failure;

@@ -10,7 +10,6 @@ mod look;
 mod resize;
 mod stats;
 mod wait;
-mod words;
 
 pub use archive::{export, get_archive, put_archive, stat_archive};
 pub use attach::{attach, attach_websocket};
@@ -22,4 +21,3 @@ pub use look::{changes, inspect, top};
 pub use resize::{resize, window_size};
 pub use stats::stats;
 pub use wait::wait;
-pub use words::worded;

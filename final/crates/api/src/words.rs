@@ -1,4 +1,4 @@
-//! Errors about containers in dockerd's words, which clients look for.
+//! The engine's errors in dockerd's words, which clients look for.
 
 use hull_engine::Error;
 use hull_storage::Error as Storage;
@@ -24,6 +24,12 @@ pub fn worded(error: &Error) -> Option<String> {
         Error::Image(hull_image::Error::NoSuchImage { name, .. }) => {
             format!("No such image: {}", with_tag(name))
         }
+        Error::NoSuchNetwork(name) => format!("network {name} not found"),
+        Error::Storage(Storage::NoSuchVolume(name)) => format!("get {name}: no such volume"),
+        Error::Storage(Storage::InvalidName { what: "volume", name }) => format!(
+            "create {name}: {name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are \
+             allowed. If you intended to pass a host directory, use absolute path"
+        ),
         _ => return None,
     })
 }
