@@ -259,7 +259,13 @@ fn flatten(asked: &Asked<'_>, key: &str, value: &Value, lines: &mut Vec<String>)
                 own
             };
             let mut elements: Vec<Vec<String>> = list.iter().map(of_element).collect();
-            elements.sort();
+            // By name, because everything else may vary.
+            let name = |element: &[String]| {
+                let of =
+                    |key: &str| element.iter().find(|line| line[beginning.len()..].starts_with(key)).cloned();
+                [".Name", ".RepoTags[0]", ".Destination", ".Id"].iter().find_map(|key| of(key))
+            };
+            elements.sort_by_key(|element| (name(element), element.clone()));
             for (index, element) in elements.into_iter().enumerate() {
                 let rests = element.iter().map(|line| &line[beginning.len()..]);
                 lines.extend(rests.map(|rest| format!("{key}[{index}]{rest}")));

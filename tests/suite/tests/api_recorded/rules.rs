@@ -16,6 +16,7 @@ const PATHS: &str =
     "each engine has its own layout of directories, and hull's files have their paths before the first start";
 const LOGS: &str = "hull limits logs by default, and shows the limits";
 const WORKING: &str = "hull records the directory that the process starts in, which is / where none is set";
+const NO_HTTP: &str = "what is no HTTP is answered with JSON as every other failure";
 const ITSELF: &str = "each program has its own name and version";
 const INSPECT: &str = "GET /containers/*/json";
 const USUAL: &str = "hull's usual headers are in every answer; dockerd leaves them out where it has found no handler, where the \
@@ -37,6 +38,16 @@ pub const RULES: &[Rule] = &[
     Rule(INSPECT, "* .HostConfig.LogConfig.Config*", LOGS),
     Rule(INSPECT, "* .*Path *", PATHS),
     Rule(INSPECT, "* .NetworkSettings.SandboxID *", "a sandbox has the id of its container"),
+    Rule("raw", "- Content-Type: text/plain*", NO_HTTP),
+    Rule("raw", "+ Content-Type: application/json", NO_HTTP),
+    Rule("raw", "- length closed", NO_HTTP),
+    Rule("raw", "- text *", NO_HTTP),
+    Rule("raw", "+ .message *", NO_HTTP),
+    Rule("* /networks*", "* *Created *", "the networks host and none are not created"),
+    Rule("GET /networks*", "* *.IPAM.Options *", NO_NULLS),
+    Rule("GET /networks*", "* *.\"com.docker.network.bridge.name\" *", ITSELF),
+    Rule("GET /images/*/json", "* .ContainerConfig.*", NO_NULLS),
+    Rule("GET /images/*/json", "* .DockerVersion *", ITSELF),
     Rule("*", "* Builder-Version: *", "1 is the builder without a session, the only one that hull's API has: docker's CLI asks for it"),
 ];
 
