@@ -100,8 +100,8 @@ fn api(engine: Engine) -> Result<Api> {
 
 /// The administrator's settings for a container, which docker's daemon has too.
 fn complete_request(request: &mut CreateRequest) -> Result<(), Failure> {
-    let completed = daemon::read().and_then(|daemon| daemon.apply(request));
-    completed.map_err(|error| Failure::new(500, format!("{error:#}")))
+    let daemon = daemon::read().map_err(|error| Failure::new(500, format!("{error:#}")))?;
+    daemon.apply(request).map_err(|error| Failure::new(400, format!("{error:#}")))
 }
 
 fn addresses(global: &Global, args: &Serve) -> Result<Vec<Address>> {

@@ -13,6 +13,15 @@ use crate::http::Exchange;
 
 /// `POST /containers/{name}/start`.
 pub fn start(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
+    // dockerd's rule and text: some clients send `null` or `{}`.
+    if exchange.head().has_body_beyond(7) {
+        return Err(Failure::invalid(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+        ));
+    }
+    if exchange.query().text("checkpoint").is_some() {
+        return Err(Failure::invalid("checkpoint is only supported in experimental mode"));
+    }
     let is_new = api.engine.start_detached(exchange.parameter("name"))?;
     exchange.empty(if is_new { 204 } else { 304 })
 }

@@ -27,7 +27,9 @@ pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
             return Ok(line);
         }
         let (written, image) = api.engine.size_of(one)?;
-        Ok(ContainerSummary { size_rw: Some(written), size_root_fs: Some(written + image), ..line })
+        // Go leaves out a zero.
+        let size_rw = Some(written).filter(|written| *written > 0);
+        Ok(ContainerSummary { size_rw, size_root_fs: Some(written + image), ..line })
     });
     let lines = lines.collect::<Result<Vec<_>>>()?;
     exchange.json(200, &lines)

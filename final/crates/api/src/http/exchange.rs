@@ -157,7 +157,7 @@ impl<'c> Exchange<'c> {
         let media_type = kind.split(';').next().unwrap_or_default().trim();
         // dockerd's rule: a request without a body needs no type to be refused for having none.
         let is_empty = self.body.is_over() && kind.is_empty();
-        if media_type != "application/json" && !is_empty {
+        if !media_type.eq_ignore_ascii_case("application/json") && !is_empty {
             return Err(Failure::invalid(format!(
                 "unsupported Content-Type header ({kind}): must be 'application/json'"
             )));

@@ -86,6 +86,11 @@ impl Head {
         self.fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether the body is longer than so many bytes, or of unknown length.
+    pub fn has_body_beyond(&self, length: u64) -> bool {
+        !matches!(self.framing, Framing::Length(own) if own <= length)
+    }
+
     /// Whether the list in a header field contains a word.
     pub fn lists(&self, name: &str, word: &str) -> bool {
         lists(&self.fields, name, word)
@@ -123,6 +128,10 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
     let mut fields = Vec::with_capacity(request.headers.len());
     for field in request.headers.iter() {
         fields.push((field.name.to_ascii_lowercase(), text(field.value)?));
+    }
+    // RFC 9112, section 3.2.
+    if fields.iter().filter(|(name, _)| name == "host").count() > 1 {
+        return Err(Failure::invalid("the request has several hosts"));
     }
     let is_1_1 = request.version == Some(1);
     let target = request.path.unwrap_or_default();

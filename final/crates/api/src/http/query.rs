@@ -68,9 +68,9 @@ impl Query {
     /// The filters of `filters`, each as `KEY=VALUE`, which is what [`hull_docker::filters`] reads.
     pub fn filters(&self) -> Result<Vec<String>> {
         let Some(text) = self.text("filters") else { return Ok(vec![]) };
-        let filters: BTreeMap<String, Values> =
+        let filters: Option<BTreeMap<String, Values>> =
             serde_json::from_str(text).map_err(|_| Failure::invalid("invalid filter"))?;
-        let texts = filters.into_iter().flat_map(|(key, values)| {
+        let texts = filters.into_iter().flatten().flat_map(|(key, values)| {
             let values = match values {
                 Values::List(values) => values,
                 Values::Set(values) => values.into_keys().collect(),

@@ -20,7 +20,7 @@ mod load;
 mod progress;
 mod prune;
 mod push;
-mod reference;
+pub(crate) mod reference;
 mod search;
 mod tag;
 

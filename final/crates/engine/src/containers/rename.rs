@@ -1,7 +1,7 @@
 //! `rename`.
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::records::record::Record;
 
@@ -11,6 +11,10 @@ impl Engine {
         let _lock = self.lock(&id).map_err(|error| error.for_container(name))?;
         // Under the lock: another command may have changed the record.
         let mut record = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
+        if record.name == new {
+            let why = "renaming a container with the same name as its current name".into();
+            return Err(Error::Invalid { what: "name".into(), why });
+        }
         let old = std::mem::replace(&mut record.name, new.into());
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))

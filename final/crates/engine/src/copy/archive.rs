@@ -69,7 +69,8 @@ impl Engine {
         self.in_container(name, path, Some("archive-path"), |view, path| {
             let source = view.source(path, false).map_err(|error| missing(error, name, path))?;
             let found = stat(view, name, path)?;
-            let base = if found.name == "." || found.name == "/" { "" } else { found.name.as_str() };
+            // docker's client replaces the dot by the name of its target.
+            let base = if found.name == "/" { "" } else { found.name.as_str() };
             let mut to = begin(&found).context(|| "begin the tar".into())?;
             let mut packer = Packer::new(&mut to);
             tree::send(&source, Path::new(base), Scope::Everything, &mut packer)?;
@@ -116,9 +117,13 @@ impl Engine {
         })
     }
 
-    /// The ids of the user that the container's program runs as.
+    /// The ids of the user that the container's program runs as. As in dockerd, a container that names no user keeps those
+    /// of the tar.
     fn owner(&self, name: &str, view: &View) -> Result<Owner> {
         let record = self.find(name)?;
+        if record.process.user.is_empty() {
+            return Ok(Owner::KeepIfMapped);
+        }
         let files = UserFiles::of_running(view.root(), None)?;
         let user = user::resolve(&files, &record, &record.process.user)?;
         Ok(Owner::Set(user.uid, user.gid))

@@ -86,6 +86,11 @@ pub enum Error {
     Cgroup(#[from] hull_runtime::cgroups::Error),
     #[error(transparent)]
     Storage(#[from] hull_storage::Error),
+    /// docker's sentence: its client then pulls the image.
+    #[error(
+        "image with reference {image} was found but its platform ({found}) does not match the specified platform ({wanted})"
+    )]
+    OtherPlatform { image: String, found: String, wanted: String },
     #[error("No such exec instance: {0}")]
     NoSuchExec(String),
     /// An exec instance runs once.
@@ -133,6 +138,7 @@ impl Error {
             | Self::NoSuchExec(_)
             | Self::NoSuchNetwork(_)
             | Self::NoSuchPath { .. }
+            | Self::OtherPlatform { .. }
             | Self::NoSuchDriver(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid

@@ -46,6 +46,9 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     options.entrypoint = config.entrypoint.map(|words| if words == [""] { vec![] } else { words });
     options.hostname = non_empty(config.hostname);
     options.domainname = non_empty(config.domainname);
+    if let Some(wrong) = config.env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {
+        return Err(invalid("environment variable", format!("{wrong:?} has no name")));
+    }
     // A bare name is a variable that the caller does not have.
     options.env = config.env.into_iter().filter(|entry| entry.contains('=')).collect();
     options.labels = config.labels;

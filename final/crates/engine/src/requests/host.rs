@@ -44,8 +44,8 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         uts: namespace_mode("UTSMode", &host.uts_mode)?,
         cgroupns: namespace_mode("CgroupnsMode", &host.cgroupns_mode)?,
         userns: super::userns::options(&host.userns_mode, host.id_mappings)?,
-        cap_add: host.cap_add,
-        cap_drop: host.cap_drop,
+        cap_add: known_capabilities("CapAdd", host.cap_add)?,
+        cap_drop: known_capabilities("CapDrop", host.cap_drop)?,
         privileged: host.privileged,
         runtime: non_empty(host.runtime).map(|name| RuntimeOption { name, ..RuntimeOption::default() }),
         restart: restart_policy(&host.restart_policy)?,
@@ -142,6 +142,15 @@ pub(super) fn restart_policy(policy: &host_config::RestartPolicy) -> Result<Rest
             format!("restart policy {name:?} with {count} retries"),
             "expected no, always, unless-stopped or on-failure, and a number of retries only for the last",
         )),
+    }
+}
+
+/// docker's text for a name that no kernel has.
+fn known_capabilities(key: &str, names: Vec<String>) -> Result<Vec<String>> {
+    let full = security::capabilities(&names);
+    match full.iter().find(|name| *name != "ALL" && !hull_runtime::security::capabilities::is_known(name)) {
+        Some(unknown) => Err(invalid(key, format!("unknown capability: {unknown:?}"))),
+        None => Ok(names),
     }
 }
 

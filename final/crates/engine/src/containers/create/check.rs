@@ -52,5 +52,6 @@ pub(super) fn platform(image: &Image, name: &str, wanted: &str) -> Result<()> {
     if wanted.suits(&found).is_some() {
         return Ok(());
     }
-    Err(Error::Unsupported(format!("image {name} is for {found}, and --platform asks for {wanted}")))
+    let (found, wanted) = (found.to_string(), wanted.to_string());
+    Err(Error::OtherPlatform { image: name.to_owned(), found, wanted })
 }
