@@ -214,8 +214,13 @@ impl<R: BufRead> Members<R> {
         self.copy_all(&mut std::io::sink(), &|source| Error::Io { action: "skip".into(), source })?;
         let mut block = [0; BLOCK as usize];
         let padding = std::mem::take(&mut self.padding) as usize;
-        if fill(&mut self.stream, &mut block[..padding])? < padding {
-            return Err(Error::Damaged("it is cut short after a file".into()));
+        match fill(&mut self.stream, &mut block[..padding])? {
+            // docker's client ends a context so where it adds files of its own: after the data of the last one.
+            0 if padding > 0 => return Ok(None),
+            length if length < padding => {
+                return Err(Error::Damaged("it is cut short after a file".into()));
+            }
+            _ => {}
         }
         match fill(&mut self.stream, &mut block)? {
             0 => return Ok(None),
