@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::frames::Framing;
-use super::websocket::Input;
+use super::websocket::{Input, encode_close};
 use crate::failure::{Failure, Result};
 use crate::http::Hijacked;
 
@@ -133,9 +133,17 @@ impl Pump<'_> {
                 Ok(Some(AttachEvent::Uncleaned(_))) => {}
                 Ok(None) => return,
                 // The run has ended, its monitor was killed, or the container was removed before it started.
-                Ok(Some(AttachEvent::Exited(_))) | Err(_) => self.is_over = true,
+                Ok(Some(AttachEvent::Exited(_))) | Err(_) => self.end(),
             }
         }
+    }
+
+    /// Nothing follows. A client by websocket is told, because the end of the connection alone is a failure to it.
+    fn end(&mut self) {
+        if matches!(self.plan.framing, Framing::WebSocket { .. }) {
+            encode_close(&mut self.waiting);
+        }
+        self.is_over = true;
     }
 
     /// Sends what waits, as far as the client takes it.
@@ -199,7 +207,8 @@ impl Pump<'_> {
             }
             if is_detached {
                 self.stream.send(AttachInput::Detach)?;
-                (self.input, self.is_over) = (false, true);
+                self.input = false;
+                self.end();
                 return Ok(());
             }
         }

@@ -42,6 +42,13 @@ pub(super) fn encode_head(is_binary: bool, length: usize, to: &mut Vec<u8>) {
     head(if is_binary { BINARY } else { TEXT }, length, to);
 }
 
+/// Appends the frame that ends the connection in order (section 7.4.1).
+pub(super) fn encode_close(to: &mut Vec<u8>) {
+    const NORMAL: u16 = 1000;
+    head(CLOSE, 2, to);
+    to.extend_from_slice(&NORMAL.to_be_bytes());
+}
+
 fn head(opcode: u8, length: usize, to: &mut Vec<u8>) {
     to.push(0x80 | opcode);
     match (u8::try_from(length), u16::try_from(length)) {
