@@ -42,18 +42,19 @@ fn known_filters(texts: &[String]) -> Result<EventFilters> {
     Ok(EventFilters::parse(&known)?)
 }
 
-/// Seconds since 1970, with a fraction of up to nine digits.
+/// Seconds since 1970, with a fraction. Of a fraction that is longer than nine digits dockerd takes the first nine.
 fn moment(text: Option<&str>) -> Result<Option<SystemTime>> {
     let Some(text) = text else { return Ok(None) };
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let failure =
         |part: &str| Failure::new(500, format!("strconv.ParseInt: parsing {part:?}: invalid syntax"));
     let seconds: i64 = seconds.parse().map_err(|_| failure(seconds))?;
-    let digits = fraction.len() <= 9 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits {
+    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || fraction.len() > 19 {
         return Err(failure(fraction));
     }
-    let nanoseconds: u32 = format!("{fraction:0<9}").parse().map_err(|_| failure(fraction))?;
+    let nanoseconds = format!("{fraction:0<9}").get(..9).and_then(|digits| digits.parse().ok());
+    let nanoseconds: u32 = nanoseconds.ok_or_else(|| failure(fraction))?;
     let since = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
     // docker's zero is a time that is not given.
     Ok(Some(since).filter(|since| !since.is_zero()).and_then(|since| UNIX_EPOCH.checked_add(since)))
@@ -94,8 +95,17 @@ mod tests {
             |text| moment(Some(text)).unwrap().map(|at| at.duration_since(UNIX_EPOCH).unwrap().as_nanos());
         assert_eq!(nanoseconds("1.5"), Some(1_500_000_000));
         assert_eq!(nanoseconds("1700000000.000000001"), Some(1_700_000_000_000_000_001));
+        assert_eq!(nanoseconds("5.1700000000000000009"), Some(5_170_000_000));
         assert_eq!((nanoseconds("0"), nanoseconds("-5")), (None, None));
-        for wrong in ["x", "10m", "1.x", "1.0000000001", "2020-01-01T00:00:00Z", "99999999999999999999"] {
+        for wrong in [
+            "x",
+            "10m",
+            "1.x",
+            "1.+5",
+            "1.99999999999999999999",
+            "2020-01-01T00:00:00Z",
+            "99999999999999999999",
+        ] {
             assert_eq!(moment(Some(wrong)).unwrap_err().status, 500, "{wrong}");
         }
     }
