@@ -7,7 +7,7 @@ use hull_docker::wire::host_config::{PortBinding, PortMap};
 use hull_docker::wire::network_settings::{EndpointIpam, EndpointSettings, NetworkSettings};
 use hull_image::Digest;
 use hull_network::pool::Pool;
-use hull_network::ports::Port;
+use hull_network::ports::{Port, Transport};
 use hull_storage::root::Root;
 
 use super::endpoint::{NetworkState, PublishedPort};
@@ -125,7 +125,11 @@ fn push(ports: &mut PortMap, port: Port, binding: PortBinding) {
 
 /// docker's `Config.ExposedPorts`.
 pub(crate) fn exposed_ports(record: &Record) -> BTreeMap<String, Empty> {
-    record.exposed.iter().map(|port| (port.to_string(), Empty {})).collect()
+    let shown = |port: &Port| {
+        let is_bare = port.transport == Transport::Tcp && record.options.bare_ports.contains(&port.number);
+        if is_bare { port.number.to_string() } else { port.to_string() }
+    };
+    record.exposed.iter().map(|port| (shown(port), Empty {})).collect()
 }
 
 /// docker's `NetworkSettings`: the container's networks as they are.

@@ -89,6 +89,9 @@ pub struct CreateOptions {
     pub links: Vec<(String, String)>,
     /// `--expose`.
     pub expose: Vec<Port>,
+    /// The ports that a request of docker's API exposes without a protocol, which are shown so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bare_ports: Vec<u16>,
     pub dns: Vec<String>,
     pub dns_search: Vec<String>,
     pub dns_options: Vec<String>,

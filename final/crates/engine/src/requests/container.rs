@@ -23,6 +23,7 @@ impl TryFrom<CreateRequest> for CreateOptions {
         options.mounts = mounts;
         (options.network, options.networks) = networks;
         (options.publish, options.expose) = ports;
+        options.bare_ports = config.exposed_ports.keys().filter_map(|port| port.parse().ok()).collect();
         apply(config, &mut options)?;
         Ok(options)
     }
