@@ -28,6 +28,8 @@ enum State {
     Over,
     /// It is read elsewhere: [`LentBody`].
     Lent,
+    /// It was malformed or cut short, so nobody knows where the next request begins.
+    Broken,
 }
 
 impl Progress {
@@ -44,7 +46,7 @@ impl Progress {
         Self { state: State::Over, awaits_continue: false }
     }
 
-    /// What is left in place of a body that is lent. If it does not come back, nobody knows where the next request begins.
+    /// What stands for a body that is lent. If it does not come back, nobody knows where the next request begins.
     fn lent() -> Self {
         Self { state: State::Lent, awaits_continue: true }
     }
@@ -75,11 +77,22 @@ impl Read for Body<'_> {
         if bytes.is_empty() {
             return Ok(0);
         }
+        let read = self.read_some(bytes);
+        if read.is_err() {
+            self.progress.state = State::Broken;
+        }
+        read
+    }
+}
+
+impl Body<'_> {
+    fn read_some(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if std::mem::take(&mut self.progress.awaits_continue) {
             self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         loop {
             match self.progress.state {
+                State::Broken => return Err(malformed("it was malformed before")),
                 State::Over => return Ok(0),
                 State::Lent => return Err(io::Error::other("the body is read elsewhere")),
                 State::Length(left) => {

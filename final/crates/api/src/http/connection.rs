@@ -2,14 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
+
+/// How long a client is listened to that may still be sending.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection to one client. The socket blocks.
 #[derive(Debug)]
@@ -97,6 +100,20 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Ends what is sent, and takes what the client still sends, for a moment. If the socket were closed with bytes that nobody
+    /// has read, the client's next write would fail, and some clients then do not read the answer.
+    pub fn linger(&mut self) {
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+        let deadline = Instant::now() + LINGER;
+        let mut bytes = [0; 4096];
+        while matches!(self.receives_before(deadline), Ok(true)) {
+            match rustix::net::recv(&self.socket, &mut bytes[..], RecvFlags::empty()) {
+                Ok((1.., _)) => {}
+                _ => return,
+            }
+        }
     }
 
     /// Waits for bytes that were not read ahead, or for the end of what the client sends. False if none came in time.

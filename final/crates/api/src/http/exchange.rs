@@ -318,7 +318,11 @@ impl<'c> Exchange<'c> {
             // The client sees that the answer is cut short.
             (Err(_), Some(_)) => self.is_complete = false,
         }
-        self.is_complete && self.keeps_alive && self.drain()
+        let keeps = self.is_complete && self.keeps_alive && self.drain();
+        if self.is_complete && !self.body.is_over() {
+            self.connection.linger();
+        }
+        keeps
     }
 
     fn fail(&mut self, failure: &Failure) {
@@ -384,7 +388,9 @@ pub fn refuse(connection: &mut Connection, failure: &Failure) {
         body.len(),
     );
     // Nothing is left to do for a client that has gone.
-    let _ = connection.send(answer.as_bytes());
+    if connection.send(answer.as_bytes()).is_ok() {
+        connection.linger();
+    }
 }
 
 /// The present time (RFC 9110, section 5.6.7).
@@ -417,6 +423,7 @@ fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         409 => "Conflict",
         413 => "Request Entity Too Large",
+        417 => "Expectation Failed",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",

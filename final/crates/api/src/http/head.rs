@@ -12,6 +12,9 @@ use crate::failure::{Failure, Result};
 const MAX_LENGTH: usize = 256 * 1024;
 const MAX_FIELDS: usize = 128;
 
+/// Clients name each of the images that they save.
+const MAX_PARAMETERS: usize = 10_000;
+
 /// How long a client may take to send a head that it has begun.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -140,6 +143,9 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
         true => !lists(&fields, "connection", "close"),
         false => lists(&fields, "connection", "keep-alive"),
     };
+    if is_1_1 {
+        check(&fields)?;
+    }
     let head = Head {
         method: request.method.unwrap_or_default().to_owned(),
         path,
@@ -152,6 +158,19 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
         fields,
     };
     Ok(Some((head, length)))
+}
+
+/// What HTTP/1.1 demands of header fields: one Host (RFC 9112, section 3.2), and no expectation that is not understood (RFC
+/// 9110, section 10.1.1).
+fn check(fields: &[(String, String)]) -> Result<()> {
+    let all = |name: &'static str| fields.iter().filter(move |(own, _)| own == name).map(|(_, value)| value);
+    if all("host").count() != 1 {
+        return Err(Failure::invalid("the request has no Host, or several"));
+    }
+    match all("expect").find(|value| !value.eq_ignore_ascii_case("100-continue")) {
+        Some(value) => Err(Failure::new(417, format!("unknown expectation {value:?}"))),
+        None => Ok(()),
+    }
 }
 
 /// The target is a path, or a whole URL (RFC 9112, section 3.2).
@@ -170,6 +189,9 @@ fn split_target(target: &str) -> Result<(String, String)> {
     let path = path.map_err(|_| Failure::invalid("malformed request: the path is not UTF-8"))?;
     if path.contains('\0') {
         return Err(Failure::invalid("malformed request: the path contains a zero byte"));
+    }
+    if query.bytes().filter(|byte| *byte == b'&').count() > MAX_PARAMETERS {
+        return Err(Failure::invalid("malformed request: the query has too many parameters"));
     }
     Ok((path.into_owned(), query.to_owned()))
 }
@@ -221,9 +243,10 @@ mod tests {
             "Transfer-Encoding: gzip, chunked",
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         ] {
-            assert!(head(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n")).is_err(), "{fields}");
+            assert!(head(&format!("POST / HTTP/1.1\r\nHost: d\r\n{fields}\r\n\r\n")).is_err(), "{fields}");
         }
-        let twice = head("POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n").unwrap();
+        let twice =
+            head("POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n").unwrap();
         assert_eq!(twice.framing, Framing::Length(5));
     }
 }

@@ -13,6 +13,8 @@ mod body;
 mod child;
 mod connection;
 mod exchange;
+#[cfg(test)]
+mod fuzz;
 mod head;
 mod hijack;
 mod json_lines;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use hull_sys::process::{Fork, exit_now, fork};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -126,10 +127,6 @@ impl Pump {
     fn run(mut self) -> io::Result<()> {
         let handshake_end = Instant::now() + HANDSHAKE;
         loop {
-            if self.worker_is_done && !self.session.wants_write() {
-                // The worker closes its socket when the connection is over, whatever the client still sends.
-                return Ok(());
-            }
             let is_open = !self.session.is_handshaking();
             let timeout = match is_open {
                 true => None,
@@ -138,13 +135,25 @@ impl Pump {
             };
             let [client, worker] = self.awaited(is_open);
             let mut fds = [PollFd::new(&self.client, client), PollFd::new(&self.worker, worker)];
-            poll(&mut fds, timeout.as_ref())?;
+            // A socket that its worker has closed would be reported again and again.
+            let watched = if self.worker_is_done && self.session.wants_write() { 1 } else { 2 };
+            match poll(&mut fds[..watched], timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
             let [client, worker] = fds.map(|fd| fd.revents());
+            if self.client_is_done && client.intersects(PollFlags::HUP | PollFlags::ERR) {
+                return Err(ErrorKind::ConnectionReset.into());
+            }
             if client.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
                 self.read_client()?;
             }
             if worker.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) && is_open {
                 self.read_worker()?;
+            }
+            // The worker has closed its socket, and the client has all that it sent.
+            if worker.contains(PollFlags::HUP) && self.worker_is_done && !self.session.wants_write() {
+                return Ok(());
             }
             self.write_worker()?;
             while self.session.wants_write() {
@@ -196,7 +205,7 @@ impl Pump {
         while !self.to_worker.is_empty() {
             match rustix::net::send(&self.worker, &self.to_worker, rustix::net::SendFlags::NOSIGNAL) {
                 Ok(length) => drop(self.to_worker.drain(..length)),
-                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(Errno::AGAIN) => return Ok(()),
                 Err(errno) => return Err(errno.into()),
             }
         }
