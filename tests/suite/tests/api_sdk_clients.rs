@@ -29,6 +29,7 @@ fn dockerode() {
     assert!(said.ends_with("ok system\n"), "{said}");
 }
 
+/// It runs docker's client, and so sends what that does.
 #[test]
 fn python_on_whales_with_dockers_client() {
     let Some(world) = World::start() else { return };
@@ -149,6 +150,10 @@ fn fill_registry(world: &World) {
     }
 }
 
+/// What it sends, by docker's client, as seen on the socket: HEAD /_ping before every command; filters as objects of booleans;
+/// build with a Dockerfile that the client adds to the context, in a tar that ends after the data of its last file; events with
+/// the filter `event=start`; create, attach, wait?condition=next-exit and start of one container; and exec with a shell whose
+/// stdin stays open while it probes the container, half-closed in the end.
 #[test]
 fn a_dev_container_is_built_and_entered() {
     let Some(tools) = tools() else { return };

@@ -2,14 +2,14 @@
 //
 // What dockerode sends here, as seen on the socket:
 // - No version in any path, unless the caller names one. The server then answers as its newest version.
-// - Every option in the query and in the body: POST containers/create?name=… with `name` in the JSON too; exec start with
-//   hijack=true in the body; attach?stream=true&hijack=true&stdin=true, where `hijack` is no key of the API.
+// - Every option twice, in the query and in the body: POST containers/create?Image=…&Cmd=sh&Cmd=-c&HostConfig={…}&name=… has
+//   the same JSON as its body, and so has attach?stream=true&hijack=true&stdin=true, whose body is no part of the stream.
+//   `hijack` is no key of the API.
 // - Booleans as `true` and `false`; filters as JSON in the query, with lists or, in an older form, objects of booleans.
 // - attach and exec start with Connection: Upgrade and Upgrade: tcp when `hijack` is set: it needs 101. Without it, the
-//   answer's body is the stream, from a request with Transfer-Encoding: chunked that it keeps open for stdin.
-// - build and images/load with the tar in chunks, with Content-Type: application/tar.
-// - X-Registry-Auth as base64 with the alphabet for URLs.
-// - POST with Content-Length: 0 or with the body {} where it has no options.
+//   answer's body is the stream.
+// - build, images/load and PUT archive with the tar in chunks, with Content-Type: application/tar.
+// - POST with Content-Length: 0 where it has no options.
 'use strict';
 
 const assert = require('node:assert');

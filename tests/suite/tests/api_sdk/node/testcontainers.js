@@ -4,12 +4,13 @@
 // the reaper of RYUK_CONTAINER_IMAGE, prints their ids and ends without removing them.
 //
 // What it sends in addition to dockerode, as seen on the socket:
-// - GET /info and GET /_ping first; the network of the host that it runs on, networks/bridge.
-// - GET containers/json?limit=-1&filters={"label":[…]} to find a container to reuse, by the label with a hash.
-// - exec of /bin/sh with `true &>/dev/null </dev/tcp/localhost/80` and the like, with tty, to find out whether a port is
-//   bound inside; it accepts 126 and 127.
-// - GET logs?follow=true&stdout=true&stderr=true&since=…, closed as soon as the line has come.
-// - PUT archive before the start, for what is to be copied into it.
+// - GET /info first, and networks/bridge for the address of the host; GET containers/json for a reaper that runs already.
+// - GET containers/json?limit=1&filters={"label":["…container-hash=…"],"status":[…]} to find a container to reuse.
+// - Three execs at once, to find out whether a port is bound inside: with /proc/net/tcp, `nc -vz` and bash's /dev/tcp. It takes
+//   the exit codes 126 and 127 for no. exec start has stdin=true in its body, which is no key of the API.
+// - GET logs?follow=true&stdout=true&stderr=true&tail=-1&since=0, closed as soon as the line has come.
+// - PUT archive?path=/&noOverwriteDirNonDir=&copyUIDGID= with both keys empty, before the start and after it.
+// - POST networks/NAME/connect with aliases between create and start.
 'use strict';
 
 const assert = require('node:assert');

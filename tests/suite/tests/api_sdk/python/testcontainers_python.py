@@ -4,10 +4,11 @@ The argument `alone` runs it with the reaper switched off (TESTCONTAINERS_RYUK_D
 under the reaper of RYUK_CONTAINER_IMAGE, prints their ids and ends without removing them.
 
 What it sends in addition to docker-py, as seen on the socket:
-- Labels org.testcontainers=true, …session-id, …version with each container, network and volume.
-- GET containers/ID/json again and again, for a port that is not yet there.
-- PUT archive after the start, and before it for what is to be copied into it.
-- The socket as a bind mount of the reaper's container, with auto_remove.
+- A field x-tc-sid in every head; labels org.testcontainers=true, …session-id and …version with each object.
+- GET containers/json?filters={"id":[…]} for the ports of a container, and its inspect again and again.
+- PUT archive?path=/ with an absolute name in the tar.
+- GET /version for each of its clients, and images/NAME/json before each create.
+- The socket as a bind mount of the reaper's container, with AutoRemove.
 """
 
 import os
