@@ -63,7 +63,7 @@ pub struct Summary {
     details: Details,
 }
 
-/// What docker's API shows besides.
+/// What docker's API shows in addition.
 #[derive(Debug, Clone, Default)]
 struct Details {
     mounts: Vec<MountRecord>,
