@@ -9,10 +9,10 @@ pub fn worded(error: &Error) -> Option<String> {
         Error::WithUndo { first, .. } => return worded(first),
         Error::WrongState { verb, name, state } => wrong_state(verb, name, state),
         Error::InUse { name, state: state @ "paused" } => {
-            format!("cannot remove container \"/{name}\": container is {state} and must be unpaused first")
+            format!("cannot remove container \"{name}\": container is {state} and must be unpaused first")
         }
         Error::InUse { name, state } => format!(
-            "cannot remove container \"/{name}\": container is {state}: stop the container before removing or force remove"
+            "cannot remove container \"{name}\": container is {state}: stop the container before removing or force remove"
         ),
         Error::Storage(Storage::NameTaken { name, id }) => format!(
             "Conflict. The container name \"/{name}\" is already in use by container \"{id}\". You have to remove (or \
@@ -36,7 +36,6 @@ pub fn worded(error: &Error) -> Option<String> {
 
 fn wrong_state(verb: &str, name: &str, state: &str) -> String {
     match (verb, state) {
-        ("kill", "not running") => format!("cannot kill container: {name}: container {name} is not running"),
         ("start", "paused") => "cannot start a paused container, try unpause instead".into(),
         ("pause", "paused") => format!("container {name} is already paused"),
         ("unpause", _) => format!("Container {name} is not paused"),

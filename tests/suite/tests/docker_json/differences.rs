@@ -62,10 +62,6 @@ pub const DIFFERENT: &[(&str, &str)] = &[
         "container.Config.Hostname",
         "with --uts host the name is the host's; dockerd shows one that nothing has",
     ),
-    (
-        "container.Config.WorkingDir",
-        "hull records the directory that the process starts in, which is / where none is set",
-    ),
     ("image.Comment", NO_COMMENT),
     ("image.DockerVersion", ITSELF),
     ("image.GraphDriver.Data.*", PATHS),

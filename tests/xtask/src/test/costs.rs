@@ -42,6 +42,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "volumes", 4),
     ("tests/suite", "mount", 5),
     ("tests/suite", "prune", 9),
+    ("tests/suite", "api_containers", 8),
     ("tests/suite", "registry_documents", 2),
     ("steps/02-pid-mount", "lesson", 3),
     ("tests/suite", "oci_flags", 3),

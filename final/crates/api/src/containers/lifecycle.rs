@@ -5,11 +5,12 @@ use std::time::SystemTime;
 use hull_docker::filters::prune::{PruneFilters, Pruned};
 use hull_docker::wire::container::PruneResponse;
 use hull_docker::wire::host_config::HostConfig;
-use hull_engine::Ended;
+use hull_engine::{Ended, Error};
 
 use crate::api::Api;
 use crate::failure::{Failure, Result};
 use crate::http::Exchange;
+use crate::version::ApiVersion;
 
 /// `POST /containers/{name}/start`.
 pub fn start(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
@@ -31,7 +32,7 @@ pub fn stop(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let names = [exchange.parameter("name").to_owned()];
     let mut outcome = Ok(Ended::NotRunning);
     let timeout = timeout(exchange)?;
-    api.engine.stop(&names, exchange.query().text("signal"), timeout, &mut |_, ended| outcome = ended);
+    api.engine.stop(&names, signal(exchange), timeout, &mut |_, ended| outcome = ended);
     exchange.empty(if outcome? == Ended::NotRunning { 304 } else { 204 })
 }
 
@@ -40,9 +41,14 @@ pub fn restart(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let names = [exchange.parameter("name").to_owned()];
     let mut outcome = Ok(());
     let timeout = timeout(exchange)?;
-    api.engine.restart(&names, exchange.query().text("signal"), timeout, &mut |_, done| outcome = done);
+    api.engine.restart(&names, signal(exchange), timeout, &mut |_, done| outcome = done);
     outcome?;
     exchange.empty(204)
+}
+
+/// The signal that is sent first, which clients can choose since version 1.42.
+fn signal<'a>(exchange: &'a Exchange<'_>) -> Option<&'a str> {
+    exchange.query().text("signal").filter(|_| exchange.version() >= ApiVersion(42))
 }
 
 /// The seconds of `t`. Less than 0 is without a limit.
@@ -57,8 +63,13 @@ pub fn kill(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let mut outcome = Ok(());
     let signal = exchange.query().text("signal").unwrap_or("KILL");
     api.engine.kill(&names, signal, &mut |_, done| outcome = done);
-    outcome?;
+    outcome.map_err(|error| before(&format!("cannot kill container: {}: ", names[0]), error.into()))?;
     exchange.empty(204)
+}
+
+/// The failure with more before its message.
+fn before(text: &str, failure: Failure) -> Failure {
+    Failure { message: format!("{text}{}", failure.message), ..failure }
 }
 
 /// `POST /containers/{name}/pause`.
@@ -78,7 +89,14 @@ pub fn rename(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let Some(new) = exchange.query().text("name") else {
         return Err(Failure::invalid("Neither old nor new names may be empty"));
     };
-    api.engine.rename(exchange.parameter("name"), new.strip_prefix('/').unwrap_or(new))?;
+    let renamed = api.engine.rename(exchange.parameter("name"), new.strip_prefix('/').unwrap_or(new));
+    match renamed {
+        Err(Error::Invalid { what, why }) if what == "name" => return Err(Failure::invalid(why)),
+        Err(error @ Error::Storage(_)) => {
+            return Err(before("Error when allocating new name: ", error.into()));
+        }
+        renamed => renamed?,
+    }
     exchange.empty(204)
 }
 
@@ -95,7 +113,7 @@ pub fn delete(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let (force, volumes) = (query.flag("force"), query.flag("v"));
     if query.flag("link") {
         api.engine.resolve(exchange.parameter("name"))?;
-        return Err(Failure::new(409, "Conflict, cannot remove the default link name of the container"));
+        return Err(Failure::new(500, "Conflict, cannot remove the default link name of the container"));
     }
     api.engine.remove(exchange.parameter("name"), force, volumes)?;
     exchange.empty(204)
@@ -104,7 +122,7 @@ pub fn delete(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 /// `POST /containers/prune`.
 pub fn prune(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let texts = exchange.query().filters()?;
-    let filters = PruneFilters::parse(&texts, Pruned::Plain, SystemTime::now()).map_err(Failure::invalid)?;
+    let filters = PruneFilters::parse(&texts, Pruned::Plain, SystemTime::now())?;
     let pruned = api.engine.prune_containers(&|one| filters.fit(&one.labels, Some(one.created)))?;
     if pruned.containers.is_empty() {
         pruned.errors.into_result()?;

@@ -6,7 +6,7 @@ use hull_docker::filters::container::ContainerFilters;
 use hull_docker::wire::container::ContainerSummary;
 
 use crate::api::Api;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::http::Exchange;
 
 pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
@@ -15,7 +15,7 @@ pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     // A limit of 0 or less is none.
     let limit =
         query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    let filters = ContainerFilters::parse(&query.filters()?).map_err(Failure::invalid)?;
+    let filters = ContainerFilters::parse(&query.filters()?)?;
     let all = api.engine.list()?;
     let selection = api.engine.select(filters, &all)?;
     let has_stopped = is_all || limit.is_some() || selection.says_states();

@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod compatibility;
 mod create;
 mod lifecycle;
 mod list;

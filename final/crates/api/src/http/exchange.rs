@@ -154,7 +154,7 @@ impl<'c> Exchange<'c> {
     /// The body of a request that brings a JSON document.
     pub fn read_json_bytes(&mut self) -> Result<Vec<u8>> {
         let kind = self.head.field("content-type").unwrap_or_default();
-        let media_type = kind.split(';').next().unwrap_or_default().trim();
+        let media_type = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         // dockerd's rule: a request without a body needs no type to be refused for having none.
         let is_empty = self.body.is_over() && kind.is_empty();
         if !media_type.eq_ignore_ascii_case("application/json") && !is_empty {
@@ -375,6 +375,10 @@ impl<'c> Exchange<'c> {
 
 /// The failure of a request whose JSON is wrong.
 pub fn invalid_json(error: serde_json::Error) -> Failure {
+    // serde_json tells it by the text alone.
+    if error.to_string().starts_with("trailing characters") {
+        return Failure::invalid("unexpected content after JSON");
+    }
     Failure::invalid(format!("invalid JSON: {error}"))
 }
 

@@ -1,6 +1,7 @@
 //! A request's query: `name=value` pairs, read as dockerd reads them.
 
 use std::collections::BTreeMap;
+use std::num::IntErrorKind;
 
 use serde::Deserialize;
 
@@ -58,10 +59,16 @@ impl Query {
         }
     }
 
-    /// A number, or `None` if it is missing or empty.
+    /// A number, or `None` if it is missing or empty. dockerd's status for anything else is 500.
     pub fn number(&self, name: &str) -> Result<Option<i64>> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let why = |_| Failure::invalid(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+        let why = |error: std::num::ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Failure::new(500, format!("strconv.Atoi: parsing {text:?}: {why}"))
+        };
         text.parse().map(Some).map_err(why)
     }
 

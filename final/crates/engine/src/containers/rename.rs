@@ -12,7 +12,7 @@ impl Engine {
         // Under the lock: another command may have changed the record.
         let mut record = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
         if record.name == new {
-            let why = "renaming a container with the same name as its current name".into();
+            let why = "Renaming a container with the same name as its current name".into();
             return Err(Error::Invalid { what: "name".into(), why });
         }
         let old = std::mem::replace(&mut record.name, new.into());

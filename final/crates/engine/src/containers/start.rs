@@ -56,6 +56,7 @@ impl Engine {
             // These exist since before this one, so no two require each other.
             self.start_detached(required)?;
         }
+        let size = size.or(record.options.console_size);
         launch(self, &record, Launch::ByUser, attach, size).map_err(|error| error.for_container(name))
     }
 

@@ -30,7 +30,8 @@ pub struct CreateOptions {
     pub image: String,
     /// The words after the image on the command line, which replace the image's `Cmd`.
     pub command: Vec<String>,
-    /// `Some(vec![])` clears the image's entrypoint (`--entrypoint ""`).
+    /// An empty list replaces the image's entrypoint and keeps its command. A list of one empty text clears both
+    /// (`--entrypoint ""`).
     pub entrypoint: Option<Vec<String>>,
     pub name: Option<String>,
     /// Containers that are started before this one, if they do not run.
@@ -47,6 +48,8 @@ pub struct CreateOptions {
     pub group_add: Vec<String>,
 
     pub tty: bool,
+    /// The terminal's size at the start, if the command that starts it has none.
+    pub console_size: Option<WindowSize>,
     /// `-i`: the container's stdin is kept open.
     pub interactive: bool,
     /// `-d`: nobody is attached when the container starts, so stdin outlives its first client.
@@ -105,6 +108,9 @@ pub struct CreateOptions {
     pub cgroupns: NamespaceMode,
     pub userns: UsernsOptions,
 
+    /// Paths that are hidden from the container, and paths that it cannot write, instead of docker's own.
+    pub masked_paths: Option<Vec<String>>,
+    pub readonly_paths: Option<Vec<String>>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
     pub privileged: bool,

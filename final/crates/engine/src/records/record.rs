@@ -95,11 +95,17 @@ pub struct ProcessRecord {
     pub entrypoint: Vec<String>,
     pub command: Vec<String>,
     pub env: Vec<String>,
+    /// Empty if neither sets one.
     pub working_dir: String,
     pub user: String,
 }
 
 impl ProcessRecord {
+    /// The directory in which the program starts.
+    pub fn cwd(&self) -> PathBuf {
+        if self.working_dir.is_empty() { "/".into() } else { self.working_dir.clone().into() }
+    }
+
     pub fn args(&self) -> Vec<String> {
         [self.entrypoint.as_slice(), &self.command].concat()
     }

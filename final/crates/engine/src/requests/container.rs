@@ -1,11 +1,11 @@
 //! `Config`: what runs in the container, and as whom.
 
-use hull_docker::wire::config::Config;
+use hull_docker::wire::config::{Config, Healthcheck};
 use hull_docker::wire::container::CreateRequest;
 
 use super::{health, host, invalid, mounts, networks, non_empty, refuse};
 use crate::error::{Error, Result};
-use crate::records::options::{AttachedStreams, CreateOptions};
+use crate::records::options::{AttachedStreams, CreateOptions, NetworkMode};
 
 /// The name and the platform are not in a request's body; the caller sets them.
 impl TryFrom<CreateRequest> for CreateOptions {
@@ -22,6 +22,10 @@ impl TryFrom<CreateRequest> for CreateOptions {
         options.links = links;
         options.mounts = mounts;
         (options.network, options.networks) = networks;
+        if config.network_disabled {
+            // What a network would need is left out, too.
+            (options.network, options.networks) = (NetworkMode::None, vec![]);
+        }
         (options.publish, options.expose) = ports;
         options.bare_ports = config.exposed_ports.keys().filter_map(|port| port.parse().ok()).collect();
         apply(config, &mut options)?;
@@ -30,11 +34,12 @@ impl TryFrom<CreateRequest> for CreateOptions {
 }
 
 fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
-    refuse(&[
-        (!config.on_build.is_empty(), "OnBuild"),
-        (!config.shell.is_empty(), "Shell"),
-        (config.network_disabled, "NetworkDisabled"),
-    ])?;
+    // OnBuild and Shell are for images. A health check is the one thing in a container that would use the shell.
+    let uses_shell = |check: &Healthcheck| check.test.first().is_some_and(|word| word == "CMD-SHELL");
+    refuse(&[(!config.shell.is_empty() && config.healthcheck.as_ref().is_some_and(uses_shell), "Shell")])?;
+    if let Some(entry) = config.env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {
+        return Err(invalid("environment variable", entry));
+    }
     let attached = AttachedStreams {
         stdin: config.attach_stdin,
         stdout: config.attach_stdout,
@@ -43,8 +48,7 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     options.detach = !(attached.stdin || attached.stdout || attached.stderr);
     options.image = config.image;
     options.command = config.cmd.unwrap_or_default();
-    // `--entrypoint ""` is a list of one empty text.
-    options.entrypoint = config.entrypoint.map(|words| if words == [""] { vec![] } else { words });
+    options.entrypoint = config.entrypoint;
     options.hostname = non_empty(config.hostname);
     options.domainname = non_empty(config.domainname);
     if let Some(wrong) = config.env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {
@@ -76,7 +80,6 @@ fn stop_timeout(seconds: i64) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::options::NetworkMode;
 
     #[test]
     fn an_empty_request_asks_for_dockers_defaults() {
@@ -89,13 +92,9 @@ mod tests {
 
     #[test]
     fn what_hull_does_not_have_is_refused_by_its_key() {
-        for (key, value) in [
-            ("NetworkDisabled", "true"),
-            ("Shell", r#"["/bin/bash", "-c"]"#),
-            ("HostConfig", r#"{"StorageOpt": {"size": "1G"}}"#),
-            ("HostConfig", r#"{"CpuCount": 2}"#),
-            ("HostConfig", r#"{"IOMaximumIOps": 2}"#),
-        ] {
+        for (key, value) in
+            [("HostConfig", r#"{"StorageOpt": {"size": "1G"}}"#), ("HostConfig", r#"{"IOMaximumIOps": 2}"#)]
+        {
             let request: CreateRequest = serde_json::from_str(&format!("{{{key:?}: {value}}}")).unwrap();
             let refused = CreateOptions::try_from(request).unwrap_err().to_string();
             let expected = value.trim_start_matches("{\"").split('"').next().filter(|_| key == "HostConfig");
@@ -112,7 +111,7 @@ mod tests {
             ..Config::default()
         };
         let options = CreateOptions::try_from(CreateRequest { config, ..Default::default() }).unwrap();
-        assert_eq!((options.env, options.entrypoint), (vec!["A=1".to_owned()], Some(vec![])));
+        assert_eq!((options.env, options.entrypoint), (vec!["A=1".to_owned()], Some(vec![String::new()])));
         assert_eq!(options.stop_timeout, Some(u32::MAX));
     }
 }

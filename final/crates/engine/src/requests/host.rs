@@ -44,6 +44,11 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         uts: namespace_mode("UTSMode", &host.uts_mode)?,
         cgroupns: namespace_mode("CgroupnsMode", &host.cgroupns_mode)?,
         userns: super::userns::options(&host.userns_mode, host.id_mappings)?,
+        console_size: Some(host.console_size)
+            .filter(|[rows, _]| *rows != 0)
+            .map(|[rows, columns]| (rows, columns)),
+        masked_paths: paths("MaskedPaths", host.masked_paths)?,
+        readonly_paths: paths("ReadonlyPaths", host.readonly_paths)?,
         cap_add: known_capabilities("CapAdd", host.cap_add)?,
         cap_drop: known_capabilities("CapDrop", host.cap_drop)?,
         privileged: host.privileged,
@@ -67,17 +72,15 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
     Ok(options)
 }
 
+/// `CpuCount`, `CpuPercent` and `Cgroup` mean nothing on Linux, and dockerd ignores them.
 fn refuse_unknown(host: &HostConfig) -> Result<()> {
+    if !["", "default"].contains(&&*host.isolation) {
+        return Err(invalid(format!("isolation ({})", host.isolation), "linux only supports 'default'"));
+    }
     refuse(&[
-        (!host.cgroup.is_empty(), "Cgroup"),
-        (!["", "default"].contains(&&*host.isolation), "Isolation"),
         (!host.storage_opt.is_empty(), "StorageOpt"),
-        (host.cpu_count != 0, "CpuCount"),
-        (host.cpu_percent != 0, "CpuPercent"),
         (host.io_maximum_iops != 0, "IOMaximumIOps"),
         (host.io_maximum_bandwidth != 0, "IOMaximumBandwidth"),
-        (host.masked_paths.is_some(), "MaskedPaths"),
-        (host.readonly_paths.is_some(), "ReadonlyPaths"),
     ])
 }
 
@@ -95,6 +98,13 @@ fn oom_score_adj(score: i64) -> Result<i32> {
     match i32::try_from(score) {
         Ok(score) if (-1000..=1000).contains(&score) => Ok(score),
         _ => Err(invalid("OomScoreAdj", "it is -1000 to 1000")),
+    }
+}
+
+fn paths(key: &str, paths: Option<Vec<String>>) -> Result<Option<Vec<String>>> {
+    match paths.iter().flatten().find(|path| !path.starts_with('/') || path.contains('\0')) {
+        Some(path) => Err(invalid(key, format!("{path:?} is not an absolute path"))),
+        None => Ok(paths),
     }
 }
 
@@ -210,10 +220,30 @@ mod tests {
     }
 
     #[test]
+    fn what_dockerd_ignores_is_ignored() {
+        let host = HostConfig {
+            cpu_count: 2,
+            cpu_percent: 3,
+            cgroup: "x".into(),
+            container_id_file: "/x".into(),
+            isolation: "default".into(),
+            ..HostConfig::default()
+        };
+        assert_eq!(options(host).unwrap(), options(HostConfig::default()).unwrap());
+    }
+
+    #[test]
     fn what_hull_does_not_have_is_refused_by_its_key() {
         let refused = |host: HostConfig| options(host).unwrap_err().to_string();
-        let text = refused(HostConfig { cpu_count: 2, ..HostConfig::default() });
-        assert!(text.contains("CpuCount"), "{text}");
+        let text = refused(HostConfig { io_maximum_iops: 2, ..HostConfig::default() });
+        assert!(text.contains("IOMaximumIOps"), "{text}");
+        let text = refused(HostConfig { isolation: "hyperv".into(), ..HostConfig::default() });
+        assert!(text.contains("isolation (hyperv)"), "{text}");
+        let text =
+            refused(HostConfig { cap_add: vec!["CHOWN".into(), "nothing".into()], ..HostConfig::default() });
+        assert!(text.contains("nothing"), "{text}");
+        let text = refused(HostConfig { masked_paths: Some(vec!["proc".into()]), ..HostConfig::default() });
+        assert!(text.contains("MaskedPaths"), "{text}");
         let text = refused(HostConfig { cgroup_parent: "/a/../x".into(), ..HostConfig::default() });
         assert!(text.contains("/a/../x"), "{text}");
         for (name, count) in [("sometimes", 0), ("always", 2), ("on-failure", -1)] {

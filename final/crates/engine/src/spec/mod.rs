@@ -41,9 +41,10 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
     let linked = crate::net::link_variables(engine.root(), record)?;
     let process = process::process(record, rootfs, &linked)?;
     let capabilities = process.capabilities.as_ref().map(|sets| sets.bounding.clone()).unwrap_or_default();
-    let unless_privileged = |paths: &[&str]| match privileged {
-        true => vec![],
-        false => paths.iter().map(|path| path.to_string().into()).collect(),
+    let paths = |asked: &Option<Vec<String>>, own: &[&str]| match asked {
+        Some(asked) => asked.iter().map(Into::into).collect(),
+        None if privileged => vec![],
+        None => own.iter().map(Into::into).collect(),
     };
     let mut mounts = mounts::mounts(engine, record)?;
     mounts.extend(devices::binds(record)?);
@@ -66,8 +67,8 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
             sysctl: sysctls(record),
             uid_mappings: own_ids.uids.clone(),
             gid_mappings: own_ids.gids.clone(),
-            masked_paths: unless_privileged(defaults::MASKED_PATHS),
-            readonly_paths: unless_privileged(defaults::READONLY_PATHS),
+            masked_paths: paths(&options.masked_paths, defaults::MASKED_PATHS),
+            readonly_paths: paths(&options.readonly_paths, defaults::READONLY_PATHS),
             ..Linux::default()
         }),
         ..Spec::default()

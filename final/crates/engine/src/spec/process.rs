@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hull_runtime::security::defaults;
 use hull_runtime::spec::{Capabilities, ConsoleSize, Process, Rlimit, User as SpecUser};
@@ -22,7 +22,7 @@ pub(super) fn process(record: &Record, rootfs: &Path, linked: &[String]) -> Resu
     let user = user::resolve(&files, record, &record.process.user)?;
     Ok(Process {
         args: record.process.args(),
-        cwd: record.process.working_dir.clone().into(),
+        cwd: record.process.cwd(),
         env: environment(record, &user, options.tty, linked, &[]),
         terminal: options.tty,
         capabilities: Some(capabilities(options, &user, options.privileged)?),
@@ -46,7 +46,7 @@ pub(crate) fn exec_process(
     let privileged = asked.privileged || record.options.privileged;
     Ok(Process {
         args: asked.command.clone(),
-        cwd: asked.working_dir.clone().unwrap_or_else(|| record.process.working_dir.clone()).into(),
+        cwd: asked.working_dir.clone().map_or_else(|| record.process.cwd(), PathBuf::from),
         env: environment(record, &user, asked.tty, linked, &asked.env),
         terminal: asked.tty,
         console_size: asked.size.map(console_size),

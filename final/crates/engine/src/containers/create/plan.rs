@@ -162,6 +162,8 @@ fn exposed(config: &RunConfig, options: &CreateOptions) -> Result<Vec<Port>> {
 fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
     let image_command = config.cmd.clone().unwrap_or_default();
     let (entrypoint, default_command) = match &options.entrypoint {
+        Some(entrypoint) if entrypoint.is_empty() => (vec![], image_command),
+        Some(entrypoint) if *entrypoint == [""] => (vec![], vec![]),
         Some(entrypoint) => (entrypoint.clone(), vec![]),
         None => (config.entrypoint.clone().unwrap_or_default(), image_command),
     };
@@ -176,8 +178,7 @@ fn merge(config: &RunConfig, options: &CreateOptions) -> Result<ProcessRecord> {
     options.process_extras.unset(&mut env);
     crate::spec::set_variables(&mut env, options.env.iter());
     let working_dir = options.working_dir.clone().or(config.working_dir.clone()).unwrap_or_default();
-    let working_dir = if working_dir.is_empty() { "/".into() } else { working_dir };
-    if !working_dir.starts_with('/') {
+    if !working_dir.is_empty() && !working_dir.starts_with('/') {
         return Err(Error::Invalid {
             what: format!("working directory {working_dir:?}"),
             why: "it must be an absolute path".into(),

@@ -30,6 +30,7 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         volume_driver: options.volume_driver.clone(),
         volumes_from: options.volumes_from.clone(),
         annotations: options.annotations.clone(),
+        console_size: options.console_size.map_or([0; 2], |(rows, columns)| [rows, columns]),
         cap_add: options.cap_add.clone(),
         cap_drop: options.cap_drop.clone(),
         cgroupns_mode: private_or_other(&options.cgroupns),
@@ -63,8 +64,11 @@ pub(super) fn describe(engine: &Engine, record: &Record) -> HostConfig {
         device_requests: options.device_requests.clone(),
         ulimits: options.ulimits.iter().map(ulimit).collect(),
         mounts: mounts::mounts(options),
-        masked_paths: protected(options, defaults::MASKED_PATHS),
-        readonly_paths: protected(options, defaults::READONLY_PATHS),
+        masked_paths: options.masked_paths.clone().or_else(|| protected(options, defaults::MASKED_PATHS)),
+        readonly_paths: options
+            .readonly_paths
+            .clone()
+            .or_else(|| protected(options, defaults::READONLY_PATHS)),
         init: options.init.then_some(true),
         ..limits(&options.resources)
     }

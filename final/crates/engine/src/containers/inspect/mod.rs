@@ -42,7 +42,12 @@ impl Engine {
         limits::settle_unlocked(self, &record.id)?;
         let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
         let run_dir = self.root().container_run_dir(&record.id);
-        let etc = |name: &str| run_dir.join("etc").join(name).display().to_string();
+        // docker knows these paths from the first start on.
+        let was_started = snapshot.status != Status::Created;
+        let etc = |name: &str| match was_started {
+            true => run_dir.join("etc").join(name).display().to_string(),
+            false => String::new(),
+        };
         let mut args = record.process.args().into_iter();
         Ok(Container {
             id: record.id.clone(),
@@ -55,11 +60,11 @@ impl Engine {
             hostname_path: etc("hostname"),
             hosts_path: etc("hosts"),
             log_path: match record.options.log.driver {
-                LogDriver::JsonFile => {
+                LogDriver::JsonFile if was_started => {
                     self.root().container_dir(&record.id).join("log").display().to_string()
                 }
                 // docker names only the file that others may read.
-                LogDriver::Local | LogDriver::Journald | LogDriver::None => String::new(),
+                _ => String::new(),
             },
             name: format!("/{}", record.name),
             restart_count: restart_count(&snapshot),
@@ -104,7 +109,8 @@ impl Engine {
 }
 
 fn state(snapshot: &Snapshot) -> State {
-    let exit = snapshot.exit.clone().unwrap_or_default();
+    // Of a paused container it would be what is inferred from a run without an end.
+    let exit = snapshot.exit.clone().filter(|_| snapshot.status != Status::Paused).unwrap_or_default();
     let active = snapshot.status.is_active();
     // A container that is between two runs shows how the last one ended.
     let has_ended = !active || snapshot.status == Status::Restarting;
