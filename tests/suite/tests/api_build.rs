@@ -94,6 +94,10 @@ fn a_build_is_told_in_the_words_of_the_classic_builder() {
     let quiet = format!("{}\n", built(&kept));
     assert_eq!(post(client, "q=1", &files).lines(), [json!({"stream": quiet})]);
     assert_eq!(scenario.ok(&["ps", "-aq"]), "");
+    let base = client.get("/images/busybox/json").ok(200)["Id"].clone();
+    let same = dockerfile(client, "t=same", "FROM busybox\n");
+    assert_eq!(json!(built(&same)), base);
+    assert_eq!(client.get("/images/same/json").ok(200)["Id"], base);
 }
 
 #[test]

@@ -57,10 +57,11 @@ pub enum Event {
     Running {
         name: String,
     },
-    /// The instruction has ended. What the stage is by then has this digest: for FROM the image's id, and otherwise no
-    /// image of the store.
+    /// The instruction has ended. What the stage is by then has this digest.
     Stands {
         digest: Option<Digest>,
+        /// It is the id of an image of the store, which FROM names.
+        is_image: bool,
     },
     /// The Dockerfile, as soon as it is read: what the lines of errors and warnings are about.
     Dockerfile {

@@ -50,11 +50,12 @@ impl Images {
         let origins =
             entries.iter().flat_map(Descriptor::origins).filter_map(|origin| Reference::parse(&origin).ok());
         let by_digest = origins.chain(references.iter().filter(|name| name.digest().is_some()).cloned());
-        let by_digest = by_digest.filter_map(|name| name.familiar_digest());
+        let by_digest: BTreeSet<String> = by_digest.filter_map(|name| name.familiar_digest()).collect();
+        let tags: Vec<String> = by_tag.map(Reference::familiar).collect();
         let unread: Unread = self.read_json(&id)?;
         Ok(ImageDetails {
-            tags: by_tag.map(Reference::familiar).collect(),
-            digests: by_digest.collect(),
+            digests: digests_of_tags(by_digest, &tags),
+            tags,
             run_config: run_config(unread),
             size: self.unpacked_size(&entry, &config)?,
             layer_dirs: chain_ids(&config).into_iter().map(|chain| self.layers().path(chain.hex())).collect(),
@@ -63,6 +64,30 @@ impl Images {
             id,
         })
     }
+}
+
+/// docker's rule: the digests of a repository go with its last tag, except from an image that has no tag at all.
+pub(crate) fn digests_of_tags(mut digests: BTreeSet<String>, tags: &[String]) -> BTreeSet<String> {
+    let repository = |name: &str| name.rsplit_once(':').map(|(repository, _)| repository.to_owned());
+    let tagged: BTreeSet<String> = tags.iter().filter_map(|tag| repository(tag)).collect();
+    digests.retain(|digest| {
+        let own = digest.split_once('@').map_or(digest.as_str(), |(repository, _)| repository);
+        tagged.is_empty() || tagged.contains(own)
+    });
+    digests
+}
+
+#[test]
+fn digests_go_with_the_last_tag_of_their_repository() {
+    let digests = |tags: &[&str]| {
+        let all = ["h:5000/a@sha256:1", "b@sha256:2"].map(str::to_owned).into();
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        digests_of_tags(all, &tags).into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(digests(&[]), ["b@sha256:2", "h:5000/a@sha256:1"]);
+    assert_eq!(digests(&["b:1", "c:1"]), ["b@sha256:2"]);
+    assert_eq!(digests(&["h:5000/a:1"]), ["h:5000/a@sha256:1"]);
+    assert_eq!(digests(&["c:1"]), [""; 0]);
 }
 
 /// What is no object has no keys to show.

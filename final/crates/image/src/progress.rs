@@ -22,11 +22,16 @@ pub enum Step {
 
 /// Called from several threads.
 pub trait Progress: Sync {
-    /// The registry has an image of this name, with these layers. Nothing is transferred yet.
-    fn found(&self, reference: &Reference, layers: &[Descriptor]) {
+    /// An image of this name was found, and these of its layers may have to be transferred.
+    fn found(&self, reference: &Reference, layers: &[&Descriptor]) {
         let _ = (reference, layers);
     }
     fn layer(&self, layer: &Digest, step: Step);
+    /// The registry took the layer from another of its repositories.
+    fn mounted(&self, layer: &Digest, from: &str) {
+        let _ = from;
+        self.layer(layer, Step::Mounted);
+    }
     /// A remark that concerns no single layer.
     fn remark(&self, text: &str);
 }

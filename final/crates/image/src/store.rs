@@ -22,6 +22,7 @@ use crate::child::in_child;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
+use crate::inspect::digests_of_tags;
 use crate::layer::{Packed, Source, unpack};
 use crate::left_out::Reporter;
 use crate::platform::Platform;
@@ -237,6 +238,10 @@ impl Images {
             let Some(name) = line.name().and_then(|name| Reference::parse(name).ok()) else { continue };
             records[at].digests.extend(name.familiar_digest());
             records[at].names.push(name.familiar());
+        }
+        for record in &mut records {
+            let tags: Vec<String> = record.names.iter().filter(|name| !name.contains('@')).cloned().collect();
+            record.digests = digests_of_tags(std::mem::take(&mut record.digests), &tags);
         }
         records.sort_by(|a, b| b.created.cmp(&a.created));
         Ok(records)

@@ -1,6 +1,7 @@
 //! Why a build failed, in the words of docker's classic builder.
 
 use hull_build::Error;
+use hull_sys::Kind;
 
 use super::narrator::Words;
 use crate::failure::Failure;
@@ -8,6 +9,11 @@ use crate::failure::Failure;
 /// The failure, and the exit code of a step.
 pub fn of(error: Error, words: &Words) -> (Failure, Option<i32>) {
     let kind = error.kind();
+    // dockerd's status for a server that cannot be reached.
+    let status = |text: String| match kind {
+        Kind::Unavailable => Failure::new(500, text),
+        kind => Failure::of(kind, text),
+    };
     let (line, error) = match error {
         Error::At { span, source, .. } => (Some(span.first), *source),
         error => (None, error),
@@ -37,5 +43,5 @@ pub fn of(error: Error, words: &Words) -> (Failure, Option<i32>) {
         },
         error => error.to_string(),
     };
-    (Failure::of(kind, text), None)
+    (status(text), None)
 }

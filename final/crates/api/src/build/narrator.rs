@@ -112,6 +112,8 @@ pub struct Words {
     count: usize,
     /// What the last instruction has made is told when the image's id is known.
     is_pending: bool,
+    /// What the last instruction stands for if it is FROM.
+    base: Option<Digest>,
     /// Bytes of a character that is not whole yet, of stdout and stderr.
     rest: [Vec<u8>; 2],
     transfers: HashMap<String, Instant>,
@@ -130,6 +132,7 @@ impl Words {
             is_last: false,
             count: 0,
             is_pending: false,
+            base: None,
             rest: [vec![], vec![]],
             transfers: HashMap::new(),
             warnings: vec![],
@@ -148,7 +151,8 @@ impl Words {
                 self.output(*stderr, bytes)
             }
             Event::Finished { outcome, .. } => self.finished(outcome),
-            Event::Stands { digest } => {
+            Event::Stands { digest, is_image } => {
+                self.base = digest.clone().filter(|_| self.is_last && *is_image && self.added == 0);
                 self.is_pending = self.is_last && !self.is_from && self.added == 0;
                 if self.is_pending { vec![] } else { vec![stands(digest.as_ref())] }
             }
@@ -200,6 +204,11 @@ impl Words {
             _ => {}
         }
         lines
+    }
+
+    /// The base of an image to which nothing was added.
+    pub fn base(&self) -> Option<&Digest> {
+        self.base.as_ref()
     }
 
     /// The line of the container's removal, once.

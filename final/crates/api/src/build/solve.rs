@@ -38,13 +38,20 @@ fn run(api: &Api, exchange: &mut Exchange<'_>, wanted: &Wanted, body: &mut dyn R
     let mut lines = JsonLines::new(exchange);
     let mut narrator = Narrator::new(&mut lines, words, &cancellation, wanted.quiet);
     let built = solve::build(&api.engine, request, body, &mut narrator);
-    let results = built.and_then(|built| {
-        let mut caller = Caller { stdout: &mut std::io::sink(), note: &mut |_| {} };
-        outputs.write(&api.engine, &built, &mut caller)
+    let id = built.and_then(|built| match narrator.words.base() {
+        // As in dockerd, an image to which nothing was added is its base.
+        Some(base) => {
+            let tagged = request.tags.iter().try_for_each(|tag| api.engine.tag_image(&base.to_string(), tag));
+            tagged.map(|()| Some(base.clone())).map_err(hull_build::Error::from)
+        }
+        None => {
+            let mut caller = Caller { stdout: &mut std::io::sink(), note: &mut |_| {} };
+            Ok(outputs.write(&api.engine, &built, &mut caller)?.id)
+        }
     });
-    let (outcome, code) = match results {
-        Ok(results) => {
-            let id = results.id.ok_or_else(|| Failure::new(500, "the build has made no image"))?;
+    let (outcome, code) = match id {
+        Ok(id) => {
+            let id = id.ok_or_else(|| Failure::new(500, "the build has made no image"))?;
             (narrator.built(&id, &request.tags, &request.labels), None)
         }
         Err(error) => {
@@ -70,7 +77,7 @@ fn cancellation() -> Result<SignalFd> {
 /// `POST /build/cancel`, which ends builds by BuildKit: one of the classic builder ends with its connection.
 pub fn cancel(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     match exchange.query().text("id") {
-        Some(_) => exchange.empty(200),
+        Some(_) => exchange.bytes(200, "application/json", b""),
         None => Err(Failure::invalid("build ID not provided")),
     }
 }

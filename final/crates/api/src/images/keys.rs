@@ -11,6 +11,8 @@ use crate::version::ApiVersion;
 
 /// Up to this version images say their size a second time.
 const LAST_VIRTUAL_SIZE: ApiVersion = ApiVersion(43);
+/// Up to this version images have the id of the container that they were committed from.
+const LAST_CONTAINER: ApiVersion = ApiVersion(41);
 /// Up to this version images have the configuration of the container that they were committed from.
 const LAST_CONTAINER_CONFIG: ApiVersion = ApiVersion(44);
 /// Up to this version an image's configuration has a container's keys.
@@ -36,8 +38,13 @@ pub fn inspected(image: &Image, version: ApiVersion) -> Result<Map<String, Value
         keys.insert("VirtualSize".into(), image.size.into());
     }
     if version <= LAST_CONTAINER_CONFIG {
+        let mut config = object(&Config::default())?;
+        // Unlike a container's own, they are not set here.
+        config.extend(["Env", "Labels"].map(|key| (key.to_owned(), Value::Null)));
+        keys.insert("ContainerConfig".into(), Value::Object(config));
+    }
+    if version <= LAST_CONTAINER {
         keys.insert("Container".into(), "".into());
-        keys.insert("ContainerConfig".into(), Value::Object(object(&Config::default())?));
     }
     if version < FIRST_DESCRIPTOR {
         keys.remove("Descriptor");
@@ -80,7 +87,7 @@ mod tests {
         for (key, with, without) in [
             ("VirtualSize", 43, 44),
             ("ContainerConfig", 44, 45),
-            ("Container", 44, 45),
+            ("Container", 41, 42),
             ("Descriptor", 48, 47),
         ] {
             assert!(has(with, key) && !has(without, key), "{key}");

@@ -19,15 +19,29 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The words for the states of a layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Words {
+    is_pull: bool,
+    /// What is said of each layer first.
+    found: &'static str,
     moving: &'static str,
     /// What is said in turn when it is there.
     done: &'static [&'static str],
     exists: &'static str,
 }
 
-pub const PULL: Words =
-    Words { moving: "Downloading", done: &["Download complete", "Pull complete"], exists: "Already exists" };
-pub const PUSH: Words = Words { moving: "Pushing", done: &["Pushed"], exists: "Layer already exists" };
+pub const PULL: Words = Words {
+    is_pull: true,
+    found: "Pulling fs layer",
+    moving: "Downloading",
+    done: &["Verifying Checksum", "Download complete"],
+    exists: "Already exists",
+};
+pub const PUSH: Words = Words {
+    is_pull: false,
+    found: "Preparing",
+    moving: "Pushing",
+    done: &["Pushed"],
+    exists: "Layer already exists",
+};
 
 /// Sends what the threads of a transfer report.
 pub struct Layers<'l, 'a, 'c> {
@@ -35,11 +49,13 @@ pub struct Layers<'l, 'a, 'c> {
     lines: Mutex<&'l mut JsonLines<'a, 'c>>,
     /// What was said of each layer last, and when.
     said: Mutex<HashMap<Digest, (Step, Instant)>>,
+    /// Bytes of each layer.
+    totals: Mutex<HashMap<Digest, u64>>,
 }
 
 impl<'l, 'a, 'c> Layers<'l, 'a, 'c> {
     pub fn new(words: Words, lines: &'l mut JsonLines<'a, 'c>) -> Self {
-        Self { words, lines: Mutex::new(lines), said: Mutex::default() }
+        Self { words, lines: Mutex::new(lines), said: Mutex::default(), totals: Mutex::default() }
     }
 
     /// A client that has gone ends the process, so that nobody need hear of it here.
@@ -66,12 +82,18 @@ impl<'l, 'a, 'c> Layers<'l, 'a, 'c> {
 }
 
 impl Progress for Layers<'_, '_, '_> {
-    fn found(&self, reference: &Reference, layers: &[Descriptor]) {
-        let tag = reference.digest().map(ToString::to_string);
-        let tag = tag.or_else(|| reference.tag().map(str::to_owned));
-        let message = Message::status(format!("Pulling from {}", reference.path()));
-        self.send(&Message { id: tag, ..message });
-        layers.iter().for_each(|layer| self.send(&Message::layer(layer.digest.short(), "Pulling fs layer")));
+    fn found(&self, reference: &Reference, layers: &[&Descriptor]) {
+        if self.words.is_pull {
+            let tag = reference.digest().map(ToString::to_string);
+            let tag = tag.or_else(|| reference.tag().map(str::to_owned));
+            let message = Message::status(format!("Pulling from {}", reference.path()));
+            self.send(&Message { id: tag, ..message });
+        }
+        layers.iter().for_each(|layer| self.send(&Message::layer(layer.digest.short(), self.words.found)));
+    }
+
+    fn mounted(&self, layer: &Digest, from: &str) {
+        self.send(&Message::layer(layer.short(), &format!("Mounted from {from}")));
     }
 
     fn layer(&self, layer: &Digest, step: Step) {
@@ -83,10 +105,19 @@ impl Progress for Layers<'_, '_, '_> {
             Step::Exists => self.send(&Message::layer(id, self.words.exists)),
             Step::Waiting => self.send(&Message::layer(id, "Waiting")),
             Step::Moving { done, total } => {
+                lock(&self.totals).insert(layer.clone(), total);
                 self.send(&Message::moving(id, self.words.moving, done, total));
             }
-            Step::Mounted => self.send(&Message::layer(id, "Mounted from another repository")),
-            Step::Done => self.words.done.iter().for_each(|word| self.send(&Message::layer(id, word))),
+            Step::Mounted => {}
+            Step::Done => {
+                self.words.done.iter().for_each(|word| self.send(&Message::layer(id, word)));
+                // It was unpacked while it was downloaded.
+                if self.words.is_pull {
+                    let total = lock(&self.totals).get(layer).copied().unwrap_or(0);
+                    self.send(&Message::moving(id, "Extracting", total, total));
+                    self.send(&Message::layer(id, "Pull complete"));
+                }
+            }
         }
     }
 

@@ -72,7 +72,8 @@ impl Worker<'_> {
             Base::Image(_) => self.state.base.as_ref().map(|(_, id)| id.clone()),
             Base::Stage(_) | Base::Context(_) => Some(self.state.digest()),
         };
-        self.send(Event::Stands { digest })
+        let is_image = matches!(self.stage().base, Base::Image(_));
+        self.send(Event::Stands { digest, is_image })
     }
 
     /// Tells that the stage's instruction at this place begins. Those that the base has kept come first.
@@ -90,7 +91,7 @@ impl Worker<'_> {
     /// Tells that the instruction has ended.
     pub(super) fn narrate_end(&mut self) -> Result<()> {
         match self.job.request.narrates {
-            true => self.send(Event::Stands { digest: Some(self.state.digest()) }),
+            true => self.send(Event::Stands { digest: Some(self.state.digest()), is_image: false }),
             false => Ok(()),
         }
     }

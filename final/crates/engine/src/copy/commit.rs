@@ -61,11 +61,11 @@ impl Engine {
     /// Creates an image from a container, and returns the image's id.
     pub fn commit(&self, name: &str, options: &CommitOptions) -> Result<Digest> {
         let record = self.find(name)?;
-        let mut config = config_of(&record);
-        if let Some(given) = &options.config {
-            merge(&mut config, given);
-        }
+        let mut config = options.config.as_ref().map_or_else(|| config_of(&record), given);
         apply_changes(&mut config, &options.changes)?;
+        if options.config.is_some() {
+            config = merged(config, config_of(&record));
+        }
         let layer = NewLayer {
             base: Digest::parse(&record.image_id)?,
             config,
@@ -103,38 +103,57 @@ impl Engine {
     }
 }
 
-/// dockerd's rules: a request's variables, labels, ports and volumes are added, and its other values come first.
-fn merge(config: &mut RunConfig, given: &Config) {
-    let text = |given: &String| (!given.is_empty()).then(|| given.clone());
-    config.user = text(&given.user).or(config.user.take());
-    config.working_dir = text(&given.working_dir).or(config.working_dir.take());
-    let is_given = |list: &&Vec<String>| !list.is_empty();
-    // A new entry point removes the command that belonged to the old one.
-    if let Some(entrypoint) = given.entrypoint.as_ref().filter(is_given) {
-        config.entrypoint = Some(entrypoint.clone());
-        config.cmd = None;
+/// A request's configuration as that of an image.
+fn given(config: &Config) -> RunConfig {
+    let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let list = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let keys = |map: &BTreeMap<String, _>| {
+        (!map.is_empty()).then(|| map.keys().map(|key| (key.clone(), Empty {})).collect())
+    };
+    RunConfig {
+        user: text(&config.user),
+        exposed_ports: keys(&config.exposed_ports),
+        env: list(&config.env),
+        entrypoint: config.entrypoint.as_ref().and_then(list),
+        cmd: config.cmd.as_ref().and_then(list),
+        volumes: keys(&config.volumes),
+        working_dir: text(&config.working_dir),
+        labels: (!config.labels.is_empty()).then(|| config.labels.clone()),
+        stop_signal: config.stop_signal.clone(),
+        healthcheck: config.healthcheck.as_ref().map(image_healthcheck),
+        on_build: list(&config.on_build),
+        shell: list(&config.shell),
     }
-    config.cmd = given.cmd.clone().filter(|cmd| !cmd.is_empty()).or(config.cmd.take());
-    for variable in &given.env {
-        let env = config.env.get_or_insert_default();
-        let name = variable.split('=').next();
-        env.retain(|own| own.split('=').next() != name);
-        env.push(variable.clone());
+}
+
+/// dockerd's rules: what the container has and the request does not say is added (`runconfig` of moby, `merge`).
+fn merged(given: RunConfig, own: RunConfig) -> RunConfig {
+    let name = |variable: &String| variable.split('=').next().unwrap_or_default().to_owned();
+    let mut env = given.env.unwrap_or_default();
+    let names: Vec<String> = env.iter().map(name).collect();
+    env.extend(own.env.unwrap_or_default().into_iter().filter(|own| !names.contains(&name(own))));
+    let mut labels = own.labels.unwrap_or_default();
+    labels.extend(given.labels.unwrap_or_default());
+    let union = |given: Option<BTreeMap<String, Empty>>, own: Option<BTreeMap<String, Empty>>| {
+        let all: BTreeMap<_, _> = given.into_iter().chain(own).flatten().collect();
+        (!all.is_empty()).then_some(all)
+    };
+    // The command belongs to the entry point.
+    let cmd = if given.entrypoint.is_some() { given.cmd } else { given.cmd.or(own.cmd) };
+    RunConfig {
+        user: given.user.or(own.user),
+        exposed_ports: union(given.exposed_ports, own.exposed_ports),
+        env: (!env.is_empty()).then_some(env),
+        entrypoint: given.entrypoint.or(own.entrypoint),
+        cmd,
+        volumes: union(given.volumes, own.volumes),
+        working_dir: given.working_dir.or(own.working_dir),
+        labels: (!labels.is_empty()).then_some(labels),
+        stop_signal: given.stop_signal.or(own.stop_signal),
+        healthcheck: given.healthcheck.or(own.healthcheck),
+        on_build: given.on_build.or(own.on_build),
+        shell: given.shell.or(own.shell),
     }
-    if !given.labels.is_empty() {
-        config.labels.get_or_insert_default().extend(given.labels.clone());
-    }
-    let keys = |map: &BTreeMap<String, _>| map.keys().map(|key| (key.clone(), Empty {})).collect::<Vec<_>>();
-    if !given.volumes.is_empty() {
-        config.volumes.get_or_insert_default().extend(keys(&given.volumes));
-    }
-    if !given.exposed_ports.is_empty() {
-        config.exposed_ports.get_or_insert_default().extend(keys(&given.exposed_ports));
-    }
-    if let Some(check) = &given.healthcheck {
-        config.healthcheck = Some(image_healthcheck(check));
-    }
-    config.stop_signal = given.stop_signal.clone().or(config.stop_signal.take());
 }
 
 fn image_healthcheck(check: &hull_docker::wire::config::Healthcheck) -> Healthcheck {
@@ -163,7 +182,8 @@ fn config_of(record: &Record) -> RunConfig {
         env: list(&record.process.env),
         entrypoint: list(&record.process.entrypoint),
         cmd: list(&record.process.command),
-        working_dir: some(&record.process.working_dir),
+        // Without one it is this.
+        working_dir: some(&record.process.working_dir).filter(|directory| directory != "/"),
         labels: (!record.labels.is_empty()).then(|| record.labels.clone()),
         healthcheck: record.healthcheck.as_ref().map(image_healthcheck),
         volumes: map(volumes),

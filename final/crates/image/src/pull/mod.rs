@@ -72,7 +72,6 @@ fn pull_from(
         client.wrong(format!("the configuration of {} is invalid: {error}", reference.familiar()))
     })?;
     check(client, &chosen.manifest, &parsed)?;
-    options.progress.found(reference, &chosen.manifest.layers);
     let image = Image { reference, top: &top, chosen: &chosen, config: &config, parsed: &parsed };
     let id = image.store(images, client, options.progress)?;
     Ok(Pulled { reference: reference.clone(), digest: top.digest, id, new: true })
@@ -138,6 +137,7 @@ impl Image<'_> {
         // published.
         let mut held: HashMap<Digest, File> = HashMap::new();
         let mut missing = still_missing(images, self.layers().iter().collect(), &mut held)?;
+        progress.found(self.reference, &missing);
         downloads.claim(&missing, |digest| progress.layer(digest, Step::Waiting))?;
         // Other commands may have stored some of them meanwhile.
         missing = still_missing(images, missing, &mut held)?;

@@ -57,6 +57,8 @@ fn push_entry(
 ) -> Result<Pushed> {
     let client = Client::new(access, access.settings().endpoint(target)?);
     let sources = sources(images, target)?;
+    let own = layers(images, entry)?;
+    progress.found(target, &own.iter().collect::<Vec<_>>());
     let top = match entry.index_digest() {
         None => {
             send_blobs(images, &client, entry, &sources, progress)?;
@@ -74,6 +76,20 @@ fn push_entry(
     let size = put_manifest(images, &client, &target.wanted(), &top)?;
     remember(images, entry, target, &top.digest)?;
     Ok(Pushed { digest: top.digest, size })
+}
+
+/// The layers of an image, or of all images of an index.
+fn layers(images: &Images, entry: &Descriptor) -> Result<Vec<Descriptor>> {
+    let manifests = match entry.index_digest() {
+        None => vec![entry.clone()],
+        Some(digest) => images.read_json::<Index>(&digest)?.manifests,
+    };
+    let mut layers: Vec<Descriptor> = Vec::new();
+    for manifest in manifests {
+        let own = images.read_json::<Manifest>(&manifest.digest)?.layers;
+        layers.extend(own.into_iter().filter(|layer| !layers.contains(layer)).collect::<Vec<_>>());
+    }
+    Ok(layers)
 }
 
 /// Sends the layers and the configuration of one image.
@@ -167,7 +183,7 @@ fn send(
         return Err(Error::Damaged(format!("the blob {digest} of this store is not what it was")));
     }
     match client.begin(digest, from)? {
-        Upload::Mounted => progress.layer(digest, Step::Mounted),
+        Upload::Mounted => progress.mounted(digest, from.unwrap_or_default()),
         Upload::At(location) => {
             let sent = AtomicU64::new(0);
             let open = |from: u64| -> Result<Box<dyn Read + '_>> {
