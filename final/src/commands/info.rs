@@ -53,7 +53,7 @@ fn shown(info: &Info) -> String {
         info.runtimes.keys().map(String::as_str).collect::<Vec<_>>().join(" "),
         info.default_runtime,
         info.security_options.join(", "),
-        info.rootless,
+        info.rootless.unwrap_or_default(),
         info.kernel_version,
         info.operating_system,
         info.os_type,

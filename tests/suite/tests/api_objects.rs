@@ -32,6 +32,7 @@ fn a_client_learns_who_answers_and_which_versions_it_speaks() {
     for method in ["GET", "HEAD"] {
         let ping = client.send(method, "/_ping", &[], b"");
         assert_eq!((ping.status, ping.text().as_str()), (200, if method == "GET" { "OK" } else { "" }));
+        assert_eq!(ping.field("content-length"), Some(if method == "GET" { "2" } else { "0" }));
         for (name, value) in [
             ("api-version", "1.51"),
             ("builder-version", "1"),
@@ -41,7 +42,6 @@ fn a_client_learns_who_answers_and_which_versions_it_speaks() {
             ("cache-control", "no-cache, no-store, must-revalidate"),
             ("pragma", "no-cache"),
             ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", "2"),
         ] {
             assert_eq!(ping.field(name), Some(value), "{name}");
         }
@@ -321,7 +321,6 @@ fn nonsense_makes_no_network_and_no_volume() {
     for (body, message) in [
         (json!({"Name": "a b"}), "create a b: \"a b\" includes invalid characters for a local volume name"),
         (json!({"Name": "../../x"}), "includes invalid characters"),
-        (json!({"Name": "v", "Driver": "nfs"}), "create v: there is no volume driver \"nfs\""),
         (
             json!({"Name": "v", "DriverOpts": {"type": "nfs"}}),
             "create v: missing required option: \"device\"",
@@ -331,6 +330,8 @@ fn nonsense_makes_no_network_and_no_volume() {
         let why = client.post_json("/volumes/create", &body).fails(400);
         assert!(why.contains(message), "{body}: {why}");
     }
+    let driver = client.post_json("/volumes/create", &json!({"Name": "vv", "Driver": "nfs"})).fails(404);
+    assert_eq!(driver, "create vv: error looking up volume plugin nfs: plugin \"nfs\" not found");
     assert_eq!(client.get("/volumes").ok(200), json!({"Volumes": [], "Warnings": null}));
     let nothing = client.send("POST", "/networks/create", &[("Content-Type", "text/plain")], b"{}");
     assert!(nothing.fails(400).contains("must be 'application/json'"), "{nothing}");

@@ -24,6 +24,7 @@ pub fn worded(error: &Error) -> Option<String> {
         Error::Image(hull_image::Error::NoSuchImage { name, .. }) => {
             format!("No such image: {}", with_tag(name))
         }
+        Error::NoSuchDriver(driver) => format!("plugin {driver:?} not found"),
         Error::NoSuchNetwork(name) => format!("network {name} not found"),
         Error::Storage(Storage::NoSuchVolume(name)) => format!("get {name}: no such volume"),
         Error::Storage(Storage::InvalidName { what: "volume", name }) => format!(

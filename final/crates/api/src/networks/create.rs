@@ -38,6 +38,9 @@ fn check(request: &CreateRequest) -> Result<()> {
     if request.driver == "overlay" {
         return Err(Failure::new(403, NO_SWARM));
     }
+    if !["", "default"].contains(&&*request.ipam.driver) {
+        return Err(Failure::not_found(format!("plugin {:?} not found", request.ipam.driver)));
+    }
     if request.ingress {
         return Err(Failure::new(403, "Ingress network can only be global scope network"));
     }

@@ -63,6 +63,8 @@ pub(super) fn run(server: Server) -> io::Result<()> {
 impl Parent {
     fn serve(&mut self) -> io::Result<()> {
         let mut unused_since = Instant::now();
+        // What was needed to start is not needed to wait, and a worker maps what it needs.
+        hull_sys::memory::release_unused();
         loop {
             self.fill_pool();
             let left = match self.server.idle {

@@ -1,7 +1,8 @@
 //! A worker: one connection, from its first request to its last.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use hull_sys::process::{default_signals, set_parent_death_signal};
@@ -38,6 +39,7 @@ type Accepted = (OwnedFd, Access, Option<Tls>);
 impl Worker<'_> {
     /// Waits for a connection and serves it. Returns when it is closed. The process ends if the parent does so first.
     pub fn run(self) -> io::Result<()> {
+        self.rehearse();
         let (mut socket, access, tls) = self.accept()?;
         // A listener that is open here would keep its address from the next server.
         self.server.listeners.clear();
@@ -53,6 +55,15 @@ impl Worker<'_> {
         let Server { api, log, .. } = self.server;
         Session { api, log: log.as_ref(), access, peer }.serve(&mut connection);
         Ok(())
+    }
+
+    /// Serves a request of its own, so that the first client does not wait until the pages of the program are mapped.
+    fn rehearse(&self) {
+        let Ok((client, own)) = UnixStream::pair() else { return };
+        if (&client).write_all(b"HEAD /_ping HTTP/1.1\r\nHost: hull\r\nConnection: close\r\n\r\n").is_ok() {
+            // A failure would be that of a client, too, which is told of it.
+            let _ = serve_connection(&self.server.api, own.into());
+        }
     }
 
     /// The next connection to any of the listeners, and which processes that one serves.

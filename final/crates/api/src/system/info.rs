@@ -15,6 +15,7 @@ pub fn info(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 
 /// Adds and removes the keys that only some versions have.
 fn in_version(mut info: Info, version: ApiVersion) -> Info {
+    info.rootless = None;
     if version < ApiVersion(25) {
         // The options had no names yet.
         for option in &mut info.security_options {

@@ -11,7 +11,8 @@ pub fn ping(_: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     // The classic builder: clients that know BuildKit ask for its protocol only if this is 2.
     exchange.add_header("Builder-Version", "1");
     exchange.add_header("Swarm", "inactive");
-    exchange.bytes(200, "text/plain; charset=utf-8", b"OK")
+    let body: &[u8] = if exchange.head().method == "HEAD" { b"" } else { b"OK" };
+    exchange.bytes(200, "text/plain; charset=utf-8", body)
 }
 
 /// `GET /version`.

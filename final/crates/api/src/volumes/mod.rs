@@ -51,6 +51,11 @@ pub fn create(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     {
         return exchange.json(201, &volume);
     }
+    if !["", "local"].contains(&&*request.driver) {
+        let driver = &request.driver;
+        let why = format!("error looking up volume plugin {driver}: plugin {driver:?} not found");
+        return Err(Failure::not_found(format!("create {name}: {why}")));
+    }
     let worded = |error: Error| match error {
         Error::Invalid { why, .. } => Failure::invalid(format!("create {name}: {why}")),
         other => other.into(),

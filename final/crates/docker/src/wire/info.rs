@@ -101,7 +101,9 @@ pub struct Info {
     pub discovered_devices: Vec<DiscoveredDevice>,
     #[serde(with = "nullable")]
     pub warnings: Vec<String>,
-    pub rootless: bool,
+    /// Only on the command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rootless: Option<bool>,
 }
 
 /// The drivers.

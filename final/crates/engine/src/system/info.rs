@@ -74,7 +74,7 @@ impl Engine {
             firewall_backend: Some(Firewall { driver: "nftables".into() }),
             cdi_spec_dirs: directories.iter().map(|one| one.display().to_string()).collect(),
             discovered_devices: discovered.names().map(device).collect(),
-            rootless,
+            rootless: Some(rootless),
             ..Info::default()
         };
         Ok(with_limits(info, layout.available()))
