@@ -51,6 +51,13 @@ fn serving(s: &Server) -> Vec<i32> {
     children(s).into_iter().filter(|pid| is_serving(*pid)).collect()
 }
 
+/// Memory of its own, in kB.
+fn memory(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
 fn kill_it(pid: i32) {
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process is there");
 }
@@ -125,15 +132,7 @@ fn a_client_that_does_not_read_costs_little_memory_and_loses_nothing() {
     s.start("box");
     server::send(&mut attached, b"go\n");
     end_input(&attached);
-    let peak = || {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
-            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
-        };
-        line("RssAnon:")
-    };
-    assert_stays("memory is bounded", Duration::from_millis(300), || peak() < 4096);
+    assert_stays("memory is bounded", Duration::from_millis(300), || memory(pid) < 4096);
     assert_eq!(s.inspect("box")["State"]["Running"], true, "it waits for its reader");
     let mut total = 0;
     let mut head = [0; 8];
@@ -170,4 +169,75 @@ fn the_killed_session_of_an_exec_is_noticed() {
     assert_eq!(s.end_of_exec(&exec), 137);
     assert_eq!(s.client().delete("/v1.41/containers/box?force=1").status, 204);
     s.leaves_nothing();
+}
+
+/// More clients wait than a user has inotify instances.
+#[test]
+fn two_hundred_clients_wait_for_one_container() {
+    let Some(s) = server::start() else { return };
+    s.create("box", "echo one; exit 3", json!({}));
+    let waits: Vec<_> = (0..150).map(|_| s.wait("box", "next-exit")).collect();
+    let attached: Vec<_> = (0..50).map(|_| s.attach("box", "stream=1&stdout=1")).collect();
+    s.start("box");
+    for mut client in attached {
+        assert_eq!(outputs(&mut client).0, "one\n");
+    }
+    assert!(waits.into_iter().map(code).all(|code| code == 3));
+}
+
+#[test]
+fn of_several_that_start_an_exec_at_once_one_does() {
+    let Some(s) = server::start() else { return };
+    s.run("box", "sleep 300", json!({}));
+    for _ in 0..5 {
+        let exec = s.create_exec("box", &json!({"Cmd": ["sh", "-c", "echo x >> /started; sleep 0.05"]}));
+        let target = format!("/v1.41/exec/{exec}/start");
+        let starters: Vec<_> = (0..4)
+            .map(|_| (s.client(), target.clone()))
+            .map(|(mut client, target)| {
+                std::thread::spawn(move || client.post_json(&target, &json!({"Detach": true})).status)
+            })
+            .collect();
+        let mut statuses: Vec<_> = starters.into_iter().map(|one| one.join().unwrap()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409, 409, 409]);
+        assert_eq!(s.end_of_exec(&exec), 0);
+    }
+    let exec = s.create_exec("box", &json!({"Cmd": ["wc", "-l", "/started"], "AttachStdout": true}));
+    assert_eq!(outputs(&mut s.start_exec(&exec, &json!({}))).0, "5 /started\n");
+}
+
+#[test]
+fn the_killed_process_of_an_attached_exec_leaves_the_program_its_end() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.run("box", "sleep 300", json!({}));
+    let request = json!({"Cmd": ["sh", "-c", "cat; exit 8"], "AttachStdin": true, "AttachStdout": true});
+    let exec = s.create_exec("box", &request);
+    let before = serving(&s);
+    let mut started = s.start_exec(&exec, &json!({}));
+    let pid = newest(&s, &before);
+    eventually("it runs", || s.inspect_exec(&exec).ok(200)["Pid"] != 0);
+    kill_it(pid);
+    rest(&mut started);
+    assert_eq!(s.end_of_exec(&exec), 8, "its stdin has ended");
+    assert_eq!(s.client().delete("/v1.41/containers/box?force=1").status, 204);
+    s.leaves_nothing();
+}
+
+#[test]
+fn a_log_that_nobody_reads_costs_little_memory() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.run("box", "yes 0123456789012345678901234567890123456789 | head -n 200000", json!({}));
+    assert_eq!(s.end_of("box"), 0);
+    let before = serving(&s);
+    let mut log = s.client().open("GET", "/v1.41/containers/box/logs?stdout=1", &[], b"");
+    let pid = newest(&s, &before);
+    assert_stays("memory is bounded", Duration::from_millis(300), || memory(pid) < 4096);
+    assert_eq!(outputs(&mut log).0.len(), 200_000 * 41);
 }

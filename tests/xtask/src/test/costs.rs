@@ -108,7 +108,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "stop_and_remove", 14),
     ("tests/suite", "build_attacks", 15),
     ("tests/suite", "stopped_monitor", 15),
-    ("tests/suite", "api_streams", 20),
+    ("tests/suite", "api_streams", 22),
     ("tests/suite", "attach", 16),
     ("tests/suite", "network", 18),
     ("tests/suite", "engines", 20),

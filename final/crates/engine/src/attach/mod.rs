@@ -63,6 +63,8 @@ pub enum Message<'a> {
     Subscribe,
     /// The same. Answered by `LogEnd`, and then by the beginning of the line that the log does not have yet.
     SubscribeAfterLog,
+    /// Answered by `Started` once what came before it on this connection is done.
+    Sync,
     /// Answered by `Exited` when the current run, or between two runs the next one, has ended.
     Wait,
     /// stdin ends with this connection, if it is to end with its first client (docker's `StdinOnce`).
@@ -103,6 +105,7 @@ impl<'a> Message<'a> {
             Self::LogEnd(LogEnd { inode, size }) => {
                 (b'E', [inode.to_be_bytes(), size.to_be_bytes()].concat())
             }
+            Self::Sync => (b'y', vec![]),
             Self::Wait => (b't', vec![]),
             Self::OwnsStdin => (b'f', vec![]),
             Self::OutputClosed { stderr } => (b'c', vec![u8::from(*stderr)]),
@@ -144,6 +147,7 @@ impl<'a> Message<'a> {
                 let (inode, size) = (u64::from_be_bytes(*inode), u64::from_be_bytes(*size.first_chunk()?));
                 Self::LogEnd(LogEnd { inode, size })
             }
+            b'y' => Self::Sync,
             b't' => Self::Wait,
             b'f' => Self::OwnsStdin,
             b'c' => Self::OutputClosed { stderr: *payload.first()? != 0 },
@@ -324,6 +328,7 @@ mod tests {
             Message::Subscribe,
             Message::SubscribeAfterLog,
             Message::LogEnd(LogEnd { inode: 7, size: u64::MAX }),
+            Message::Sync,
             Message::Wait,
             Message::OwnsStdin,
             Message::OutputClosed { stderr: true },

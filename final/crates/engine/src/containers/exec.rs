@@ -9,12 +9,12 @@ use hull_docker::detach_keys::DetachKeys;
 use hull_docker::wire::exec::{Exec, ExecProcess, ExecRequest};
 use hull_storage::process_id::ProcessId;
 
-use crate::attach::{AttachStream, Connection, Message};
+use crate::attach::{AttachStream, Connection};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::events::ExecEvents;
 use crate::handle::enter::{Entry, first_process};
-use crate::handle::running::readable;
+use crate::handle::running::{readable, resize};
 use crate::monitor::session;
 use crate::records::exec_instance::{self, ExecInstance, Identity, Registered};
 use crate::records::exec_registry;
@@ -134,7 +134,7 @@ impl Engine {
 
     /// Sets the size of the terminal of an instance's program, and waits for its start. A program without a terminal
     /// ignores it, as in docker.
-    pub fn resize_exec(&self, id: &str, (rows, columns): WindowSize) -> Result<()> {
+    pub fn resize_exec(&self, id: &str, size: WindowSize) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             // Before the look, so that no change is missed.
@@ -155,7 +155,7 @@ impl Engine {
         let context = || format!("reach the session of exec {id}");
         let connection = Connection::connect_to(&exec_registry::socket(self.root(), id), START_TIMEOUT)
             .context(context)?;
-        connection.send(&Message::Resize { rows, columns }).context(context)
+        resize(&connection, size)
     }
 
     /// The exec instances of a container: those that run, and those that have ended in the last minutes and that somebody

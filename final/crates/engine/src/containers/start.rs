@@ -5,7 +5,7 @@ use crate::attach::{AttachStream, LogEnd, Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::events::Event;
-use crate::handle::running::{ANSWER_TIMEOUT, readable};
+use crate::handle::running::{ANSWER_TIMEOUT, readable, resize};
 use crate::logs::layout::end_of;
 use crate::monitor::launch::{Launch, Launched, launch};
 use crate::records::options::WindowSize;
@@ -155,14 +155,11 @@ impl Engine {
     }
 
     /// Sets the size of a container's terminal. A container without one has no size, and ignores it, as in docker.
-    pub fn resize(&self, name: &str, (rows, columns): WindowSize) -> Result<()> {
+    pub fn resize(&self, name: &str, size: WindowSize) -> Result<()> {
         let record = self.find(name)?;
         let Some(running) = self.running(&record.id)? else {
             return Err(wrong_state("resize", &record, Status::Exited));
         };
-        match running.tell(&Message::Resize { rows, columns }) {
-            true => Ok(()),
-            false => Err(running.silent(&record.name)),
-        }
+        resize(running.connection.as_ref().ok_or_else(|| running.silent(&record.name))?, size)
     }
 }

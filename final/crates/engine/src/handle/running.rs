@@ -9,6 +9,7 @@ use hull_storage::root::Root;
 use crate::attach::{Connection, Message};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::records::options::WindowSize;
 use crate::records::process::open;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{State, Status};
@@ -138,6 +139,15 @@ impl RunningContainer {
     pub(crate) fn init_has_ended(&self) -> Result<bool> {
         self.init.as_ref().map_or(Ok(false), |init| readable(init, Some(Duration::ZERO)))
     }
+}
+
+/// Sends the size of a terminal, and waits until it is set. A process that was started by an older hull does not tell, and
+/// one that is busy is not waited for longer.
+pub(crate) fn resize(connection: &Connection, (rows, columns): WindowSize) -> Result<()> {
+    for message in [Message::Resize { rows, columns }, Message::Sync] {
+        connection.try_send(&message).context(|| "set the size of the terminal".into())?;
+    }
+    readable(connection, Some(ANSWER_TIMEOUT)).map(drop)
 }
 
 /// Detects that a process stays stopped. A debugger stops processes too, but only for moments.

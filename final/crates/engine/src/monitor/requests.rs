@@ -30,6 +30,7 @@ impl EventLoop {
                 let beginnings = [Stream::Stdout, Stream::Stderr].map(|stream| self.log.beginning(stream));
                 client.begin(self.log.end(), beginnings);
             }
+            Ok(Some(Message::Sync)) => self.answer(index, &Message::Started),
             Ok(Some(Message::Wait)) => client.waits = true,
             Ok(Some(Message::OwnsStdin)) => client.owns_stdin = true,
             Ok(Some(Message::Stdin(data))) => {
