@@ -122,6 +122,13 @@ impl<'a> Engine<'a> {
                 self.json("DELETE", &format!("/networks/{}", network["Id"].as_str().unwrap_or_default()));
             }
         }
+        for name in ["base", "full"] {
+            // hull keeps in mind which repositories an image was in.
+            let image = self.json("GET", &format!("/images/{name}/json"));
+            if image["RepoDigests"].as_array().is_some_and(|digests| !digests.is_empty()) {
+                self.json("DELETE", &format!("/images/{}?force=1", image["Id"].as_str().unwrap_or_default()));
+            }
+        }
         let images = self.image_names();
         for name in images.iter().filter(|name| !self.images.contains(name)) {
             self.json("DELETE", &format!("/images/{name}?force=1"));

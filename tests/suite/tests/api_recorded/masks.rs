@@ -63,6 +63,12 @@ impl Names {
     }
 }
 
+/// The ids of entries of a build cache.
+fn is_cache_id(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
 fn placeholder(word: &str) -> String {
     if let Some((kind, rest)) = word.split_once(':')
         && kind == "sha256"
@@ -76,6 +82,7 @@ fn placeholder(word: &str) -> String {
     let known = match word.len() {
         64 if is_hex => Some("<id>"),
         12 if is_hex => Some("<short id>"),
+        25 if is_cache_id(word) => Some("<cache id>"),
         17 if word.split(':').count() == 6 => Some("<mac>"),
         // No container has the times at which the test images were made.
         20.. if word.starts_with("202") && word.as_bytes()[10] == b'T' && !word.starts_with("2020-01-01") => {

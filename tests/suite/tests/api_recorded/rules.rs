@@ -17,6 +17,8 @@ const PATHS: &str =
 const LOGS: &str = "hull limits logs by default, and shows the limits";
 const WORKING: &str = "hull records the directory that the process starts in, which is / where none is set";
 const NO_HTTP: &str = "what is no HTTP is answered with JSON as every other failure";
+const BUILDER: &str =
+    "hull's builder writes the history that BuildKit writes, and an image of hull's is its last step only";
 const ITSELF: &str = "each program has its own name and version";
 const INSPECT: &str = "GET /containers/*/json";
 const USUAL: &str = "hull's usual headers are in every answer; dockerd leaves them out where it has found no handler, where the \
@@ -48,6 +50,36 @@ pub const RULES: &[Rule] = &[
     Rule("GET /networks*", "* *.\"com.docker.network.bridge.name\" *", ITSELF),
     Rule("GET /images/*/json", "* .ContainerConfig.*", NO_NULLS),
     Rule("GET /images/*/json", "* .DockerVersion *", ITSELF),
+    Rule("GET /networks*", "+ *.IPAM.Config[*].Gateway *", "the gateway that was chosen is shown as well as one that was given"),
+    Rule("* /volumes*", "- *.Options {}", NO_NULLS),
+    Rule("* /volumes*", "+ *.Options null", NO_NULLS),
+    Rule("*", "* *.Mounts[*].Source *", PATHS),
+    Rule("*", "* *.RepoDigests null", NO_NULLS),
+    Rule("*", "* *.RepoDigests []", NO_NULLS),
+    Rule("GET /containers/*", "- member .dockerenv *", "nothing in a container tells it that hull runs it"),
+    Rule("GET /containers/*", "* member *etc/host* regular *", "a container's own files are shown with what is in them"),
+    Rule("GET /containers/*", "* member *link/host* regular *", "a container's own files are shown with what is in them"),
+    Rule("GET /containers/*", "* member *resolv.conf regular *", "a container's own files are shown with what is in them"),
+    Rule("GET /info", "* .Plugins.*", "hull has its own drivers, and no plugins"),
+    Rule("GET /info", "* .*Commit.*", "hull has no containerd, and its runtime and init are parts of it"),
+    Rule("GET /info", "* .Containerd.*", "hull has no containerd"),
+    Rule("GET /info", "* .Runtimes.*", "hull's own runtime is among them, and those that --runtime finds, by their paths"),
+    Rule("GET /info", "* .DefaultRuntime *", ITSELF),
+    Rule("GET /info", "* .KernelMemory*", "kernels have no such limit any more"),
+    Rule("GET /info", "* .LiveRestoreEnabled *", "containers outlive the server, whether or not it is told so"),
+    Rule("GET /info", "+ .Rootless *", "dockerd says it only among the SecurityOptions"),
+    Rule("GET /version", "* .Components*", "the server is one program"),
+    Rule("GET /version", "+ .Experimental *", "dockerd leaves it out where it is false; older clients expect it"),
+    Rule("GET /images/*/history", "* *.CreatedBy *", BUILDER),
+    Rule("GET /images/*/history", "* *.Comment *", BUILDER),
+    Rule("GET /images/*/history", "* *.Id *", BUILDER),
+    Rule("GET /images/*/history", "* *.Tags*", BUILDER),
+    Rule("GET /images/*/json", "* .Parent *", "images have no parents, only layers"),
+    Rule("GET /images/*/json", "* .Container \"*", "an image does not name the container that it was made of"),
+    Rule("GET /images/*/json", "* .Comment \"*", BUILDER),
+    Rule("GET /images/*/json", "* .Config.WorkingDir *", WORKING),
+    Rule("GET /images/*/json", "+ .Descriptor.*", "dockerd has it where containerd stores its images, and hull's store is one of manifests, too"),
+    Rule("GET /distribution/*", "* .Descriptor.mediaType *", "hull pushes OCI manifests"),
     Rule("*", "* Builder-Version: *", "1 is the builder without a session, the only one that hull's API has: docker's CLI asks for it"),
 ];
 
