@@ -116,14 +116,14 @@ fn compare_case(
     let played = player::play(engine, case);
     let mut complaints = Vec::new();
     let name = case.name.clone();
-    for (step, found) in case.steps.iter_mut().zip(&played.answers) {
+    let answers = played.answers.iter().zip(&played.endpoints);
+    for (step, (found, endpoint)) in case.steps.iter_mut().zip(answers) {
         let Some(found) = found else { continue };
         if step.section("any answer").is_some() {
             continue;
         }
-        let endpoint = player::endpoint(step.text());
         let differing = compare::differences(&step.lines("answer"), &step.lines("current"), found);
-        let differing = rules::uncovered(&endpoint, differing, used);
+        let differing = rules::uncovered(endpoint, differing, used);
         let meant = step.lines("hull");
         let line = step.text().split_whitespace().collect::<Vec<_>>().join(" ");
         let line: String = line.chars().take(150).collect();

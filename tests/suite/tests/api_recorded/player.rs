@@ -14,6 +14,8 @@ pub struct Player<'a> {
     case: &'a Case,
     names: Names,
     background: BTreeMap<String, Background>,
+    /// The endpoint of the step.
+    asks: String,
     version: Option<&'a str>,
     watch: &'a dyn Fn(&str, &Answer),
 }
@@ -27,6 +29,8 @@ struct Background {
 /// The answers of a case: for each step what is recorded, if anything is. An error is why the case could not go on.
 pub struct Played {
     pub answers: Vec<Option<Vec<String>>>,
+    /// What each step asked, as `GET /containers/{a}/json`. A request that no client sends is `raw`.
+    pub endpoints: Vec<String>,
     pub error: Option<String>,
 }
 
@@ -44,10 +48,13 @@ pub fn play_with(
     let mut names = Names::default();
     names.set("dir", engine.sandbox.path("").trim_end_matches('/'));
     names.set("image", &engine.image("base"));
-    let mut player = Player { engine, case, names, background: BTreeMap::new(), version, watch };
-    let mut played = Played { answers: vec![], error: None };
+    let mut player = Player { engine, case, names, background: BTreeMap::new(), asks: String::new(), version, watch };
+    let mut played = Played { answers: vec![], endpoints: vec![], error: None };
     for (index, step) in case.steps.iter().enumerate() {
-        match player.step(step) {
+        player.asks = String::new();
+        let outcome = player.step(step);
+        played.endpoints.push(player.asks.clone());
+        match outcome {
             Ok(answer) => played.answers.push(answer),
             Err(error) => {
                 played.error = Some(format!(
@@ -200,6 +207,7 @@ impl Player<'_> {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             self.names.set(name, &value);
         }
+        endpoint.clone_into(&mut self.asks);
         (self.watch)(endpoint, answer);
         let asked = self.asked(endpoint);
         let mut lines = describe(&asked, answer);
