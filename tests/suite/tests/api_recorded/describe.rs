@@ -158,6 +158,13 @@ fn stream(asked: &Asked<'_>, documents: Vec<Value>, lines: &mut Vec<String>) {
             {
                 object.insert("progressDetail".into(), "<progress>".into());
             }
+            // The size of the manifest, whose format is the engine's.
+            if let Some(Value::String(status)) = object.get_mut("status")
+                && let Some((digest, _)) =
+                    status.split_once(" size: ").filter(|(digest, _)| digest.contains("sha256:"))
+            {
+                *status = format!("{digest} size: <number>");
+            }
             if let Some(progress) = object.get_mut("progress") {
                 *progress = "<progress>".into();
             }

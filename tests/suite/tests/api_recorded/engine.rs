@@ -101,7 +101,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Removes what a case has made, so that the next one finds what the first one found.
-    pub fn clean(&self) {
+    pub fn clean(&self, touches_images: bool) {
         let list = |path: &str, key: &str, list: Option<&str>| -> Vec<String> {
             let found = self.json("GET", path);
             let found = list.map_or(&found, |list| &found[list]);
@@ -122,11 +122,10 @@ impl<'a> Engine<'a> {
                 self.json("DELETE", &format!("/networks/{}", network["Id"].as_str().unwrap_or_default()));
             }
         }
-        for name in ["base", "full"] {
-            // hull keeps in mind which repositories an image was in.
-            let image = self.json("GET", &format!("/images/{name}/json"));
-            if image["RepoDigests"].as_array().is_some_and(|digests| !digests.is_empty()) {
-                self.json("DELETE", &format!("/images/{}?force=1", image["Id"].as_str().unwrap_or_default()));
+        if self.kind == Kind::Hull && touches_images {
+            // hull keeps in mind which repositories an image was in, and how its layers were compressed.
+            for name in self.image_names() {
+                self.json("DELETE", &format!("/images/{name}?force=1"));
             }
         }
         let images = self.image_names();
@@ -134,7 +133,7 @@ impl<'a> Engine<'a> {
             self.json("DELETE", &format!("/images/{name}?force=1"));
         }
         for name in ["base", "full"] {
-            if !images.contains(&format!("{name}:latest")) {
+            if !images.contains(&format!("{name}:latest")) || touches_images {
                 let path = self.sandbox.path(&format!("{name}.tar"));
                 let words = ["load", "-i", &path];
                 match self.kind {
@@ -146,7 +145,7 @@ impl<'a> Engine<'a> {
     }
 
     pub fn end(mut self) {
-        self.clean();
+        self.clean(false);
         sandbox::terminate(&mut self.registry);
         sandbox::terminate(&mut self.process);
     }
