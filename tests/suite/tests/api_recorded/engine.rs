@@ -122,8 +122,8 @@ impl<'a> Engine<'a> {
                 self.json("DELETE", &format!("/networks/{}", network["Id"].as_str().unwrap_or_default()));
             }
         }
-        if self.kind == Kind::Hull && touches_images {
-            // hull keeps in mind which repositories an image was in, and how its layers were compressed.
+        if touches_images {
+            // A case may have given their names to others, and hull keeps in mind which repositories an image was in, and how its layers were compressed.
             for name in self.image_names() {
                 self.json("DELETE", &format!("/images/{name}?force=1"));
             }
