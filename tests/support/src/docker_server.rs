@@ -105,7 +105,8 @@ impl DockerServer {
             Some(first) => {
                 let mut enter = Command::new("nsenter");
                 let home = format!("--wd={}", self.home.display());
-                enter.args(["-t", first, "-p", "-m", "-n", &home, "--", program]);
+                // Not in its pid namespace: nsenter would fork, and stay in the terminal's foreground.
+                enter.args(["-t", first, "-m", "-n", &home, "--", program]);
                 enter
             }
             None => Command::new(program),

