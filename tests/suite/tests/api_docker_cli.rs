@@ -4,36 +4,29 @@
 //! `HULL_API_ORACLE=/usr/sbin/dockerd cargo test -p hull-test-suite --test api_docker_cli`, with `HULL_BLESS=1` to record
 //! them again.
 
+#[path = "api_docker_cli/player.rs"]
+mod player;
 #[path = "api_docker_cli/sessions.rs"]
 mod sessions;
 
 use std::path::Path;
 use std::process::Command;
 
+use hull_test_support::docker_server::clients;
 use hull_test_support::outcome::run;
-use hull_test_support::{DockerServer, Scenario, skip, transcript};
+use hull_test_support::{DockerServer, Scenario, skip};
 
-/// A server that has the image busybox.
 fn start() -> Option<(Scenario, DockerServer)> {
     let scenario = Scenario::start()?;
     let server = DockerServer::start(&scenario)?;
-    if server.is_oracle() {
-        server.busybox();
-    } else {
-        scenario.busybox();
-    }
+    player::prepare(&scenario, &server);
     Some((scenario, server))
 }
 
-/// Plays `api_docker_cli/NAME.session`.
+/// Plays `api_docker_cli/NAME`.
 fn play(name: &str) {
     let Some((_scenario, server)) = start() else { return };
-    play_on(&server, name);
-}
-
-fn play_on(server: &DockerServer, name: &str) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_docker_cli");
-    transcript::play(&directory.join(name), |script| server.command("sh", &["-c", script]));
+    player::play(&server, name);
 }
 
 #[test]
@@ -82,13 +75,8 @@ fn images_go_to_a_registry_and_come_back() {
         hull_test_support::skip!("docker-registry is not installed");
     }
     let Some((scenario, server)) = start() else { return };
-    let store = scenario.path("registry-store");
-    let config = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:5000\"}}\n",
-        store.display()
-    );
-    scenario.write("home/registry.yml", config);
-    play_on(&server, "registry.session");
+    player::write_registry_configuration(&scenario);
+    player::play(&server, "registry.session");
 }
 
 #[test]
@@ -142,4 +130,26 @@ fn large_uploads_are_taken_in_chunks_and_after_100_continue() {
         run(&mut server.command("sh", &["-c", sum])).ok();
     }
     server.ok(&["rm", "-f", "box"]);
+}
+
+/// Verbs of swarms, and programs that are not part of the client.
+const NOT_PLAYED: [&str; 4] = ["manifest", "plugin", "trust", "buildx*"];
+
+#[test]
+fn every_command_of_the_client_is_played() {
+    let Some((_, client)) = clients().into_iter().next() else {
+        hull_test_support::skip!("docker is not installed")
+    };
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_docker_cli");
+    let files = std::fs::read_dir(directory).unwrap().flatten().map(|entry| entry.path());
+    let played: String = files.filter(|f| f.is_file()).map(|f| std::fs::read_to_string(f).unwrap()).collect();
+    let help = run(Command::new(client).arg("--help"));
+    let commands = help.ok().split("Global Options:").next().unwrap().lines();
+    let names =
+        commands.filter(|line| line.starts_with("  ")).filter_map(|line| line.split_whitespace().next());
+    let missing: Vec<&str> = names
+        .filter(|name| !NOT_PLAYED.contains(name) && !played.contains(&format!("docker {name} ")))
+        .filter(|name| !played.contains(&format!("&[\"{name}\"")))
+        .collect();
+    assert!(missing.is_empty(), "not played: {missing:?}");
 }
