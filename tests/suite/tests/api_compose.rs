@@ -1,5 +1,20 @@
 //! Docker Compose v2 on `hull serve`: projects in the style of common ones, each a directory below `api_compose/`.
 //!
+//! What Compose 2.40 sends for `up -d`, on one kept connection, and on more of them when services start at the same time:
+//!
+//! ```text
+//! HEAD /_ping, GET images/IMAGE/json for each image, GET version
+//! GET networks/NAME, GET networks?filters={"name":{"NAME":true}}, POST networks/create; the same for volumes
+//! GET containers/json?all=1&filters={"label":{"com.docker.compose.config-hash":true,"com.docker.compose.project=P":true}}
+//! POST containers/create?name=N, GET containers/ID/json, GET containers/json with filters again
+//! PUT containers/ID/archive?noOverwriteDirNonDir=true&path=/  before the start, for configs and secrets without a file
+//! POST containers/ID/start
+//! ```
+//!
+//! `down` sends stop, DELETE containers/ID?force=1 and DELETE networks/ID, and finds all of them by filters on labels; `logs`
+//! inspects each container and asks for logs?stderr=1&stdout=1&tail=all; `restart` and `stop` have no `t` unless one is
+//! given; `up` without -d follows events?filters={"label":{"com.docker.compose.project=P":true}}.
+//!
 //! The transcripts were recorded with client 28.2 on dockerd 28.5; `api_docker_cli.rs` says how to record them again.
 
 use std::os::unix::fs::symlink;
