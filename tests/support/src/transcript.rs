@@ -105,11 +105,11 @@ pub fn normal(text: &str) -> String {
             // What the runtime says before it says what is wrong.
             (
                 pattern(
-                    "(?:failed to create task for container: failed to create shim task: )?OCI runtime \\w+ failed: (?:\\w+ \\w+ failed: )?(?:unable to start container process: )?",
+                    "(?:failed to create task for container: failed to create shim task: )?OCI runtime \\w+ failed: (?:(?:\\w+ )?\\w+ failed: )?(?:unable to start container process: )?",
                 ),
                 "<runtime>: ",
             ),
-            (pattern(": unknown\n"), "\n"),
+            (pattern(": unknown(\\.?)\r?\n"), "$1\n"),
             (pattern(r"[ \t]*\r?\n"), "\n"),
             (pattern(r" {2,}"), " "),
         ]
