@@ -32,11 +32,7 @@ fn project(name: &str) {
     };
     let Some(scenario) = Scenario::start() else { return };
     let Some(server) = DockerServer::start(&scenario) else { return };
-    if server.is_oracle() {
-        server.busybox();
-    } else {
-        scenario.busybox();
-    }
+    server.busybox();
     let plugins = scenario.path("home/.docker/cli-plugins");
     std::fs::create_dir_all(&plugins).unwrap();
     symlink(compose, plugins.join("docker-compose")).unwrap();
@@ -44,7 +40,7 @@ fn project(name: &str) {
     let copy = scenario.path("home").join(name);
     run(Command::new("cp").arg("-r").arg(&source).arg(&copy)).ok();
     std::fs::remove_file(copy.join("commands.session")).unwrap();
-    transcript::play(&source.join("commands.session"), |script| {
+    transcript::play(&source.join("commands.session"), server.is_oracle(), |script| {
         server.command("sh", &["-c", &format!("cd {}\n{script}", copy.display())])
     });
 }

@@ -19,7 +19,7 @@ use hull_test_support::{DockerServer, Scenario, skip};
 fn start() -> Option<(Scenario, DockerServer)> {
     let scenario = Scenario::start()?;
     let server = DockerServer::start(&scenario)?;
-    player::prepare(&scenario, &server);
+    server.busybox();
     Some((scenario, server))
 }
 

@@ -17,7 +17,7 @@ fn start() -> Option<(Scenario, DockerServer)> {
     };
     let scenario = Scenario::start()?;
     let server = DockerServer::start_for(&scenario, client);
-    player::prepare(&scenario, &server);
+    server.busybox();
     Some((scenario, server))
 }
 

@@ -11,7 +11,9 @@
 //! both streams in the order in which they were written, and its exit code in brackets where it is not 0. What differs
 //! from run to run is put into words first: `<id>`, `<digest>`, `<time>`, `<ago>`, `<size>`.
 //!
-//! `HULL_BLESS=1` writes what was printed into the file.
+//! A line `~ text` after a line is what hull prints instead of it: other words for the same thing.
+//!
+//! `HULL_BLESS=1` writes what was printed into the file: on the oracle, what is expected; on hull, its other words.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -31,52 +33,96 @@ const PRELUDE: &str = "exec 2>&1\n\
     sleep 0.05; done; }\n";
 
 /// Plays the commands of `file` one after the other, each by a shell that `shell` makes of its `-c` text. Panics with all
-/// differences.
+/// differences. On the oracle, the lines of hull's own are not expected.
 #[track_caller]
-pub fn play(file: &Path, shell: impl Fn(&str) -> Command) {
+pub fn play(file: &Path, on_oracle: bool, shell: impl Fn(&str) -> Command) {
     let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    let (mut played, mut differences) = (String::new(), String::new());
+    let (mut blessed, mut differences) = (String::new(), String::new());
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        let _ = writeln!(played, "{line}");
+        let _ = writeln!(blessed, "{line}");
         let Some(first) = line.strip_prefix("$ ") else { continue };
         let mut script = first.to_owned();
         while let Some(more) = lines.next_if(|line| line.starts_with("> ")) {
-            let _ = writeln!(played, "{more}");
+            let _ = writeln!(blessed, "{more}");
             let _ = write!(script, "\n{}", &more[2..]);
         }
-        let mut expected = String::new();
+        let mut expected: Vec<Line> = Vec::new();
         while let Some(line) =
             lines.next_if(|line| !line.starts_with("$ ") && !line.starts_with('#') && !line.is_empty())
         {
-            let _ = writeln!(expected, "{line}");
+            match (line.strip_prefix("~ "), expected.last_mut()) {
+                (Some(own), Some(last)) => last.own = Some(own.to_owned()),
+                _ => expected.push(Line { oracle: line.to_owned(), own: None }),
+            }
         }
         let printed = output(&mut shell(&format!("{PRELUDE}{script}")));
-        played.push_str(&printed);
-        if printed != expected {
-            let _ = writeln!(differences, "$ {script}\n--- expected\n{expected}--- printed\n{printed}---\n");
+        let wanted: Vec<&str> = expected.iter().map(|line| line.on(on_oracle)).collect();
+        if printed != wanted {
+            let (wanted, printed) = (wanted.join("\n"), printed.join("\n"));
+            let _ =
+                writeln!(differences, "$ {script}\n--- expected\n{wanted}\n--- printed\n{printed}\n---\n");
+        }
+        for line in merged(expected, &printed, on_oracle) {
+            let _ = writeln!(blessed, "{}", line.oracle);
+            if let Some(own) = line.own {
+                let _ = writeln!(blessed, "~ {own}");
+            }
         }
     }
     if std::env::var_os(BLESS).is_some_and(|v| v == "1") {
-        std::fs::write(file, played).expect("the file can be written");
+        std::fs::write(file, blessed).expect("the file can be written");
         return;
     }
     assert!(differences.is_empty(), "{}:\n{differences}", file.display());
 }
 
-/// What a command prints, in words that are the same in each run, and its exit code.
-fn output(command: &mut Command) -> String {
+/// What the oracle prints, and what hull prints instead of it.
+struct Line {
+    oracle: String,
+    own: Option<String>,
+}
+
+impl Line {
+    fn on(&self, oracle: bool) -> &str {
+        self.own.as_deref().filter(|_| !oracle).unwrap_or(&self.oracle)
+    }
+}
+
+/// What is recorded of a command. Of hull's lines only words can be recorded: not their number, nor an exit code.
+fn merged(expected: Vec<Line>, printed: &[String], on_oracle: bool) -> Vec<Line> {
+    if on_oracle {
+        let mut own = expected.into_iter();
+        let keep = |line: Line, new: &str| (line.oracle == new).then_some(line.own).flatten();
+        let line =
+            |new: &String| Line { oracle: new.clone(), own: own.next().and_then(|line| keep(line, new)) };
+        return printed.iter().map(line).collect();
+    }
+    let code = |line: Option<&str>| line.filter(|l| l.starts_with('[')).map(str::to_owned);
+    let last = code(expected.last().map(|line| line.oracle.as_str()));
+    if printed.len() != expected.len() || code(printed.last().map(String::as_str)) != last {
+        return expected;
+    }
+    let with = |(line, new): (Line, &String)| {
+        let own = (line.oracle != *new).then(|| new.clone());
+        Line { oracle: line.oracle, own }
+    };
+    expected.into_iter().zip(printed).map(with).collect()
+}
+
+/// The lines of what a command prints, in words that are the same in each run, and its exit code.
+fn output(command: &mut Command) -> Vec<String> {
     let outcome = run(command);
-    let mut text = String::new();
     // An empty line would end the output, and one that begins with a mark would be read as a command.
-    for line in normal(&outcome.stdout).lines().filter(|line| !line.is_empty()) {
-        let mark = if line.starts_with(['$', '#', '>']) { "|" } else { "" };
-        let _ = writeln!(text, "{mark}{line}");
-    }
+    let mark = |line: &str| {
+        if line.starts_with(['$', '#', '>', '~']) { format!("|{line}") } else { line.to_owned() }
+    };
+    let mut lines: Vec<_> =
+        normal(&outcome.stdout).lines().filter(|line| !line.is_empty()).map(mark).collect();
     if outcome.code() != 0 {
-        let _ = writeln!(text, "[{}]", outcome.code());
+        lines.push(format!("[{}]", outcome.code()));
     }
-    text
+    lines
 }
 
 /// Puts what differs from run to run into words.

@@ -5,7 +5,7 @@ use hull_engine::Error;
 use hull_sys::Kind;
 use serde::Serialize;
 
-use crate::words::worded;
+use crate::words::{as_go_writes, worded};
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -65,7 +65,7 @@ fn status(kind: Kind) -> u16 {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = worded(&error).unwrap_or_else(|| error.to_string());
+        let message = worded(&error).unwrap_or_else(|| as_go_writes(&error.to_string()));
         Self::of(error.kind(), message)
     }
 }

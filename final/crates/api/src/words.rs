@@ -21,6 +21,11 @@ pub fn worded(error: &Error) -> Option<String> {
         Error::Storage(Storage::InvalidName { what: "container", name }) => {
             format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
         }
+        Error::NoSuchUser { user, file } => {
+            let kind = if file.ends_with("group") { "group" } else { "user" };
+            let file = file.file_name().unwrap_or_default().display();
+            format!("unable to find {kind} {user}: no matching entries in {file} file")
+        }
         Error::Image(hull_image::Error::NoSuchImage { name, .. }) => {
             format!("No such image: {}", with_tag(name))
         }
@@ -47,6 +52,16 @@ fn wrong_state(verb: &str, name: &str, state: &str) -> String {
         (_, "not running") => format!("container {name} is not running"),
         (_, state) => format!("container {name} is {state}"),
     }
+}
+
+/// The text with the kernel's reasons as Go writes them, in lower case. docker's client finds the exit code of `run` in them:
+/// 126 for "permission denied", 127 for "no such file or directory".
+pub fn as_go_writes(text: &str) -> String {
+    const REASONS: [&str; 4] =
+        ["Permission denied", "No such file or directory", "Is a directory", "Not a directory"];
+    REASONS.iter().fold(text.to_owned(), |text, reason| {
+        text.replace(&format!(": {reason}"), &format!(": {}", reason.to_lowercase()))
+    })
 }
 
 /// The name with the tag that it means.

@@ -7,16 +7,9 @@ use hull_test_support::{DockerServer, Scenario, transcript};
 /// Plays a file below `tests/api_docker_cli` in an empty directory.
 pub fn play(server: &DockerServer, name: &str) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_docker_cli");
-    transcript::play(&directory.join(name), |script| server.command("sh", &["-c", script]));
-}
-
-/// Gives the server its image.
-pub fn prepare(scenario: &Scenario, server: &DockerServer) {
-    if server.is_oracle() {
-        server.busybox();
-    } else {
-        scenario.busybox();
-    }
+    transcript::play(&directory.join(name), server.is_oracle(), |script| {
+        server.command("sh", &["-c", script])
+    });
 }
 
 /// The configuration of a registry that `registry.session` starts beside the server.

@@ -224,7 +224,7 @@ impl Error {
     }
 
     /// Whether the user's program itself was the reason: it does not exist, or cannot be executed.
-    pub(crate) fn is_about_program(&self) -> bool {
+    pub fn is_about_program(&self) -> bool {
         matches!(self.kind(), Kind::ProgramNotFound | Kind::ProgramNotExecutable)
     }
 

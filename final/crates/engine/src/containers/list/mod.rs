@@ -229,7 +229,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
     let shown =
         |mount: &MountRecord| mount.name.clone().unwrap_or_else(|| mount.source.display().to_string());
     Summary {
-        command: [head.process.entrypoint, head.process.command].concat().join(" "),
+        command: command_line(&[head.process.entrypoint, head.process.command].concat()),
         created: head.created.0,
         status: snapshot.status,
         exit_code: exit.as_ref().map(|exit| exit.code),
@@ -252,4 +252,12 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         labels: head.labels,
         details: Details { mounts: head.mounts, options: head.options, endpoints: vec![] },
     }
+}
+/// A command as dockerd lists it: quotes around each argument with a space, whatever quotes are in it.
+fn command_line(words: &[String]) -> String {
+    let quoted = |(index, word): (usize, &String)| match index > 0 && word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    };
+    words.iter().enumerate().map(quoted).collect::<Vec<_>>().join(" ")
 }
