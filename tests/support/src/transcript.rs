@@ -131,6 +131,8 @@ pub fn normal(text: &str) -> String {
     static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         let pattern = |pattern: &str| Regex::new(pattern).expect("a pattern");
         vec![
+            // Whether client 20.10 says so after a failed start is chance.
+            (pattern("time=\"[^\n]*error waiting for container: context canceled\"\n"), ""),
             (pattern(r"/tmp/hull-test-\w+"), "<dir>"),
             (pattern(r"sha256:[0-9a-f]{64}"), "<digest>"),
             (pattern(r"\b[0-9a-f]{64}\b"), "<id>"),
@@ -147,6 +149,7 @@ pub fn normal(text: &str) -> String {
                 "<size>",
             ),
             (pattern(r"\b\d+(?:\.\d+)?%"), "<n>%"),
+            (pattern(r"digest: <digest> size: \d+"), "digest: <digest> size: <n>"),
             (pattern(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"), "<mac>"),
             // What the runtime says before it says what is wrong.
             (

@@ -110,7 +110,9 @@ impl Images {
             return Ok(entry);
         }
         let catalog = self.catalog()?;
-        match catalog.find(name) {
+        let origin = Reference::parse(name).ok().and_then(|name| Some(name.by_digest(name.digest()?)));
+        let with_origin = origin.and_then(|origin| catalog.with_origin(&origin.canonical()));
+        match with_origin.or_else(|| catalog.find(name)) {
             Some(line) => line.entry(),
             None => Err(Error::NoSuchImage { name: name.into(), nearest: catalog.nearest(name) }),
         }

@@ -8,7 +8,7 @@ use hull_engine::{Error, Stream, WindowSize};
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::containers::window_size;
+use crate::containers::{as_go_writes, window_size};
 use crate::failure::{Failure, Result};
 use crate::http::Exchange;
 use crate::streams::{Framing, MULTIPLEXED, NAMES_FRAMES, Plan, RAW, StdinEnd, pump};
@@ -88,8 +88,9 @@ fn start_attached(
         Ok(Some(stream)) => stream,
         Ok(None) => return Ok(()),
         Err(error) => {
+            let message = format!("{}\r\n", as_go_writes(&error.to_string()));
             let mut text = Vec::new();
-            framing.encode(Stream::Stdout, format!("{error}\r\n").as_bytes(), &mut text);
+            framing.encode(Stream::Stdout, message.as_bytes(), &mut text);
             return client.write_all(&text).map_err(Failure::client_gone);
         }
     };

@@ -57,6 +57,10 @@ impl Engine {
         let identity = Identity::new()?;
         let registered = Registered { container: record.id.clone(), init, request: request.clone() };
         let options = ExecOptions::from(request);
+        if options.user.is_some() {
+            // As dockerd does: a user that does not exist is an error of this request, and not of the start.
+            Entry::prepare(self, &record, &snapshot, &options, Identity::new()?)?;
+        }
         exec_registry::register(self.root(), &identity, &options, &registered)?;
         let (id, command) = (&identity.id, &options.command);
         ExecEvents { engine: self, record: &record, id, command }.created().emit(self);

@@ -77,6 +77,8 @@ pub(super) struct Monitor {
     stubs: Option<Stubs>,
     /// What the end of a run could not detach from the networks. The end of the container tries that again.
     still_attached: Errors,
+    /// The exit code of the run that has ended, and whether it was killed for its memory.
+    untold_end: Option<(u8, bool)>,
 }
 
 impl Monitor {
@@ -134,6 +136,7 @@ impl Monitor {
             cleanup: Errors::default(),
             stubs: None,
             still_attached: Errors::default(),
+            untold_end: None,
         })
     }
 
@@ -325,11 +328,14 @@ impl Monitor {
             self.cleanup.note(cgroup.remove());
         }
         self.cleanup.note(super::hooks::after_end(&self.engine, &self.record));
-        self.emit_end(code, oom_killed);
+        self.untold_end = Some((code, oom_killed));
         Ok(Exit { code, oom_killed, ..self.exit() })
     }
 
-    fn emit_end(&mut self, code: u8, oom_killed: bool) {
+    /// Tells of the end of a run once. The record has the end by then, because clients look at the container when they hear
+    /// of it: Compose takes one that still runs for one that restarts.
+    fn emit_end(&mut self) {
+        let Some((code, oom_killed)) = self.untold_end.take() else { return };
         // The container may have been renamed. If its record cannot be read, its old name is better than no event.
         let _ = self.record.refresh(self.engine.root());
         let record = &self.record;
@@ -349,6 +355,7 @@ impl Monitor {
         self.state.phase = Phase::Restarting;
         self.state.init = None;
         self.state.store(self.engine.root(), &self.record.id)?;
+        self.emit_end();
         drop(lock);
         self.events.clients.say_run_ended(exit.code);
         // The ended program's pipes are closed; the terminal's size stays for the next run.
@@ -361,6 +368,7 @@ impl Monitor {
     fn finish(&mut self, exit: &Exit) -> Result<()> {
         let lock = self.engine.lock_as_monitor(&self.record.id);
         let cleared = self.clear(exit);
+        self.emit_end();
         drop(lock);
         cleared
     }
@@ -370,6 +378,10 @@ impl Monitor {
     fn clear(&mut self, exit: &Exit) -> Result<()> {
         // The container may have been renamed. If its record cannot be read, it is removed by its old name.
         let _ = self.record.refresh(self.engine.root());
+        if self.record.options.auto_remove {
+            // Its removal is told of after its end.
+            self.emit_end();
+        }
         let root = self.engine.root();
         let id = &self.record.id;
         // Released while the state still names this monitor, so that a reader finds a monitor or an end.

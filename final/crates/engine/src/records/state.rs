@@ -101,11 +101,12 @@ impl State {
 pub(super) const INTERRUPTED: u8 = 255;
 
 impl Exit {
-    /// The end of a container that could not be started, with docker's exit codes: 127 if the program does not exist, 126
+    /// The end of a container that could not be started, with docker's exit codes: 127 if the program or its
+    /// working directory does not exist, 126
     /// if it cannot be executed, 125 for all else. The rest is `before`'s.
     pub(crate) fn of_failed_start(error: &Error, before: Self) -> Self {
         let code = match error.kind() {
-            Kind::ProgramNotFound => 127,
+            Kind::ProgramNotFound | Kind::NotFound => 127,
             Kind::ProgramNotExecutable => 126,
             _ => 125,
         };

@@ -129,6 +129,11 @@ impl Catalog {
         self.lines().filter(|_| could_be_id).find(is_it)
     }
 
+    /// An image that came from a registry as `REPOSITORY@DIGEST`, or went there.
+    pub(crate) fn with_origin(&self, origin: &str) -> Option<&Line> {
+        self.lines().find(|line| line.origins().any(|own| own == origin))
+    }
+
     /// Removes a name. An image that loses its last name is not in the catalog any more.
     pub(crate) fn remove_name(&mut self, name: &str) {
         self.remove(name, "");
