@@ -29,8 +29,13 @@ fn resizes(terminal: &mut Terminal) {
     type_line(terminal, "until stty size | grep '24 80'; do sleep 0.02; done");
     terminal.expect("\n24 80");
     terminal.expect(PROMPT);
-    terminal.resize(30, 100);
     terminal.send("until stty size | grep '30 100'; do sleep 0.02; done\n");
+    // The size comes with the start, so the client may not listen for signals yet.
+    eventually("the program has the new size", || {
+        terminal.resize(30, 99);
+        terminal.resize(30, 100);
+        terminal.seen().contains("\n30 100")
+    });
     terminal.expect("\n30 100");
 }
 

@@ -8,11 +8,12 @@ use hull_engine::{Error, Stream, WindowSize};
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::containers::{as_go_writes, window_size};
+use crate::containers::window_size;
 use crate::failure::{Failure, Result};
 use crate::http::Exchange;
 use crate::streams::{Framing, MULTIPLEXED, NAMES_FRAMES, Plan, RAW, StdinEnd, pump};
 use crate::version::ApiVersion;
+use crate::words::as_go_writes;
 
 /// The first version in which the terminal's size comes with these requests.
 const CONSOLE_SIZE: ApiVersion = ApiVersion(42);

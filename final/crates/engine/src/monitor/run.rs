@@ -368,6 +368,7 @@ impl Monitor {
     fn finish(&mut self, exit: &Exit) -> Result<()> {
         let lock = self.engine.lock_as_monitor(&self.record.id);
         let cleared = self.clear(exit);
+        // Not told of yet: the end of a build's step.
         self.emit_end();
         drop(lock);
         cleared
@@ -413,7 +414,10 @@ impl Monitor {
         }
         // On a full disk the code is lost, and the container still is not running.
         errors.note(exit.store(root, id));
-        errors.note(crate::records::run_dir::remove(root, id));
+        self.state.phase = Phase::Ended;
+        errors.note(self.state.store(root, id));
+        self.emit_end();
+        errors.note(crate::records::run_dir::remove(self.engine.root(), &self.record.id));
         errors.into_result()
     }
 }

@@ -47,6 +47,7 @@ impl Snapshot {
             Some(state) => match state.phase {
                 Phase::Paused => Status::Paused,
                 Phase::Restarting => Status::Restarting,
+                Phase::Ended => Status::Exited,
                 Phase::Starting | Phase::Running => Status::Running,
             },
             None => Status::Created,

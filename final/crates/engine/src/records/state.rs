@@ -39,6 +39,8 @@ pub enum Phase {
     Paused,
     /// Between the end of a run and the next start.
     Restarting,
+    /// The run has ended, which clients are told of, and its monitor is removing what is left of it.
+    Ended,
 }
 
 /// How the last run ended.
