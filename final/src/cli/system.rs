@@ -126,6 +126,7 @@ pub enum System {
     /// Show disk usage
     Df(Deferred<Df>),
     /// Serve docker's API on standard input and output, for docker's client on another machine
+    #[command(hide = true)]
     DialStdio(Deferred<DialStdio>),
     /// Show what happens to containers, images, volumes and networks
     Events(Deferred<super::events::Events>),

@@ -29,7 +29,7 @@ pub fn serve(global: &Global, args: &Serve) -> Result<u8> {
         return env(&addresses);
     }
     if let Some(unit) = args.print_units {
-        return api_units::print(global, args, unit);
+        return api_units::print(global, args, unit, own_group(args).as_deref());
     }
     let tls = tls(args)?;
     let engine = open(global)?;
@@ -210,7 +210,7 @@ fn group(args: &Serve) -> Result<Option<u32>> {
 }
 
 /// The group that is named, or else docker's if there is one. No group if the name is empty.
-pub fn own_group(args: &Serve) -> Option<String> {
+fn own_group(args: &Serve) -> Option<String> {
     match args.group.as_deref() {
         Some("") => None,
         Some(group) => Some(group.to_owned()),

@@ -7,13 +7,12 @@ use super::program_words;
 use super::quote::{value, word};
 use crate::cli::Global;
 use crate::cli::serve::{Serve, Unit};
-use crate::commands::serve::own_group;
 use crate::ui::output;
 
 const NAME: &str = "hull-serve";
 
-/// The server's own arguments are what the service runs it with.
-pub fn print(global: &Global, args: &Serve, unit: Unit) -> Result<u8> {
+/// The server's own arguments are what the service runs it with. `group` may use root's socket.
+pub fn print(global: &Global, args: &Serve, unit: Unit, group: Option<&str>) -> Result<u8> {
     let is_users = args.user || is_unprivileged();
     let directory = if is_users { "~/.config/systemd/user" } else { "/etc/systemd/system" };
     let header = |kind: &str| match unit {
@@ -22,7 +21,7 @@ pub fn print(global: &Global, args: &Serve, unit: Unit) -> Result<u8> {
     };
     let mut texts = Vec::new();
     if unit != Unit::Service {
-        texts.push(header("socket") + &socket(args, is_users));
+        texts.push(header("socket") + &socket(args, group.filter(|_| !is_users), is_users));
     }
     if unit != Unit::Socket {
         texts.push(header("service") + &service(global, args)?);
@@ -31,7 +30,7 @@ pub fn print(global: &Global, args: &Serve, unit: Unit) -> Result<u8> {
     Ok(0)
 }
 
-fn socket(args: &Serve, is_users: bool) -> String {
+fn socket(args: &Serve, group: Option<&str>, is_users: bool) -> String {
     let hosts: Vec<&str> =
         args.hosts.iter().map(|host| host.split_once("://").map_or(&**host, |(_, path)| path)).collect();
     let streams = match (hosts.as_slice(), is_users) {
@@ -39,9 +38,9 @@ fn socket(args: &Serve, is_users: bool) -> String {
         ([], false) => "ListenStream=/run/docker.sock\n".to_owned(),
         (hosts, _) => hosts.iter().map(|host| format!("ListenStream={}\n", value(host))).collect(),
     };
-    let access = match (is_users, own_group(args)) {
-        (true, _) | (false, None) => "SocketMode=0600\n".to_owned(),
-        (false, Some(group)) => format!("SocketMode=0660\nSocketGroup={group}\n"),
+    let access = match group {
+        None => "SocketMode=0600\n".to_owned(),
+        Some(group) => format!("SocketMode=0660\nSocketGroup={group}\n"),
     };
     format!(
         "[Unit]\nDescription=Socket of docker's API\nDocumentation=man:hull-serve(1)\n\n\

@@ -28,6 +28,10 @@ impl Fixture {
         Some(fixture)
     }
 
+    pub fn scenario(&self) -> &Scenario {
+        &self.0
+    }
+
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.0.path(relative)
     }

@@ -36,6 +36,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "volume_archives", 2),
     ("tests/suite", "volume_flags", 2),
     ("tests/suite", "api_server", 4),
+    ("tests/suite", "api_systemd", 6),
     ("tests/suite", "api_transports", 13),
     ("tests/suite", "api_faults", 22),
     ("final/crates/api", "hull_api", 2),

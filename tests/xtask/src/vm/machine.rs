@@ -78,6 +78,7 @@ const CGROUP_V2: Machine = Machine {
         ("hull-test-suite", "build_run"),
         ("hull-test-suite", "build_network"),
         ("hull-test-suite", "oci_systemd"),
+        ("hull-test-suite", "api_systemd"),
         ("hull-test-suite", "oci_checkpoint"),
         (super::programs::LESSON, "lesson"),
         ("hull-book", "cgroup_v2"),

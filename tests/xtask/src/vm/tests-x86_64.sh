@@ -25,6 +25,7 @@ rm /run/disk
 bundles || ended=$?
 # The machine has no dbus-daemon: the bus is the same on v1.
 oci_systemd --skip a_bus_does || ended=$?
+api_systemd || ended=$?
 HULL_CRIU_MUST_WORK=1 oci_checkpoint || ended=$?
 STEP_PROGRAM=/bin/step-03-cgroups lesson || ended=$?
 # What the book shows of cgroup v2.
