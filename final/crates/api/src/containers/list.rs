@@ -8,6 +8,7 @@ use hull_docker::wire::container::ContainerSummary;
 use crate::api::Api;
 use crate::failure::Result;
 use crate::http::Exchange;
+use crate::version::ApiVersion;
 
 pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let query = exchange.query();
@@ -22,7 +23,10 @@ pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let now = SystemTime::now();
     let chosen = all.iter().filter(|one| (has_stopped || one.status.is_active()) && selection.fits(one));
     let lines = chosen.take(limit.unwrap_or(usize::MAX)).map(|one| {
-        let line = one.describe(now);
+        let mut line = one.describe(now);
+        if exchange.version() < ApiVersion(46) {
+            line.host_config.annotations.clear();
+        }
         if !with_size {
             return Ok(line);
         }

@@ -96,18 +96,14 @@ struct ProcessHead {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 struct OptionsHead {
     image: String,
     network: NetworkMode,
-    #[serde(default)]
     networks: Vec<NetworkOption>,
-    #[serde(default)]
     restart: RestartPolicy,
-    #[serde(default)]
     mounts: Vec<MountOption>,
-    #[serde(default)]
     links: Vec<(String, String)>,
-    #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
 
@@ -260,4 +256,12 @@ fn command_line(words: &[String]) -> String {
         false => word.clone(),
     };
     words.iter().enumerate().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn arguments_with_spaces_are_quoted() {
+    let line =
+        |words: &[&str]| command_line(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+    assert_eq!(line(&["sh", "-c", "echo a"]), "sh -c 'echo a'");
+    assert_eq!((line(&["a b", "c"]), line(&[])), ("a b c".to_owned(), String::new()));
 }
