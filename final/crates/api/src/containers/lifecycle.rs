@@ -102,9 +102,43 @@ pub fn rename(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 
 /// `POST /containers/{name}/update`.
 pub fn update(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
-    let request: HostConfig = exchange.read_json()?;
+    let request = updatable(exchange.read_json()?, exchange.version());
     let response = api.engine.update(exchange.parameter("name"), &request)?;
     exchange.json(200, &response)
+}
+
+/// The keys that dockerd reads: limits and the restart policy. All others are unknown to it here.
+fn updatable(asked: HostConfig, version: ApiVersion) -> HostConfig {
+    HostConfig {
+        restart_policy: asked.restart_policy,
+        cpu_shares: asked.cpu_shares,
+        memory: asked.memory,
+        nano_cpus: asked.nano_cpus,
+        cgroup_parent: asked.cgroup_parent,
+        blkio_weight: asked.blkio_weight,
+        blkio_weight_device: asked.blkio_weight_device,
+        blkio_device_read_bps: asked.blkio_device_read_bps,
+        blkio_device_write_bps: asked.blkio_device_write_bps,
+        blkio_device_read_iops: asked.blkio_device_read_iops,
+        blkio_device_write_iops: asked.blkio_device_write_iops,
+        cpu_period: asked.cpu_period,
+        cpu_quota: asked.cpu_quota,
+        cpu_realtime_period: asked.cpu_realtime_period,
+        cpu_realtime_runtime: asked.cpu_realtime_runtime,
+        cpuset_cpus: asked.cpuset_cpus,
+        cpuset_mems: asked.cpuset_mems,
+        devices: asked.devices,
+        device_cgroup_rules: asked.device_cgroup_rules,
+        device_requests: asked.device_requests,
+        memory_reservation: asked.memory_reservation,
+        memory_swap: asked.memory_swap,
+        memory_swappiness: asked.memory_swappiness,
+        oom_kill_disable: asked.oom_kill_disable.filter(|is_set| *is_set),
+        // Any number that is not above 0 ends the limit.
+        pids_limit: asked.pids_limit.filter(|_| version >= ApiVersion(40)).map(|limit| limit.max(0)),
+        ulimits: asked.ulimits,
+        ..HostConfig::default()
+    }
 }
 
 /// `DELETE /containers/{name}`.
@@ -129,4 +163,18 @@ pub fn prune(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     }
     exchange
         .json(200, &PruneResponse { containers_deleted: pruned.containers, space_reclaimed: pruned.bytes })
+}
+
+#[test]
+fn what_is_no_limit_is_unknown_to_an_update() {
+    let asked = HostConfig {
+        memory: 1,
+        privileged: true,
+        oom_kill_disable: Some(false),
+        pids_limit: Some(-1),
+        ..HostConfig::default()
+    };
+    let expected = HostConfig { memory: 1, pids_limit: Some(0), ..HostConfig::default() };
+    assert_eq!(updatable(asked.clone(), ApiVersion(51)), expected);
+    assert_eq!(updatable(asked, ApiVersion(39)).pids_limit, None);
 }

@@ -10,13 +10,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::api::Api;
 use crate::failure::{Failure, Result};
 use crate::http::Exchange;
+use crate::version::ApiVersion;
 
 /// Between two readings, from which the share of CPU follows.
 const SECOND: Duration = Duration::from_secs(1);
 
 pub fn stats(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let query = exchange.query();
-    let (is_stream, is_one_shot) = (query.flag_or("stream", true), query.flag("one-shot"));
+    let is_stream = query.flag_or("stream", true);
+    let is_one_shot = query.flag("one-shot") && exchange.version() >= ApiVersion(41);
     if is_stream && is_one_shot {
         return Err(Failure::invalid("cannot have stream=true and one-shot=true"));
     }
