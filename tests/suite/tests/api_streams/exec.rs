@@ -81,9 +81,10 @@ fn a_terminal_is_resized_from_another_connection() {
     assert_eq!(take(&mut started, 7), b"31 92\r\n");
     send(&mut started, b"\x10\x11");
     let last = rest(&mut started);
-    // dockerd 20.10 tells the user of a mistake of its own there.
+    // dockerd 20.10 takes this leaving for an error, writes it there, and forgets that the program runs.
     assert!(last.is_empty() || s.docker.is_oracle(), "the detach keys end the stream: {last:?}");
-    assert_eq!(s.inspect_exec(&exec).ok(200)["Running"], true, "and the program continues");
+    let runs = s.inspect_exec(&exec).ok(200)["Running"] == true;
+    assert!(runs || s.docker.is_oracle(), "and the program continues");
 }
 
 #[test]
