@@ -43,7 +43,6 @@ use engine::{Engine, Kind};
 use sandbox::Sandbox;
 
 #[test]
-#[ignore = "handlers are being written: HULL_TEST_CASES=containers_run cargo test … -- --ignored"]
 fn each_answer_is_the_one_of_dockerd() {
     let Some(sandbox) = Sandbox::start() else { return };
     let engine = Engine::start(&sandbox, Kind::Hull);
@@ -78,7 +77,6 @@ fn each_answer_is_the_one_of_dockerd() {
 
 /// The newest version has no oracle among Debian's packages, but a description.
 #[test]
-#[ignore = "handlers are being written"]
 fn each_answer_of_the_newest_version_is_as_described() {
     let Some(sandbox) = Sandbox::start() else { return };
     let engine = Engine::start(&sandbox, Kind::Hull);

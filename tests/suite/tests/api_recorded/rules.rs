@@ -15,7 +15,6 @@ const NO_NULLS: &str = "hull records options and not the request, so a list that
 const PATHS: &str =
     "each engine has its own layout of directories, and hull's files have their paths before the first start";
 const LOGS: &str = "hull limits logs by default, and shows the limits";
-const WORKING: &str = "hull records the directory that the process starts in, which is / where none is set";
 const NO_HTTP: &str = "what is no HTTP is answered with JSON as every other failure";
 const BUILDER: &str =
     "hull's builder writes the history that BuildKit writes, and an image of hull's is its last step only";
@@ -31,14 +30,12 @@ pub const RULES: &[Rule] = &[
     Rule("*", "- Ostype: linux", USUAL),
     Rule("*", "- Server: *", USUAL),
     Rule("HEAD /containers/*/archive", "* length *", "there is no body"),
-    Rule(INSPECT, "* .Config.WorkingDir *", WORKING),
     Rule(INSPECT, "- .HostConfig.* null", NO_NULLS),
     Rule(INSPECT, "+ .HostConfig.* []", NO_NULLS),
     Rule(INSPECT, "+ .HostConfig.PortBindings {}", NO_NULLS),
     Rule(INSPECT, "* .HostConfig.CgroupnsMode *", "dockerd's default is host on cgroup v1; hull's is private on both"),
     Rule(INSPECT, "* .HostConfig.Runtime *", ITSELF),
     Rule(INSPECT, "* .HostConfig.LogConfig.Config*", LOGS),
-    Rule(INSPECT, "* .*Path *", PATHS),
     Rule(INSPECT, "* .NetworkSettings.SandboxID *", "a sandbox has the id of its container"),
     Rule("raw", "- Content-Type: text/plain*", NO_HTTP),
     Rule("raw", "+ Content-Type: application/json", NO_HTTP),
@@ -46,7 +43,6 @@ pub const RULES: &[Rule] = &[
     Rule("raw", "- text *", NO_HTTP),
     Rule("raw", "+ .message *", NO_HTTP),
     Rule("* /networks*", "* *Created *", "the networks host and none are not created"),
-    Rule("GET /networks*", "* *.IPAM.Options *", NO_NULLS),
     Rule("GET /networks*", "* *.\"com.docker.network.bridge.name\" *", ITSELF),
     Rule("GET /images/*/json", "* .ContainerConfig.*", NO_NULLS),
     Rule("GET /images/*/json", "* .DockerVersion *", ITSELF),
@@ -67,7 +63,6 @@ pub const RULES: &[Rule] = &[
     Rule("GET /info", "* .DefaultRuntime *", ITSELF),
     Rule("GET /info", "* .KernelMemory*", "kernels have no such limit any more"),
     Rule("GET /info", "* .LiveRestoreEnabled *", "containers outlive the server, whether or not it is told so"),
-    Rule("GET /info", "+ .Rootless *", "dockerd says it only among the SecurityOptions"),
     Rule("GET /version", "* .Components*", "the server is one program"),
     Rule("GET /version", "+ .Experimental *", "dockerd leaves it out where it is false; older clients expect it"),
     Rule("GET /images/*/history", "* *.CreatedBy *", BUILDER),
@@ -77,7 +72,6 @@ pub const RULES: &[Rule] = &[
     Rule("GET /images/*/json", "* .Parent *", "images have no parents, only layers"),
     Rule("GET /images/*/json", "* .Container \"*", "an image does not name the container that it was made of"),
     Rule("GET /images/*/json", "* .Comment \"*", BUILDER),
-    Rule("GET /images/*/json", "* .Config.WorkingDir *", WORKING),
     Rule("GET /images/*/json", "+ .Descriptor.*", "dockerd has it where containerd stores its images, and hull's store is one of manifests, too"),
     Rule("GET /distribution/*", "* .Descriptor.mediaType *", "hull pushes OCI manifests"),
     Rule("*", "* Builder-Version: *", "1 is the builder without a session, the only one that hull's API has: docker's CLI asks for it"),
