@@ -52,6 +52,7 @@ const SCHEMAS: &[Schema] = &[
     Schema("GET /distribution/*/json", again::<m::DistributionInspect>),
     Schema("POST /networks/create", again::<m::NetworkCreateResponse>),
     Schema("GET /networks", again::<Vec<m::Network>>),
+    Schema("GET /networks/", again::<Vec<m::Network>>),
     Schema("GET /networks/*", again::<m::Network>),
     Schema("POST /networks/prune", again::<m::NetworkPruneResponse>),
     Schema("POST /volumes/create", again::<m::Volume>),
@@ -64,8 +65,16 @@ pub fn patterns() -> impl Iterator<Item = &'static str> {
     SCHEMAS.iter().map(|Schema(pattern, _)| *pattern)
 }
 
-/// Keys that docker sends and does not describe.
-const UNDESCRIBED: &[(&str, &str)] = &[];
+/// Keys that docker sends and does not describe, or describes by another name.
+const UNDESCRIBED: &[(&str, &str)] = &[
+    ("GET /events", ".from"),
+    ("GET /events", ".id"),
+    ("GET /events", ".status"),
+    ("POST /commit", ".Id"),
+    ("POST /containers/*/exec", ".Id"),
+    ("POST /images/*/push", ".aux"),
+    ("POST /images/*/push", ".id"),
+];
 
 /// What an answer has that its type does not, and the endpoint's pattern.
 pub fn complaints(endpoint: &str, answer: &Answer) -> Option<(&'static str, Vec<String>)> {
@@ -89,6 +98,10 @@ fn unknown(
     again: fn(&Value) -> Result<Value, serde_json::Error>,
     document: &Value,
 ) -> Option<Vec<String>> {
+    // Go's null for a list that was never made.
+    if document.is_null() {
+        return None;
+    }
     let known = match again(document) {
         Ok(known) => known,
         Err(error) => return Some(vec![format!("{error} in {document}")]),
