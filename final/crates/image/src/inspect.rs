@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::config::{Descriptor, ImageConfig};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::reference::Reference;
+use crate::reference::{Reference, digests_of_tags};
 use crate::store::{Images, chain_ids};
 
 /// An image of the store, its documents and where its layers are.
@@ -64,30 +64,6 @@ impl Images {
             id,
         })
     }
-}
-
-/// docker's rule: the digests of a repository go with its last tag, except from an image that has no tag at all.
-pub(crate) fn digests_of_tags(mut digests: BTreeSet<String>, tags: &[String]) -> BTreeSet<String> {
-    let repository = |name: &str| name.rsplit_once(':').map(|(repository, _)| repository.to_owned());
-    let tagged: BTreeSet<String> = tags.iter().filter_map(|tag| repository(tag)).collect();
-    digests.retain(|digest| {
-        let own = digest.split_once('@').map_or(digest.as_str(), |(repository, _)| repository);
-        tagged.is_empty() || tagged.contains(own)
-    });
-    digests
-}
-
-#[test]
-fn digests_go_with_the_last_tag_of_their_repository() {
-    let digests = |tags: &[&str]| {
-        let all = ["h:5000/a@sha256:1", "b@sha256:2"].map(str::to_owned).into();
-        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        digests_of_tags(all, &tags).into_iter().collect::<Vec<_>>()
-    };
-    assert_eq!(digests(&[]), ["b@sha256:2", "h:5000/a@sha256:1"]);
-    assert_eq!(digests(&["b:1", "c:1"]), ["b@sha256:2"]);
-    assert_eq!(digests(&["h:5000/a:1"]), ["h:5000/a@sha256:1"]);
-    assert_eq!(digests(&["c:1"]), [""; 0]);
 }
 
 /// What is no object has no keys to show.

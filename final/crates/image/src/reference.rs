@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 
 const REGISTRY: &str = "docker.io";
 
@@ -180,6 +181,17 @@ fn is_component(part: &str) -> bool {
         && separators.all(|run| matches!(run, "." | "_" | "__") || run.bytes().all(|b| b == b'-'))
 }
 
+/// docker's rule: the digests of a repository go with its last tag, except from an image that has no tag at all.
+pub(crate) fn digests_of_tags(mut digests: BTreeSet<String>, tags: &[String]) -> BTreeSet<String> {
+    let repository = |name: &str| name.rsplit_once(':').map(|(repository, _)| repository.to_owned());
+    let tagged: BTreeSet<String> = tags.iter().filter_map(|tag| repository(tag)).collect();
+    digests.retain(|digest| {
+        let own = digest.split_once('@').map_or(digest.as_str(), |(repository, _)| repository);
+        tagged.is_empty() || tagged.contains(own)
+    });
+    digests
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,5 +310,18 @@ mod tests {
         ] {
             assert!(Reference::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn digests_go_with_the_last_tag_of_their_repository() {
+        let digests = |tags: &[&str]| {
+            let all = ["h:5000/a@sha256:1", "b@sha256:2"].map(str::to_owned).into();
+            let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            digests_of_tags(all, &tags).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(digests(&[]), ["b@sha256:2", "h:5000/a@sha256:1"]);
+        assert_eq!(digests(&["b:1", "c:1"]), ["b@sha256:2"]);
+        assert_eq!(digests(&["h:5000/a:1"]), ["h:5000/a@sha256:1"]);
+        assert_eq!(digests(&["c:1"]), [""; 0]);
     }
 }

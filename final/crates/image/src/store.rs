@@ -22,11 +22,10 @@ use crate::child::in_child;
 use crate::config::{Descriptor, ImageConfig, Manifest};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
-use crate::inspect::digests_of_tags;
 use crate::layer::{Packed, Source, unpack};
 use crate::left_out::Reporter;
 use crate::platform::Platform;
-use crate::reference::Reference;
+use crate::reference::{Reference, digests_of_tags};
 
 #[derive(Debug, Clone)]
 pub struct Images {
