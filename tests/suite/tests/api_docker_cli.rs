@@ -132,6 +132,17 @@ fn large_uploads_are_taken_in_chunks_and_after_100_continue() {
     server.ok(&["rm", "-f", "box"]);
 }
 
+#[test]
+fn an_unprivileged_user_has_a_server() {
+    let Some(scenario) = Scenario::rootless() else { return };
+    let Some(server) = DockerServer::start(&scenario) else { return };
+    if server.is_oracle() {
+        return;
+    }
+    server.busybox();
+    player::play(&server, "rootless.session");
+}
+
 /// Verbs of swarms, and programs that are not part of the client.
 const NOT_PLAYED: [&str; 4] = ["manifest", "plugin", "trust", "buildx*"];
 

@@ -59,7 +59,11 @@ impl DockerServer {
     /// With this client.
     pub fn start_for(scenario: &Scenario, client: PathBuf) -> Self {
         crate::registry::network_up();
-        let socket = scenario.path("run/docker.sock");
+        // An unprivileged user's is beside the run root, in the user's runtime directory.
+        let socket = match scenario.run_root() {
+            root if root == scenario.path("run") => root.join("docker.sock"),
+            users => users.with_file_name("docker.sock"),
+        };
         let (home, log) = (scenario.path("home"), scenario.path("server.log"));
         std::fs::create_dir_all(&home).expect("the scenario's directory is ours");
         let oracle = std::env::var_os(ORACLE);

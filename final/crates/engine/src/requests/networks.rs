@@ -27,7 +27,8 @@ pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, 
         ("pasta", "") => NetworkMode::UserMode(UserModeNetwork::Pasta),
         ("slirp4netns", "") => NetworkMode::UserMode(UserModeNetwork::Slirp4netns),
         ("container", name) => NetworkMode::Container(name.to_owned()),
-        ("" | UNNAMED, _) if networks.is_empty() => return Ok((NetworkMode::Default, networks)),
+        // docker's client sends an endpoint with this name, and asks for nothing. An unprivileged user's default is no network.
+        ("" | UNNAMED, _) if networks.iter().all(is_default) => return Ok((NetworkMode::Default, vec![])),
         _ => return Ok((NetworkMode::Networks, in_order(mode, networks))),
     };
     // Clients may name the mode once more, and ask for nothing.
@@ -40,6 +41,10 @@ pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, 
         )),
         None => Ok((alone, vec![])),
     }
+}
+
+fn is_default(one: &NetworkOption) -> bool {
+    *one == NetworkOption { network: DEFAULT.to_owned(), ..NetworkOption::default() }
 }
 
 /// `MacAddress` of the configuration, where clients older than API 1.44 name the address on the first network.
@@ -174,7 +179,8 @@ mod tests {
         assert_eq!(read("default", &[]).unwrap(), (NetworkMode::Default, vec![]));
         assert_eq!(read("mine", &[]).unwrap().1, ["mine"]);
         assert_eq!(read("b", &["a", "c", "b"]).unwrap().1, ["b", "a", "c"]);
-        assert_eq!(read("default", &["default"]).unwrap().1, [DEFAULT]);
+        assert_eq!(read("default", &["default"]).unwrap(), (NetworkMode::Default, vec![]));
+        assert_eq!(read("default", &["default", "mine"]).unwrap().1, [DEFAULT, "mine"]);
         assert_eq!(read("container:db", &[]).unwrap().0, NetworkMode::Container("db".into()));
         assert_eq!(read("host", &["host"]).unwrap(), (NetworkMode::Host, vec![]));
         assert!(read("host", &["mine"]).is_err());
