@@ -342,7 +342,7 @@ fn two_hundred_clients_are_served_at_once() {
 fn a_client_that_does_not_read_keeps_nobody_waiting() {
     let Some(t) = Scenario::with_busybox() else { return };
     let api = Api::start(&t);
-    t.ok(&["run", "--name", "one", "busybox", "sh", "-c", "seq 1000000"]);
+    t.ok(&["run", "--name", "one", "busybox", "sh", "-c", "seq 100000"]);
     let mut slow = connect(api.socket());
     slow.write_all(b"GET /containers/one/logs?stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n").unwrap();
     // Some that read nothing of many answers.
@@ -359,7 +359,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting() {
         assert!(length > 0, "the answer is cut short");
         log.extend(&bytes[..length]);
     }
-    assert!(String::from_utf8_lossy(&log).contains("1000000"));
+    assert!(String::from_utf8_lossy(&log).contains("100000"));
 }
 
 /// The files, sockets and pipes that a process has open.
@@ -469,8 +469,10 @@ fn churn(socket: &Path, name: &str) -> usize {
                 Err(error) => panic!("{request}: {error}"),
             }
             // The rest of a stream.
-            if request.contains("/wait") && !String::from_utf8_lossy(&answer).contains("0\r\n\r\n") {
-                let _ = stream.read(&mut answer);
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            let is_stream = request.contains("/wait") && answer.contains(" 200 OK");
+            if is_stream && !answer.contains("\r\n0\r\n\r\n") {
+                let _ = stream.read(&mut [0; 4096]);
             }
         }
     }
