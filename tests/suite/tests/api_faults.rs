@@ -342,7 +342,7 @@ fn two_hundred_clients_are_served_at_once() {
 fn a_client_that_does_not_read_keeps_nobody_waiting() {
     let Some(t) = Scenario::with_busybox() else { return };
     let api = Api::start(&t);
-    t.ok(&["run", "--name", "one", "busybox", "sh", "-c", "seq 100000"]);
+    t.ok(&["run", "--name", "one", "busybox", "sh", "-c", "seq 30000"]);
     let mut slow = connect(api.socket());
     slow.write_all(b"GET /containers/one/logs?stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n").unwrap();
     // Some that read nothing of many answers.
@@ -359,7 +359,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting() {
         assert!(length > 0, "the answer is cut short");
         log.extend(&bytes[..length]);
     }
-    assert!(String::from_utf8_lossy(&log).contains("100000"));
+    assert!(String::from_utf8_lossy(&log).contains("30000"));
 }
 
 /// The files, sockets and pipes that a process has open.
