@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub mod memory;
 pub mod pairs;
 
 use std::fs;
