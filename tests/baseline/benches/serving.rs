@@ -124,8 +124,8 @@ struct Memory {
 
 /// The server with its ready workers, and with clients that have asked something.
 fn measure_memory(hull: &Api) -> Memory {
-    // The worker that has told this process that the server is ready has ended by then.
-    std::thread::sleep(Duration::from_millis(500));
+    // A server to which nothing happens for a second gives back what it does not need.
+    std::thread::sleep(Duration::from_millis(1500));
     let listening = memory::of_tree(hull.pid().unsigned_abs());
     let mut clients: Vec<Client> = (0..CONNECTED).map(|_| hull.client()).collect();
     for client in &mut clients {

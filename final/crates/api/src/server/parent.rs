@@ -24,6 +24,9 @@ const MAX_CONNECTIONS: usize = 1024;
 /// How long no worker is forked after one could not be, or has ended without a connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Memory that is not needed to wait is released when nothing has happened for so long.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// How long the last connections are waited for that came before the sockets' files were removed.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,8 @@ struct Parent {
     busy: HashSet<u32>,
     /// No worker is forked before this.
     paused_until: Option<Instant>,
+    /// Nothing has happened since memory was released.
+    is_quiet: bool,
 }
 
 /// Why the loop returns.
@@ -56,6 +61,7 @@ pub(super) fn run(server: Server) -> io::Result<()> {
         idle: HashSet::new(),
         busy: HashSet::new(),
         paused_until: None,
+        is_quiet: false,
     };
     parent.serve()
 }
@@ -63,8 +69,6 @@ pub(super) fn run(server: Server) -> io::Result<()> {
 impl Parent {
     fn serve(&mut self) -> io::Result<()> {
         let mut unused_since = Instant::now();
-        // What was needed to start is not needed to wait, and a worker maps what it needs.
-        hull_sys::memory::release_unused();
         loop {
             self.fill_pool();
             let left = match self.server.idle {
@@ -101,13 +105,20 @@ impl Parent {
     /// Waits for news of the workers, for a signal, and at most for this long.
     fn wait(&mut self, limit: Option<Duration>) -> Event {
         let paused = self.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = limit.into_iter().chain(paused).min().and_then(|limit| limit.try_into().ok());
+        let quiet = (!self.is_quiet).then_some(QUIET);
+        let timeout =
+            limit.into_iter().chain(paused).chain(quiet).min().and_then(|limit| limit.try_into().ok());
         let mut fds = [
             PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
             PollFd::new(&self.status.0, PollFlags::IN),
         ];
         // A signal is read below, and a lack of memory may pass.
-        let _ = poll(&mut fds, timeout.as_ref());
+        let happened = poll(&mut fds, timeout.as_ref()) != Ok(0);
+        if !happened && !self.is_quiet {
+            // A worker maps what it needs of the program's file.
+            hull_sys::memory::release_unused();
+        }
+        self.is_quiet = !happened;
         let mut event = Event::Other;
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if signal.ssi_signo != Signal::SIGCHLD as u32 {
