@@ -157,6 +157,7 @@ pub fn is_set(key: &str) -> bool {
         "DNSNames",
         "RepoTags",
         "Mounts",
+        ".Ports",
         "RepoDigests",
     ];
     sets.iter().any(|set| key.ends_with(set))
