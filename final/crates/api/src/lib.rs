@@ -12,8 +12,6 @@
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
 //! containers. Work that needs threads, or that changes the process, is done in a child ([`http::Exchange::in_child`]).
 
-#![allow(dead_code, unused_imports, reason = "parts of `http` are for handlers that are being added")]
-
 mod api;
 mod build;
 mod containers;

@@ -89,15 +89,14 @@ pub fn dispatch(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     }
     let method = exchange.head().method.as_str();
     if method == "OPTIONS" {
-        exchange.set_route(path, Parameters::default());
+        exchange.set_route(Parameters::default());
         return exchange.empty(200);
     }
     let own = ROUTES.iter().map(|Route(method, pattern, handler)| (*method, *pattern, *handler));
     let mut routes = own.chain(refusals::ROUTES.iter().copied()).filter(|(own, ..)| *own == method);
     let found = routes.find_map(|(_, pattern, handler)| Some((handler, matched(pattern, &path)?)));
-    // dockerd says the same of a path that has other methods.
     let Some((handler, parameters)) = found else { return Err(Failure::not_found("page not found")) };
-    exchange.set_route(path, parameters);
+    exchange.set_route(parameters);
     if let Some(version) = version {
         exchange.set_version(ApiVersion::parse(&version)?);
     }

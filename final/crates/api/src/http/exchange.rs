@@ -47,8 +47,6 @@ impl Parameters {
 pub struct Exchange<'c> {
     connection: &'c mut Connection,
     head: Head,
-    /// The path without the version.
-    path: String,
     version: ApiVersion,
     parameters: Parameters,
     /// There is a handler for the path.
@@ -69,7 +67,6 @@ impl<'c> Exchange<'c> {
         let body = Progress::new(&head);
         Self {
             connection,
-            path: head.path.clone(),
             version: ApiVersion::NEWEST,
             parameters: Parameters::default(),
             has_route: false,
@@ -82,9 +79,9 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    /// A handler was found for the path, which is without its version here.
-    pub fn set_route(&mut self, path: String, parameters: Parameters) {
-        (self.path, self.parameters, self.has_route) = (path, parameters, true);
+    /// A handler was found for the path.
+    pub fn set_route(&mut self, parameters: Parameters) {
+        (self.parameters, self.has_route) = (parameters, true);
     }
 
     pub fn set_version(&mut self, version: ApiVersion) {
@@ -97,10 +94,6 @@ impl<'c> Exchange<'c> {
 
     pub fn query(&self) -> &Query {
         &self.head.query
-    }
-
-    pub fn path(&self) -> &str {
-        &self.path
     }
 
     /// The version that the client speaks.

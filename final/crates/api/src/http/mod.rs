@@ -21,7 +21,6 @@ mod json_lines;
 mod query;
 mod stream;
 
-pub use body::{Body, LentBody};
 pub use connection::Connection;
 pub use exchange::{Exchange, Parameters, invalid_json, refuse};
 pub use head::Head;

@@ -24,7 +24,7 @@ pub(crate) mod reference;
 mod search;
 mod tag;
 
-pub use access::{login_of, logins};
+pub use access::logins;
 pub use auth::auth;
 pub use commit::commit;
 pub use create::create;

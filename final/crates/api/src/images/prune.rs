@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::delete::Item;
 use crate::api::Api;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::http::Exchange;
 
 #[derive(Serialize)]
