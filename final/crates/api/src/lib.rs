@@ -6,6 +6,7 @@
 //! routes       which handler answers which path           version     the API version that a client speaks
 //! failure      the engine's errors as docker's statuses    words       the same in dockerd's words
 //! api          what every handler is given                 refusals    what hull does not have
+//! moment       times in queries
 //! build/  containers/  exec/  images/  networks/  volumes/  system/  the handlers
 //! streams/     what carries a program's input and output
 //! ```
@@ -19,6 +20,7 @@ mod exec;
 mod failure;
 mod http;
 mod images;
+mod moment;
 mod networks;
 mod refusals;
 mod routes;

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hull_docker::filters::FilterError;
 use hull_docker::filters::event::EventFilters;
@@ -12,10 +11,11 @@ use hull_engine::{EventOptions, EventSink};
 use crate::api::Api;
 use crate::failure::{Failure, Result};
 use crate::http::{Exchange, Stream};
+use crate::moment;
 
 pub fn events(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let query = exchange.query();
-    let (since, until) = (moment(query.text("since"))?, moment(query.text("until"))?);
+    let (since, until) = (moment::of(query, "since")?, moment::of(query, "until")?);
     if let (Some(since), Some(until)) = (since, until)
         && until < since
     {
@@ -40,24 +40,6 @@ fn known_filters(texts: &[String]) -> Result<EventFilters> {
     };
     let known: Vec<String> = texts.iter().filter(is_known).cloned().collect();
     Ok(EventFilters::parse(&known)?)
-}
-
-/// Seconds since 1970, with a fraction. Of a fraction that is longer than nine digits dockerd takes the first nine.
-fn moment(text: Option<&str>) -> Result<Option<SystemTime>> {
-    let Some(text) = text else { return Ok(None) };
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let failure =
-        |part: &str| Failure::new(500, format!("strconv.ParseInt: parsing {part:?}: invalid syntax"));
-    let seconds: i64 = seconds.parse().map_err(|_| failure(seconds))?;
-    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits || fraction.len() > 19 {
-        return Err(failure(fraction));
-    }
-    let nanoseconds = format!("{fraction:0<9}").get(..9).and_then(|digits| digits.parse().ok());
-    let nanoseconds: u32 = nanoseconds.ok_or_else(|| failure(fraction))?;
-    let since = Duration::new(u64::try_from(seconds).unwrap_or(0), nanoseconds);
-    // docker's zero is a time that is not given.
-    Ok(Some(since).filter(|since| !since.is_zero()).and_then(|since| UNIX_EPOCH.checked_add(since)))
 }
 
 struct Sink<'a> {
@@ -88,27 +70,6 @@ impl EventSink for Sink<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_moment_is_seconds_with_a_fraction() {
-        let nanoseconds =
-            |text| moment(Some(text)).unwrap().map(|at| at.duration_since(UNIX_EPOCH).unwrap().as_nanos());
-        assert_eq!(nanoseconds("1.5"), Some(1_500_000_000));
-        assert_eq!(nanoseconds("1700000000.000000001"), Some(1_700_000_000_000_000_001));
-        assert_eq!(nanoseconds("5.1700000000000000009"), Some(5_170_000_000));
-        assert_eq!((nanoseconds("0"), nanoseconds("-5")), (None, None));
-        for wrong in [
-            "x",
-            "10m",
-            "1.x",
-            "1.+5",
-            "1.99999999999999999999",
-            "2020-01-01T00:00:00Z",
-            "99999999999999999999",
-        ] {
-            assert_eq!(moment(Some(wrong)).unwrap_err().status, 500, "{wrong}");
-        }
-    }
 
     #[test]
     fn unknown_keys_are_ignored() {
