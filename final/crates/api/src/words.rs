@@ -3,6 +3,8 @@
 use hull_engine::Error;
 use hull_storage::Error as Storage;
 
+use crate::images::reference;
+
 /// dockerd's sentence, or `None` where it has none that a client looks for.
 pub fn worded(error: &Error) -> Option<String> {
     Some(match error {
@@ -26,9 +28,7 @@ pub fn worded(error: &Error) -> Option<String> {
             let file = file.file_name().unwrap_or_default().display();
             format!("unable to find {kind} {user}: no matching entries in {file} file")
         }
-        Error::Image(hull_image::Error::NoSuchImage { name, .. }) => {
-            format!("No such image: {}", with_tag(name))
-        }
+        Error::Image(hull_image::Error::NoSuchImage { name, .. }) => reference::missing(name).message,
         Error::NoSuchDriver(driver) => format!("plugin {driver:?} not found"),
         Error::NoSuchNetwork(name) => format!("network {name} not found"),
         Error::Storage(Storage::NoSuchVolume(name)) => format!("get {name}: no such volume"),
@@ -62,27 +62,4 @@ pub fn as_go_writes(text: &str) -> String {
     REASONS.iter().fold(text.to_owned(), |text, reason| {
         text.replace(&format!(": {reason}"), &format!(": {}", reason.to_lowercase()))
     })
-}
-
-/// The name with the tag that it means.
-fn with_tag(name: &str) -> String {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_without_a_tag_means_latest() {
-        for (name, expected) in [
-            ("nope", "nope:latest"),
-            ("nope:1", "nope:1"),
-            ("host:5000/nope", "host:5000/nope:latest"),
-            ("nope@sha256:00", "nope@sha256:00"),
-        ] {
-            assert_eq!(with_tag(name), expected);
-        }
-    }
 }

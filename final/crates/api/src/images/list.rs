@@ -7,7 +7,7 @@ use hull_docker::wire::disk_usage::ImageSummary;
 
 use super::keys;
 use crate::api::Api;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::http::Exchange;
 use crate::version::ApiVersion;
 
@@ -24,12 +24,7 @@ pub fn list(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     let filters = ImageFilters::parse(&texts, SystemTime::now())?;
     let counts = version >= keys::FIRST_CONTAINERS;
     let shared_size = query.flag("shared-size");
-    let images = api.engine.list_images(&filters).map_err(|error| match error {
-        hull_engine::Error::Image(hull_image::Error::NoSuchImage { name, .. }) => {
-            super::reference::missing(&name)
-        }
-        error => error.into(),
-    })?;
+    let images = api.engine.list_images(&filters)?;
     let summaries = api.engine.summarize_images(&images, counts, shared_size)?;
     let summaries = summaries.iter().map(|image: &ImageSummary| keys::listed(image, version));
     exchange.json(200, &summaries.collect::<Result<Vec<_>>>()?)

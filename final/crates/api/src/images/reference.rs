@@ -86,7 +86,14 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err(), Failure::invalid(why), "{text}");
         }
-        assert_eq!(missing("nope").message, "No such image: nope:latest");
+        for (name, shown) in [
+            ("nope", "nope:latest"),
+            ("nope:1", "nope:1"),
+            ("host:5000/nope", "host:5000/nope:latest"),
+            ("nope@sha256:00", "nope@sha256:00"),
+        ] {
+            assert_eq!(missing(name).message, format!("No such image: {shown}"));
+        }
         assert!(check("sha256:ab").is_ok() && check("@@").is_err());
     }
 

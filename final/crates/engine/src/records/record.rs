@@ -208,12 +208,12 @@ impl Record {
         self.mapped_ids().is_some() && is_wanted && !mount.extras.overlay
     }
 
-    /// Whether this is a step of a build.
-    /// Whether a step joins the network namespace of its stage.
+    /// Whether a step of a build joins the network namespace of its stage.
     pub(crate) fn shares_stage_network(&self) -> bool {
         self.handed.as_ref().is_some_and(|handed| handed.network.is_some())
     }
 
+    /// Whether this is a step of a build.
     pub(crate) fn is_step(&self) -> bool {
         matches!(self.kind, Kind::Build { .. })
     }
