@@ -1,5 +1,6 @@
 //! `serve`: docker's API on sockets.
 
+use std::io::IsTerminal;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::{comeback, daemon, dial_stdio, info, notify, open, registry};
 use crate::cli::Global;
 use crate::cli::serve::{Serve, Service};
 use crate::environment;
-use crate::ui::errors::Hint;
+use crate::ui::errors::{self, Hint};
 use crate::ui::output;
 
 /// The group that may use docker's socket, where it exists.
@@ -49,6 +50,7 @@ pub fn serve(global: &Global, args: &Serve) -> Result<u8> {
     let log = args.log.then(std::io::stderr).map(|stderr| stderr.as_fd().try_clone_to_owned());
     let log = log.transpose().context("cannot duplicate standard error")?.map(Log);
     let api = api(engine)?;
+    say_where(&addresses);
     notify::ready();
     Server { api, listeners, idle: args.idle, log }.run().context("cannot serve")?;
     Ok(0)
@@ -77,15 +79,23 @@ pub fn dial_stdio(global: &Global) -> Result<u8> {
         Some(host) => {
             let path = match Address::parse(&host) {
                 Ok(Address::Unix(path)) => path,
-                _ => bail!("DOCKER_HOST={host} is not a unix socket of this machine"),
+                _ => {
+                    let error = anyhow!("DOCKER_HOST={host} is not a unix socket of this machine");
+                    return Err(error.context(without_server()));
+                }
             };
             let connected = hull_sys::net::connect(&path, SocketType::STREAM);
-            connected.with_context(|| format!("cannot connect to {}", path.display()))?
+            let connected = connected.with_context(|| format!("cannot connect to {}", path.display()));
+            connected.map_err(|error| error.context(without_server()))?
         }
         None => dial_stdio::serve(&api(open(global)?)?).context("cannot start a process")?,
     };
     dial_stdio::copy(socket)?;
     Ok(0)
+}
+
+fn without_server() -> Hint {
+    Hint("unset DOCKER_HOST on this machine: the connection is then served without a server".into())
 }
 
 fn api(engine: Engine) -> Result<Api> {
@@ -130,19 +140,38 @@ pub fn url(socket: &Path) -> String {
     format!("unix://{}", socket.display())
 }
 
-/// Prints a line for a shell's eval.
-fn env(addresses: &[Address]) -> Result<u8> {
-    let (host, more) = match addresses.first() {
-        Some(Address::Unix(path)) => (url(path), ""),
-        Some(Address::Tcp(address)) => (format!("tcp://{address}"), " DOCKER_TLS_VERIFY=1"),
-        _ => bail!("a client cannot use fd://: name the unit's socket with --host unix:///PATH"),
+/// Tells a user at a terminal that the server waits for clients, and how they find it. A unit's log needs no hint.
+fn say_where(addresses: &[Address]) {
+    let Some(exports) = addresses.first().and_then(exports) else { return };
+    if std::io::stderr().is_terminal() {
+        errors::note(
+            "docker's API is being served until this process ends; containers run on",
+            &format!("docker's clients need: export {exports}"),
+        );
+    }
+}
+
+/// What a client's environment needs, as words of a shell. `None` for an address that only systemd knows.
+fn exports(address: &Address) -> Option<String> {
+    let (host, more) = match address {
+        Address::Unix(path) => (url(path), ""),
+        Address::Tcp(address) => (format!("tcp://{address}"), " DOCKER_TLS_VERIFY=1"),
+        Address::Inherited(_) => return None,
     };
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._-@%+[]".contains(&byte);
     let quoted = match host.bytes().all(is_plain) {
         true => host,
         false => format!("'{}'", host.replace('\'', r"'\''")),
     };
-    output::line(format!("export DOCKER_HOST={quoted}{more}"))?;
+    Some(format!("DOCKER_HOST={quoted}{more}"))
+}
+
+/// Prints a line for a shell's eval.
+fn env(addresses: &[Address]) -> Result<u8> {
+    let Some(exports) = addresses.first().and_then(exports) else {
+        bail!("a client cannot use fd://: name the unit's socket with --host unix:///PATH")
+    };
+    output::line(format!("export {exports}"))?;
     Ok(0)
 }
 
@@ -186,6 +215,9 @@ fn with_hint(error: ServerError) -> anyhow::Error {
         ServerError::NoTls => Some(
             "give --tlscacert, --tlscert and --tlskey, or let clients come through ssh: DOCKER_HOST=ssh://HOST",
         ),
+        ServerError::NoDirectory { .. } => {
+            Some("make the directory, or choose another path with --host unix:///PATH")
+        }
         ServerError::NotASocket { .. } => Some("choose another path with --host unix:///PATH"),
         _ => None,
     };
@@ -205,7 +237,12 @@ fn group(args: &Serve) -> Result<Option<u32>> {
     let Some(group) = own_group(args) else { return Ok(None) };
     match group.parse().ok().or_else(|| group_id(&group)) {
         Some(id) => Ok(Some(id)),
-        None => bail!("there is no group {group}"),
+        None => {
+            let hint = Hint(format!(
+                "groupadd {group} makes it; without --group, it is {DEFAULT_GROUP}, or else root"
+            ));
+            Err(anyhow!("there is no group {group}").context(hint))
+        }
     }
 }
 

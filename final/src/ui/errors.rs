@@ -134,6 +134,12 @@ pub fn warn(text: &str, hint: &str) {
     tell(&format!("warning: {text}"), Some(hint));
 }
 
+/// Says what a user at a terminal cannot see, and what to do next.
+pub fn note(text: &str, hint: &str) {
+    // If stderr is closed, there is nowhere to say it.
+    tell(text, Some(hint));
+}
+
 /// Prints a sentence, a hint, and where the book says more, in one write, because others may write to the same
 /// terminal.
 fn tell(sentence: &str, hint: Option<&str>) {

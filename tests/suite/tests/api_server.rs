@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hull_test_support::http::{Api, Client};
 use hull_test_support::outcome::{Running, eventually, run};
-use hull_test_support::{Outcome, Scenario, helper};
+use hull_test_support::{Outcome, Scenario, Terminal, helper};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
@@ -163,15 +163,27 @@ fn a_dead_servers_socket_is_replaced_and_a_living_servers_is_not() {
     assert!(second.fails(1).contains("exists, and is not a socket"), "{second}");
     assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
     for (host, why) in [
-        ("unix://relative", "does not begin with /"),
-        ("http://x", "begins with unix://, tcp:// or fd://"),
+        ("unix://relative", "must begin with /"),
+        ("/run/s", "needs unix:// before it"),
+        ("http://x", "expected unix:///PATH, tcp://ADDRESS:PORT or fd://"),
         ("fd://", "no socket was passed"),
         (&*format!("unix:///{}", "x".repeat(200)), "too long"),
-        ("unix:///no/such/directory/s", "No such file or directory"),
+        ("unix:///no/such/directory/s", "its directory does not exist"),
     ] {
         let wrong = t.hull(&["serve", "-H", host]);
         assert!(wrong.fails(1).contains(why), "{host}: {wrong}");
     }
+}
+
+#[test]
+fn a_user_at_a_terminal_is_told_that_the_server_runs() {
+    let Some(t) = Scenario::start() else { return };
+    let url = format!("unix://{}", t.path("run/s").display());
+    let mut terminal = Terminal::start(&t.command(&["serve", "-H", &url]));
+    terminal.expect("docker's API is being served");
+    terminal.expect(&format!("export DOCKER_HOST={url}"));
+    terminal.send("\x03");
+    assert_eq!(terminal.wait(), 0);
 }
 
 #[test]

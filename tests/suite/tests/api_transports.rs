@@ -114,7 +114,7 @@ fn tcp_needs_the_certificates_of_its_clients() {
     hull_test_support::registry::network_up();
     let refused = t.hull(&["serve", "-H", "tcp://127.0.0.1:2376"]);
     assert!(
-        refused.fails(1).contains("without TLS") && refused.stderr.contains("hint: give --tlscacert"),
+        refused.fails(1).contains("only with TLS") && refused.stderr.contains("hint: give --tlscacert"),
         "{refused}"
     );
     let certificates = t.path("certificates");
@@ -241,4 +241,5 @@ fn the_socket_is_printed_for_shells_and_programs() {
     for line in ["ListenStream=/run/docker.sock", "KillMode=process", "Delegate=yes", "TasksMax=infinity"] {
         assert!(units.lines().any(|own| own == line), "{line}: {units}");
     }
+    assert!(units.contains("systemctl enable --now hull-serve.socket"), "{units}");
 }

@@ -26,6 +26,13 @@ pub fn print(global: &Global, args: &Serve, unit: Unit, group: Option<&str>) -> 
     if unit != Unit::Socket {
         texts.push(header("service") + &service(global, args)?);
     }
+    if unit == Unit::Both {
+        let user = if is_users { " --user" } else { "" };
+        texts.push(format!(
+            "# --print-units=socket and --print-units=service print one unit each, for its file. Then:\n\
+             # systemctl{user} daemon-reload && systemctl{user} enable --now {NAME}.socket\n"
+        ));
+    }
     output::text(&texts.join("\n"))?;
     Ok(0)
 }

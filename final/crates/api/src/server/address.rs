@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// docker's port for TLS.
 const TLS_PORT: u16 = 2376;
 
+const EXPECTED: &str = "expected unix:///PATH, tcp://ADDRESS:PORT or fd://";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `unix:///PATH`
@@ -19,15 +21,21 @@ pub enum Address {
 impl Address {
     /// Reads a URL. The error says what is wrong with it.
     pub fn parse(url: &str) -> Result<Self, String> {
+        if url.starts_with(['/', '.']) {
+            return Err(format!("a socket's path needs unix:// before it: {EXPECTED}"));
+        }
+        // As in docker, an address alone is one of TCP.
         let (scheme, rest) = url.split_once("://").unwrap_or(("tcp", url));
         match scheme {
             "unix" if rest.starts_with('/') && !rest.contains('\0') => Ok(Self::Unix(rest.into())),
-            "unix" => Err("the socket's path does not begin with /".to_owned()),
+            "unix" => {
+                Err("the path of the socket must begin with /, as in unix:///run/docker.sock".to_owned())
+            }
             "tcp" => tcp(rest.trim_end_matches('/')).map(Self::Tcp),
             "fd" => {
                 Ok(Self::Inherited(Some(rest).filter(|name| !["", "*"].contains(name)).map(str::to_owned)))
             }
-            _ => Err("it begins with unix://, tcp:// or fd://".to_owned()),
+            _ => Err(format!("the scheme {scheme}:// is unknown: {EXPECTED}")),
         }
     }
 }
@@ -42,7 +50,9 @@ fn tcp(text: &str) -> Result<SocketAddr, String> {
     let bare =
         || text.trim_matches(['[', ']']).parse().ok().map(|address| SocketAddr::new(address, TLS_PORT));
     let found = port.or_else(|| text.parse().ok()).or_else(bare);
-    found.ok_or_else(|| format!("{text:?} is no IP address with a port, such as 127.0.0.1:{TLS_PORT}"))
+    found.ok_or_else(|| {
+        format!("{text:?} is not an IP address with a port, such as 127.0.0.1:{TLS_PORT}: {EXPECTED}")
+    })
 }
 
 #[cfg(test)]

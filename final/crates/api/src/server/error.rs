@@ -11,12 +11,14 @@ pub enum Error {
     InUse { path: PathBuf, server: String },
     #[error("{} exists, and is not a socket", path.display())]
     NotASocket { path: PathBuf },
+    #[error("cannot make the socket {}: its directory does not exist", path.display())]
+    NoDirectory { path: PathBuf },
     #[error("the path {} is too long for a socket: the kernel takes 107 bytes", path.display())]
     TooLong { path: PathBuf },
     #[error("the socket {name} that was passed to this process cannot be used: {why}")]
     Inherited { name: String, why: String },
     #[error(
-        "the API is not served over TCP without TLS and certificates of the clients: it gives root to who may connect"
+        "the API is served over TCP only with TLS and certificates of the clients, because a client can do what root can"
     )]
     NoTls,
     #[error("cannot use {} for TLS: {why}", path.display())]

@@ -35,6 +35,9 @@ pub(super) struct SocketFile {
 /// Makes a socket at a path, for its maker and root, and for this group if one is given.
 pub(super) fn listen(path: &Path, group: Option<u32>) -> Result<(OwnedFd, SocketFile, Access)> {
     let address = SocketAddrUnix::new(path).map_err(|_| Error::TooLong { path: path.to_owned() })?;
+    if path.parent().is_some_and(|directory| !directory.exists()) {
+        return Err(Error::NoDirectory { path: path.to_owned() });
+    }
     let _lock = FileLock::acquire(path)?;
     clear(path, &address)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
