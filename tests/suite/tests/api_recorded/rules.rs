@@ -118,7 +118,8 @@ pub fn uncovered(endpoint: &str, differences: Vec<String>, used: &mut impl Exten
             RULES.iter().position(|Rule(at, pattern, _)| matches(at, endpoint) && matches(pattern, &line));
         used.extend(rule);
         let is_status = blames_itself && line[2..].starts_with("status");
-        if rule.is_none() && !is_status && !(is_explained && is_message(&line)) && !is_of_go(&line) {
+        let is_known = is_status || is_of_go(&line) || is_explained && is_message(&line);
+        if rule.is_none() && !is_known {
             left.push(line);
         }
     }
