@@ -5,8 +5,11 @@
 //!                 work    the kernel's own, on the same file system; it creates work/work with the first mount
 //! ```
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::fs::{Access, AtFlags};
 
 use crate::directory::make_dirs;
 use crate::error::Result;
@@ -50,6 +53,11 @@ impl WritableLayer {
     /// When the layer was first mounted. `None` for a container that has never been started.
     pub fn first_mounted(&self) -> Option<SystemTime> {
         std::fs::metadata(self.kernels_directory()).and_then(|work| work.modified()).ok()
+    }
+
+    /// Whether the layer in a container's open directory was ever mounted.
+    pub fn was_mounted_in(container: impl AsFd) -> bool {
+        rustix::fs::accessat(container, "work/work", Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
     /// The overlay of this layer over `lowers`, the top one first.

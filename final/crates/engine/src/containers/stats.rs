@@ -58,6 +58,7 @@ struct Head {
 
 #[derive(Debug, Clone, Deserialize)]
 struct OptionsHead {
+    #[serde(default)]
     network: NetworkMode,
 }
 

@@ -5,6 +5,7 @@
 //! destroy it, so each holds a lock on the layer's directory, and the kernel says which process holds it (`/proc/locks`).
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use hull_storage::lock;
@@ -52,6 +53,11 @@ impl MonitorLock {
             Err(Errno::WOULDBLOCK) => lock::holders(&directory).into_iter().next(),
             _ => None,
         }
+    }
+
+    /// Whether a monitor holds the container's directory, which is open.
+    pub(crate) fn is_held(directory: impl AsFd) -> bool {
+        rustix::fs::flock(directory, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
     }
 
     pub(crate) fn refusal(root: &Root, id: &str, name: &str) -> Error {

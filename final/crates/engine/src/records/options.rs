@@ -10,7 +10,7 @@ use hull_docker::wire::config::Healthcheck;
 use hull_docker::wire::host_config::DeviceRequest;
 use hull_network::mac::Mac;
 use hull_network::ports::{Mapping, Port};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::userns::UsernsOptions;
 use crate::error::Error;
@@ -141,6 +141,22 @@ pub struct AttachedStreams {
     pub stdin: bool,
     pub stdout: bool,
     pub stderr: bool,
+}
+
+/// Only what differs from the default: a listing reads the records of all containers, and most options of most containers
+/// were not given.
+pub(crate) fn serialize_given<S: Serializer>(
+    options: &CreateOptions,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let object = |options: &CreateOptions| match serde_json::to_value(options) {
+        Ok(serde_json::Value::Object(object)) => Ok(object),
+        Ok(_) => Ok(serde_json::Map::new()),
+        Err(error) => Err(serde::ser::Error::custom(error)),
+    };
+    let default = object(&CreateOptions::default())?;
+    let given = object(options)?;
+    serializer.collect_map(given.into_iter().filter(|(key, value)| default.get(key) != Some(value)))
 }
 
 impl CreateOptions {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::records::handed::Handed;
 use crate::records::mount_extras::MountExtras;
-use crate::records::options::CreateOptions;
+use crate::records::options::{self, CreateOptions};
 use crate::records::time::Timestamp;
 use crate::records::userns::IdMaps;
 
@@ -50,6 +50,7 @@ pub struct Record {
     #[serde(default)]
     pub id_maps: Option<IdMaps>,
     /// The options that were given, for `inspect` and for the spec.
+    #[serde(serialize_with = "options::serialize_given")]
     pub options: CreateOptions,
     /// The file that it was read from.
     #[serde(skip)]

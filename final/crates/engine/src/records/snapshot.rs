@@ -2,10 +2,14 @@
 //!
 //! Where the state file is missing or damaged, the monitor is searched for ([`from_kernel`]).
 
+use std::os::fd::OwnedFd;
+
 use hull_storage::root::Root;
+use hull_storage::writable_layer::WritableLayer;
 
 use crate::error::{Error, Result};
 use crate::records::from_kernel;
+use crate::records::monitor_lock::MonitorLock;
 use crate::records::state::{Exit, INTERRUPTED, Phase, State, Status};
 
 /// A container's state and its last exit, as they are on disk at one moment.
@@ -38,6 +42,29 @@ impl Snapshot {
         let found = from_kernel::find(root, id);
         let is_lost = found.is_some();
         Ok(Self { is_lost, ..Self::with(root, id, found)? })
+    }
+
+    /// The same, of a container whose directory is open: a listing looks at hundreds.
+    pub(crate) fn without_state_in(root: &Root, id: &str, directory: &OwnedFd) -> Result<Self> {
+        let path = root.container_dir(id).join("exit.json");
+        if !MonitorLock::is_held(directory) {
+            match hull_storage::file::read_json_in(directory, "exit.json", &path) {
+                Ok(Some(exit)) => {
+                    return Ok(Self {
+                        status: Status::Exited,
+                        state: None,
+                        exit: Some(exit),
+                        is_lost: false,
+                    });
+                }
+                Ok(None) if !WritableLayer::was_mounted_in(directory) => {
+                    return Ok(Self { status: Status::Created, state: None, exit: None, is_lost: false });
+                }
+                // Something is unusual: a monitor died, or the file is damaged.
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Self::without_state(root, id)
     }
 
     fn with(root: &Root, id: &str, state: Option<State>) -> Result<Self> {

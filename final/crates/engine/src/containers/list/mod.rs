@@ -11,11 +11,13 @@ mod select;
 pub use select::Selection;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::Port;
+use rustix::fs::{CWD, Mode, OFlags};
 use serde::Deserialize;
 
 use crate::engine::Engine;
@@ -113,9 +115,10 @@ impl Engine {
         let with_state: HashSet<String> =
             directories(&self.root().run().join("containers"))?.into_iter().collect();
         let mut summaries = Vec::new();
+        let parent = open_directory(CWD, &self.root().containers_dir());
         for id in self.ids()? {
             // A container whose files cannot be read must not hide the others.
-            match self.summarize(&id, with_state.contains(&id)) {
+            match self.summarize(parent.as_ref().ok(), &id, with_state.contains(&id)) {
                 Ok(summary) => summaries.extend(summary),
                 Err(error) => summaries.extend(self.summarize_damaged(&id, &error)),
             }
@@ -141,19 +144,26 @@ impl Engine {
     }
 
     /// `None` for a container that was removed meanwhile.
-    fn summarize(&self, id: &str, has_state: bool) -> Result<Option<Summary>> {
+    fn summarize(&self, parent: Option<&OwnedFd>, id: &str, has_state: bool) -> Result<Option<Summary>> {
         let path = self.root().container_dir(id).join("container.json");
-        let Some(head) = hull_storage::file::read_json::<Head>(&path)?.filter(|head| head.id == id) else {
+        let directory = parent.and_then(|parent| open_directory(parent, Path::new(id)).ok());
+        let head = match &directory {
+            Some(directory) => hull_storage::file::read_json_in::<Head>(directory, "container.json", &path)?,
+            None => None,
+        };
+        let Some(head) = head.filter(|head| head.id == id) else {
             // A directory without a valid record is damaged, which `load` reports, or it has just been removed.
             return match Record::load(self.root(), id) {
                 Err(Error::NoSuchContainer(_)) => Ok(None),
                 loaded => loaded.map(|_| None),
             };
         };
-        let snapshot = match has_state {
-            true => Snapshot::take(self.root(), id)?,
-            false => Snapshot::without_state(self.root(), id)?,
+        let snapshot = match &directory {
+            Some(directory) if !has_state => Snapshot::without_state_in(self.root(), id, directory)?,
+            _ => Snapshot::take(self.root(), id)?,
         };
+        // With it goes the lock that it was looked at with.
+        drop(directory);
         let snapshot = match snapshot.status {
             Status::Dead => self.try_clear_dead(id, snapshot),
             _ => Some(snapshot),
@@ -249,6 +259,11 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         details: Details { mounts: head.mounts, options: head.options, endpoints: vec![] },
     }
 }
+fn open_directory(parent: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, path, flags, Mode::empty())
+}
+
 /// A command as dockerd lists it: quotes around each argument with a space, whatever quotes are in it.
 fn command_line(words: &[String]) -> String {
     let quoted = |(index, word): (usize, &String)| match index > 0 && word.contains(' ') {
