@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::server::{self, Server, code, end_input, outputs, rest};
+use crate::websocket::HANDSHAKE;
 
 /// The server's processes that serve a connection or wait for one.
 pub fn children(s: &Server) -> Vec<i32> {
@@ -116,6 +117,28 @@ fn clients_that_go_while_they_wait_leave_no_process() {
     s.start("box");
     assert_eq!(s.client().delete("/v1.41/containers/box?force=1").status, 204);
     s.leaves_nothing();
+}
+
+/// The answers to a flood of pings are no way to fill the memory.
+#[test]
+fn pings_of_a_client_that_does_not_read_cost_little_memory() {
+    let Some(s) = server::start() else { return };
+    if s.docker.is_oracle() {
+        return;
+    }
+    s.run("box", "sleep 300", json!({"OpenStdin": true}));
+    let before = serving(&s);
+    let target = "/v1.41/containers/box/attach/ws?stream=1&stdin=1&stdout=1";
+    let mut opened = s.client().open("GET", target, &HANDSHAKE, b"");
+    let pid = newest(&s, &before);
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[7; 125]].concat();
+    let pings = ping.repeat(1000);
+    for _ in 0..200 {
+        server::send(&mut opened, &pings);
+    }
+    assert_stays("memory is bounded", Duration::from_millis(300), || memory(pid) < 4096);
+    drop(opened);
+    assert_eq!(s.client().delete("/v1.41/containers/box?force=1").status, 204);
 }
 
 /// A client that does not read holds up the container, as a full pipe does, and memory stays bounded.

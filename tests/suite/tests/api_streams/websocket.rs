@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::server::{self, rest, send, take};
 
-const HANDSHAKE: [(&str, &str); 5] = [
+pub const HANDSHAKE: [(&str, &str); 5] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
     ("Sec-WebSocket-Version", "13"),
