@@ -16,6 +16,7 @@
 //! nothing is watched.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,8 +98,10 @@ pub(crate) fn connect_all(run_dir: &Path) -> Vec<(Wanted, Connection)> {
     for entry in std::fs::read_dir(run_dir).into_iter().flatten().flatten() {
         let Some(wanted) = entry.file_name().to_str().and_then(Wanted::of) else { continue };
         let path = entry.path();
+        // connect(2) follows a link, which nobody has registered.
+        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
         // It does not wait: nobody else connects there, so the queue has room.
-        if let Ok(connection) = Connection::connect_to(&path, Duration::ZERO) {
+        if is_socket && let Ok(connection) = Connection::connect_to(&path, Duration::ZERO) {
             connections.push((wanted, connection));
         }
         let _ = rustix::fs::unlink(&path);
@@ -168,6 +171,17 @@ mod tests {
         std::fs::write(directory.0.join("state.json"), "").unwrap();
         assert!(connect_all(&directory.0).is_empty());
         assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_leads_to_no_other_socket() {
+        let directory = Directory::new("link");
+        let other = directory.0.join("other");
+        let listener = Listener::bind_to(&other).unwrap();
+        std::os::unix::fs::symlink(&other, directory.0.join("output-0123.sock")).unwrap();
+        assert!(connect_all(&directory.0).is_empty());
+        assert!(!hull_sys::wait::until_readable(&listener, Some(Duration::ZERO)).unwrap());
+        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 1, "the link goes");
     }
 
     #[test]
