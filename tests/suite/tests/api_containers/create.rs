@@ -141,6 +141,11 @@ fn what_has_an_effect_is_done_or_refused() {
     refused(&mut client, json!({"CapAdd": ["NOTHING"]}), "NOTHING");
     refused(&mut client, json!({"LogConfig": {"Type": "nothing"}}), "nothing");
     refused(&mut client, json!({"Isolation": "hyperv"}), "linux only supports 'default'");
+    // A line break would begin another line of a file in /etc.
+    refused(&mut client, json!({"Dns": ["192.0.2.1\nnameserver 192.0.2.2"]}), "Dns");
+    refused(&mut client, json!({"DnsSearch": ["a\nnameserver 192.0.2.2"]}), "DnsSearch");
+    refused(&mut client, json!({"DnsOptions": ["a\nnameserver 192.0.2.2"]}), "DnsOptions");
+    refused(&mut client, json!({"ExtraHosts": ["a\nb:192.0.2.1"]}), "ExtraHosts");
     let warned = client.post_json(
         "/containers/create",
         &json!({"Image": "busybox", "HostConfig": {"OomKillDisable": true, "CpuPercent": 5, "NetworkMode": "none"}}),

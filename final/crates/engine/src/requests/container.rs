@@ -3,7 +3,7 @@
 use hull_docker::wire::config::{Config, Healthcheck};
 use hull_docker::wire::container::CreateRequest;
 
-use super::{health, host, invalid, mounts, networks, non_empty, refuse};
+use super::{health, host, invalid, mounts, networks, non_empty, on_one_line, refuse};
 use crate::error::{Error, Result};
 use crate::records::options::{AttachedStreams, CreateOptions, NetworkMode};
 
@@ -49,6 +49,8 @@ fn apply(config: Config, options: &mut CreateOptions) -> Result<()> {
     options.image = config.image;
     options.command = config.cmd.unwrap_or_default();
     options.entrypoint = config.entrypoint;
+    on_one_line("Hostname", [&config.hostname])?;
+    on_one_line("Domainname", [&config.domainname])?;
     options.hostname = non_empty(config.hostname);
     options.domainname = non_empty(config.domainname);
     if let Some(wrong) = config.env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {

@@ -4,7 +4,7 @@ use hull_docker::flags::{device, hosts, ipc, log, namespace, security, ulimit, v
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
 use super::resources::resources;
-use super::{invalid, non_empty, positive, refuse};
+use super::{invalid, non_empty, on_one_line, positive, refuse};
 use crate::error::Result;
 use crate::records::options::{
     CreateOptions, DeviceOption, IpcSharing, LogDriver, LogOptions, NamespaceMode, RestartPolicy,
@@ -63,6 +63,10 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
     for text in &options.volumes_from {
         volumes_from::parse(text).map_err(|why| invalid(format!("volumes from {text:?}"), why))?;
     }
+    on_one_line("Dns", &options.dns)?;
+    on_one_line("DnsSearch", &options.dns_search)?;
+    on_one_line("DnsOptions", &options.dns_options)?;
+    on_one_line("ExtraHosts", &options.add_hosts)?;
     for entry in &options.add_hosts {
         hosts::parse(entry).map_err(|why| invalid(format!("host {entry:?}"), why))?;
     }

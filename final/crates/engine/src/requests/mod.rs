@@ -46,6 +46,14 @@ fn positive(key: &str, number: i64) -> Result<Option<u64>> {
     }
 }
 
+/// Refuses a text that would begin another line of the container's /etc/hosts, /etc/hostname or /etc/resolv.conf.
+fn on_one_line<'a>(key: &str, texts: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    match texts.into_iter().find(|text| text.contains(char::is_control)) {
+        Some(text) => Err(invalid(key, format!("{text:?} contains a control character"))),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a key that a request has set and hull does not have.
 fn refuse(keys: &[(bool, &str)]) -> Result<()> {
     match keys.iter().find(|(is_set, _)| *is_set) {
