@@ -356,3 +356,23 @@ fn writes_are_logged_with_the_process_that_asked() {
         assert!(line.starts_with(&format!("{own} {expected}")) && line.ends_with("ms"), "{log}");
     }
 }
+
+#[test]
+fn a_log_that_nobody_reads_ends_no_connection() {
+    let Some(t) = Scenario::start() else { return };
+    let socket = t.path("s");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = t.command(&["serve", "--log", "--host", &format!("unix://{}", socket.display())]);
+    let mut server = command.stdin(Stdio::null()).stderr(writer).spawn().expect("it starts");
+    drop(command);
+    eventually("the server answers", || answers(&socket));
+    drop(reader);
+    let mut client = UnixStream::connect(&socket).expect("the server listens");
+    let post = "POST /containers/none/start HTTP/1.1\r\nHost: d\r\n";
+    write!(client, "{post}\r\n{post}Connection: close\r\n\r\n").expect("the server reads");
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).expect("the server answers");
+    signal(server.id() as i32, Signal::SIGTERM);
+    server.wait().expect("it ends");
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), 2, "{answers}");
+}

@@ -3,6 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::time::{Instant, SystemTime};
 
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::io::Errno;
+
 use super::peer::Peer;
 use crate::http::Head;
 
@@ -41,6 +45,20 @@ impl Log {
         let took = begun.elapsed().as_secs_f64() * 1e3;
         let line = format!("{now} {peer} {method} {path} {status} {took:.1}ms\n");
         // A log that cannot be written does not keep requests from being served.
-        let _ = rustix::io::write(&self.0, line.as_bytes());
+        let _ = self.append(line.as_bytes());
+    }
+
+    /// Writes without a SIGPIPE where nobody reads the log any more. The signal is not ignored, because containers would inherit
+    /// that.
+    fn append(&self, line: &[u8]) -> std::io::Result<()> {
+        let signal = SigSet::from(Signal::SIGPIPE);
+        signal.thread_block()?;
+        let written = rustix::io::write(&self.0, line);
+        if written == Err(Errno::PIPE) {
+            let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+            SignalFd::with_flags(&signal, flags)?.read_signal()?;
+        }
+        signal.thread_unblock()?;
+        written.map(drop).map_err(Into::into)
     }
 }
