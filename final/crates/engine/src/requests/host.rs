@@ -245,7 +245,7 @@ mod tests {
         assert!(text.contains("isolation (hyperv)"), "{text}");
         let text =
             refused(HostConfig { cap_add: vec!["CHOWN".into(), "nothing".into()], ..HostConfig::default() });
-        assert!(text.contains("nothing"), "{text}");
+        assert!(text.contains("CAP_NOTHING"), "{text}");
         let text = refused(HostConfig { masked_paths: Some(vec!["proc".into()]), ..HostConfig::default() });
         assert!(text.contains("MaskedPaths"), "{text}");
         let text = refused(HostConfig { cgroup_parent: "/a/../x".into(), ..HostConfig::default() });
