@@ -1,9 +1,8 @@
 //! The engine's errors in dockerd's words, which clients look for.
 
 use hull_engine::Error;
+use hull_image::reference::Reference;
 use hull_storage::Error as Storage;
-
-use crate::images::reference;
 
 /// dockerd's sentence, or `None` where it has none that a client looks for.
 pub fn worded(error: &Error) -> Option<String> {
@@ -28,7 +27,7 @@ pub fn worded(error: &Error) -> Option<String> {
             let file = file.file_name().unwrap_or_default().display();
             format!("unable to find {kind} {user}: no matching entries in {file} file")
         }
-        Error::Image(hull_image::Error::NoSuchImage { name, .. }) => reference::missing(name).message,
+        Error::Image(hull_image::Error::NoSuchImage { name, .. }) => no_such_image(name),
         Error::NoSuchDriver(driver) => format!("plugin {driver:?} not found"),
         Error::NoSuchNetwork(name) => format!("network {name} not found"),
         Error::Storage(Storage::NoSuchVolume(name)) => format!("get {name}: no such volume"),
@@ -38,6 +37,12 @@ pub fn worded(error: &Error) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// The sentence for an image that does not exist: a name gets the tag that it stands for.
+pub fn no_such_image(name: &str) -> String {
+    let shown = Reference::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar());
+    format!("No such image: {shown}")
 }
 
 fn wrong_state(verb: &str, name: &str, state: &str) -> String {

@@ -3,6 +3,7 @@
 use hull_image::reference::Reference;
 
 use crate::failure::{Failure, Result};
+use crate::words::no_such_image;
 
 /// Parses a name.
 pub fn parse(text: &str) -> Result<Reference> {
@@ -42,10 +43,9 @@ pub fn with_tag(name: &str, tag: &str) -> String {
     }
 }
 
-/// docker's error for an image that does not exist: a name gets the tag that it stands for.
+/// docker's error for an image that does not exist.
 pub fn missing(name: &str) -> Failure {
-    let shown = Reference::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar());
-    Failure::not_found(format!("No such image: {shown}"))
+    Failure::not_found(no_such_image(name))
 }
 
 /// The failure of a request about the image `name`.
