@@ -89,6 +89,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "build_check", 2),
     ("tests/suite", "build_cli", 12),
     ("tests/suite", "api_images", 3),
+    ("tests/suite", "api_uploads", 4),
     ("tests/suite", "api_build", 5),
     ("tests/suite", "build_context", 10),
     ("tests/suite", "build_copy", 3),

@@ -14,7 +14,8 @@ use crate::failure::{Failure, Result};
 /// What a child reports before the bytes that it has read ahead: whether the connection can be kept, and the status.
 const HEADER: usize = 3;
 
-/// How many seconds a child has to end after its client has gone.
+/// How many seconds a child has to notice that its client has gone, and then to end when it is told.
+const GRACE: i64 = 1;
 const PATIENCE: i64 = 10;
 
 /// The status, for the log, of an answer that a killed child has not given.
@@ -82,12 +83,18 @@ impl Exchange<'_> {
     }
 }
 
-/// Ends a child: most die of SIGTERM, and one that has taken it over stops what it has begun.
+/// Ends a child. One that reads from the client or writes to it notices by itself, and cleans up; of the others most die of
+/// SIGTERM, and one that has taken it over stops what it has begun.
 fn end(child: &OwnedFd) {
+    let has_ended = |seconds: i64| {
+        let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        matches!(poll(&mut [PollFd::new(child, PollFlags::IN)], Some(&limit)), Ok(1))
+    };
+    if has_ended(GRACE) {
+        return;
+    }
     let _ = pidfd_send_signal(child.as_fd(), nix::libc::SIGTERM);
-    let mut fds = [PollFd::new(child, PollFlags::IN)];
-    let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
-    if !matches!(poll(&mut fds, Some(&limit)), Ok(1)) {
+    if !has_ended(PATIENCE) {
         let _ = kill_and_reap(child.as_fd());
     }
 }
