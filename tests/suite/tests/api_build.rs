@@ -54,8 +54,8 @@ fn error_of(response: &Response) -> Value {
 /// The id that the stream ends with.
 fn built(response: &Response) -> String {
     let ids = response.lines();
-    let ids = ids.iter().filter_map(|line| line["aux"]["ID"].as_str());
-    ids.last().unwrap_or_else(|| panic!("no image: {response}")).to_owned()
+    let mut ids = ids.iter().filter_map(|line| line["aux"]["ID"].as_str());
+    ids.next_back().unwrap_or_else(|| panic!("no image: {response}")).to_owned()
 }
 
 fn compressed(scenario: &Scenario, bytes: &[u8], program: &str) -> Vec<u8> {
