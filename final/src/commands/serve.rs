@@ -151,7 +151,8 @@ fn say_where(addresses: &[Address]) {
     }
 }
 
-/// What a client's environment needs, as words of a shell. `None` for an address that only systemd knows.
+/// What a client's environment needs, as words of a shell. Without `DOCKER_BUILDKIT=0`, Compose builds in a container with BuildKit,
+/// whose image it tries to download. `None` for an address that only systemd knows.
 fn exports(address: &Address) -> Option<String> {
     let (host, more) = match address {
         Address::Unix(path) => (url(path), ""),
@@ -163,7 +164,7 @@ fn exports(address: &Address) -> Option<String> {
         true => host,
         false => format!("'{}'", host.replace('\'', r"'\''")),
     };
-    Some(format!("DOCKER_HOST={quoted}{more}"))
+    Some(format!("DOCKER_HOST={quoted}{more} DOCKER_BUILDKIT=0"))
 }
 
 /// Prints a line for a shell's eval.

@@ -188,7 +188,7 @@ fn hints_do_not_lead_astray() {
     }
     for (words, sentence) in [
         (&["run", "--isolation=process", "busybox"][..], "hint: it is for containers of Windows"),
-        (&["--host", "unix:///x", "ps"], "hint: hull is no daemon"),
+        (&["--host", "unix:///x", "ps"], "hint: hull connects to no server"),
         (&["run", "--nmae", "x", "busybox"], "hint: did you mean --name?"),
         (&["run", "--x", "busybox"], "hint: hull run --help lists the flags"),
     ] {

@@ -11,7 +11,7 @@
 //! streams/     what carries a program's input and output
 //! ```
 //! A worker process serves one connection and has one thread, so a handler uses the engine as a command does: it may clone
-//! containers. Work that needs threads, or that changes the process, is done in a child ([`http::Exchange::in_child`]).
+//! containers. Work that needs threads, or that changes the process, is done in a child (`http::Exchange::in_child`).
 
 mod api;
 mod build;
