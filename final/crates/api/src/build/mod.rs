@@ -14,3 +14,11 @@ mod solve;
 
 pub use prune::prune;
 pub use solve::{build, cancel};
+
+use crate::failure::{Failure, Result};
+use crate::http::Query;
+
+/// A number of the query, or `None` if it is missing or empty. Here dockerd's status for anything else is 400.
+fn number(query: &Query, name: &str) -> Result<Option<i64>> {
+    query.number(name).map_err(|failure| Failure::invalid(format!("invalid {name}: {}", failure.message)))
+}

@@ -43,7 +43,7 @@ pub fn prune(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
 }
 
 fn bytes(query: &Query, name: &str) -> Result<Option<u64>> {
-    let number = query.number(name)?;
+    let number = super::number(query, name)?;
     let wrong = || Failure::invalid(format!("{name} is in bytes, an integer greater than 0"));
     number.map(|number| u64::try_from(number).map_err(|_| wrong())).transpose()
 }
