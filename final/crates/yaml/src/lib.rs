@@ -3,6 +3,7 @@
 //! ```text
 //! scalar   the value of a scalar, by the core schema of YAML 1.2
 //! builder  events of the parser become one value
+//! tree     the same with places, tags and Compose's scalars
 //! ```
 //!
 //! A text of a few hundred bytes can stand for gigabytes, as an alias may stand for a node that has aliases. So the limits
@@ -12,6 +13,7 @@ mod builder;
 mod scalar;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 
 use saphyr_parser::{Marker, Parser};
 use serde_json::Value;

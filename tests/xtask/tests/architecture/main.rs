@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Each crate, and the crates of the workspace that it may use.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("hull-sys", &[]),
     ("hull-docker", &[]),
     ("hull-printable", &[]),
@@ -37,6 +37,8 @@ const CRATES: [(&str, &[&str]); 16] = [
         &[
             "hull-api",
             "hull-build",
+            "hull-compose",
+            "hull-composefile",
             "hull-docker",
             "hull-engine",
             "hull-image",
@@ -48,6 +50,19 @@ const CRATES: [(&str, &[&str]); 16] = [
             "hull-template",
             "hull-usage",
             "hull-yaml",
+        ],
+    ),
+    ("hull-composefile", &["hull-docker", "hull-yaml"]),
+    (
+        "hull-compose",
+        &[
+            "hull-build",
+            "hull-composefile",
+            "hull-docker",
+            "hull-engine",
+            "hull-image",
+            "hull-storage",
+            "hull-sys",
         ],
     ),
     ("hull-build", &["hull-docker", "hull-engine", "hull-image", "hull-storage", "hull-sys"]),

@@ -1,0 +1,12 @@
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    File(#[from] hull_composefile::Error),
+    /// What the engine was asked to do for a service, a network or a volume.
+    #[error("{what}: {source}")]
+    Engine { what: String, source: hull_engine::Error },
+    #[error("{0}")]
+    Invalid(String),
+}

@@ -1,0 +1,33 @@
+use hull_yaml::tree::Place;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong with a project.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Error {
+    /// The whole sentence, with the key: `services.web.ports[0]: …`.
+    pub why: String,
+    /// Where it stands, unless it is about no file's text.
+    pub place: Option<Place>,
+    /// What the user can do.
+    pub hint: Option<String>,
+}
+
+impl Error {
+    pub fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), place: None, hint: None }
+    }
+
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place.get_or_insert(place);
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+}
