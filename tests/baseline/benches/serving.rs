@@ -5,19 +5,19 @@
 #[path = "common/mod.rs"]
 mod common;
 mod serving {
-    pub mod clients;
-    pub mod servers;
+    pub mod requests;
 }
 
 use std::path::Path;
 use std::time::Duration;
 
+use common::clients::{Compose, Docker, waiting_services};
+use common::dockerd::Peer;
 use common::memory;
 use common::pairs::{Pairs, count, row};
 use hull_test_support::Scenario;
 use hull_test_support::http::{Api, Client};
-use serving::clients::{Compose, Docker};
-use serving::servers::{Peer, create, throughput};
+use serving::requests::{create, throughput};
 
 /// How many containers are listed.
 const LISTED: u32 = 200;
@@ -80,7 +80,7 @@ fn command_line(dockerd: &Path, hull: &Path) {
 
 /// `up -d` of twenty services. The time of `down` does not count.
 fn up(t: &Scenario, compose: &Compose, dockerd: &Path, hull: &Path) {
-    let project = compose.project(t, 20);
+    let project = waiting_services(t, 20, &["stop_signal: SIGKILL"]);
     let down =
         || [dockerd, hull].iter().for_each(|socket| compose.run(socket, &project, &["down", "-t", "0"]));
     let up = |socket: &Path| compose.run(socket, &project, &["up", "-d", "--quiet-pull"]);

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub mod clients;
+pub mod dockerd;
 pub mod memory;
 pub mod pairs;
 

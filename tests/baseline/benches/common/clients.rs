@@ -1,11 +1,11 @@
-//! The clients that users have.
+//! The clients that users have, and what they are given.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hull_test_support::{Scenario, python, skip};
 
-use crate::common::succeed;
+use super::succeed;
 
 /// docker's command line.
 pub struct Docker(PathBuf);
@@ -29,22 +29,26 @@ impl Compose {
         python::compose().map_err(|why: String| skip::skip(&why)).ok().map(Self)
     }
 
-    /// A project with so many services, which only wait.
-    pub fn project(&self, t: &Scenario, services: u32) -> PathBuf {
-        let mut text = "services:\n".to_owned();
-        for number in 0..services {
-            text.push_str(&format!(
-                "  s{number}:\n    image: busybox\n    command: sleep 3600\n    stop_signal: SIGKILL\n    pull_policy: never\n"
-            ));
-        }
-        t.write("many/compose.yaml", text)
-    }
-
     pub fn run(&self, socket: &Path, project: &Path, words: &[&str]) {
         let mut command = Command::new(&self.0);
-        command.arg("--progress").arg("quiet").arg("-f").arg(project).args(words);
+        command.args(COMPOSE_FLAGS).arg("-f").arg(project).args(words);
         succeed(command.env("DOCKER_HOST", url(socket)));
     }
+}
+
+/// Without progress, which is a matter of the terminal.
+pub const COMPOSE_FLAGS: [&str; 2] = ["--progress", "quiet"];
+
+/// A project with so many services, which only wait. `keys` are further keys of each.
+pub fn waiting_services(t: &Scenario, count: u32, keys: &[&str]) -> PathBuf {
+    let mut text = "services:\n".to_owned();
+    for number in 0..count {
+        text.push_str(&format!("  s{number}:\n"));
+        for key in ["image: busybox", "command: sleep 3600", "pull_policy: never"].iter().chain(keys) {
+            text.push_str(&format!("    {key}\n"));
+        }
+    }
+    t.write(&format!("waiting-{count}/compose.yaml"), text)
 }
 
 fn url(socket: &Path) -> String {
