@@ -137,6 +137,14 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "api_recorded_dockerd", 150),
 ];
 
+/// Suites of `tests/suite` that spend most of their time waiting for another engine, and measure nothing: two run at a time.
+const PATIENT: [&str; 6] =
+    ["api_recorded_dockerd", "api_sdk_clients", "build_peers", "build_real", "bundles", "oci_hostile"];
+
+pub fn is_patient(program: &Program) -> bool {
+    program.directory == "tests/suite" && PATIENT.contains(&program.name.as_str())
+}
+
 /// The crates' own tests and the lessons are part of every size, independent of their duration.
 const ALWAYS: [&str; 2] = ["final", "steps/"];
 

@@ -3,7 +3,8 @@
 //! ```text
 //! stages     the list: what each size runs, cheapest first, with the seconds that each stage takes
 //! costs      how long each test program takes, which decides in what size it runs
-//! programs   builds test programs and runs them
+//! programs   builds test programs
+//! run_all    runs them, and repeats at the end what failed
 //! name       finds the tests that `cargo xtask test NAME` means
 //! stage      runs stages, times them, and prints the table at the end
 //! ```
@@ -11,6 +12,7 @@
 mod costs;
 mod name;
 mod programs;
+mod run_all;
 mod stage;
 mod stages;
 
@@ -54,7 +56,7 @@ fn one(name: &str, filter: Option<&str>) -> Result<()> {
     if found.is_empty() {
         bail!("{name} has no tests");
     }
-    programs::run_all(found.iter(), filter.as_slice())?;
+    found.iter().try_for_each(|program| programs::run_one(program, filter.as_slice()))?;
     match &selection {
         Selection::Package(package) => programs::documentation(Some(package)),
         Selection::Suite(_) | Selection::Workspace => Ok(()),

@@ -1,4 +1,4 @@
-//! Test programs: built by cargo, all at once, and run by us, one after the other, in the order of their costs.
+//! Test programs: built by cargo, all at once, and run by us, in the order of their costs (`run_all`).
 //!
 //! `cargo test` runs its programs in alphabetical order and does not say how long each of them took to start, run and end.
 //! It also resolves features for the packages it is given, so that a test built alone would compile the dependencies anew;
@@ -6,9 +6,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::workspace::{cargo, output, root, run, target};
@@ -63,27 +62,13 @@ fn parse(line: &str) -> Option<Program> {
     })
 }
 
-/// Runs all programs, also after one has failed, and names those that failed.
-pub fn run_all<'a>(programs: impl Iterator<Item = &'a Program>, arguments: &[&str]) -> Result<()> {
-    let mut failed = Vec::new();
-    for program in programs {
-        let Program { directory, name, .. } = program;
-        eprintln!("\n-- {directory}: {name}");
-        let started = Instant::now();
-        let result = run(command(program)?.args(arguments));
-        eprintln!("-- {directory}: {name} took {:.1} s", started.elapsed().as_secs_f32());
-        if result.is_err() {
-            failed.push(format!("{directory}: {name}"));
-        }
-    }
-    if !failed.is_empty() {
-        bail!("failed: {}", failed.join(", "));
-    }
-    Ok(())
+/// Runs one program, whose output is shown at once.
+pub fn run_one(program: &Program, arguments: &[&str]) -> Result<()> {
+    run(command(program)?.args(arguments))
 }
 
 /// The program with the working directory and the environment that `cargo test` would give it.
-fn command(program: &Program) -> Result<Command> {
+pub fn command(program: &Program) -> Result<Command> {
     let directory = root().join(&program.directory);
     let binaries = target()?.join("debug");
     let mut command = Command::new(&program.executable);

@@ -6,34 +6,47 @@ use anyhow::{Result, bail};
 
 /// The stages that have run so far.
 #[derive(Default)]
-pub struct Stages(Vec<(&'static str, u32, Duration, bool)>);
+pub struct Stages(Vec<Run>);
+
+struct Run {
+    name: &'static str,
+    usual: u32,
+    took: Duration,
+    error: Option<anyhow::Error>,
+}
 
 impl Stages {
     /// Runs one stage. A failure is shown at once and does not end the run, so that one run shows everything that fails.
     pub fn run(&mut self, name: &'static str, usual: u32, stage: impl FnOnce() -> Result<()>) -> bool {
         eprintln!("\n== {name}");
         let started = Instant::now();
-        let result = stage();
+        let error = stage().err();
         let took = started.elapsed();
-        if let Err(error) = &result {
+        if let Some(error) = &error {
             eprintln!("error: {error:#}");
         }
-        eprintln!("== {name}: {} in {:.1} s", verdict(result.is_ok()), took.as_secs_f32());
-        self.0.push((name, usual, took, result.is_ok()));
-        result.is_ok()
+        let has_passed = error.is_none();
+        eprintln!("== {name}: {} in {:.1} s", verdict(has_passed), took.as_secs_f32());
+        self.0.push(Run { name, usual, took, error });
+        has_passed
     }
 
-    /// Prints the duration of each stage beside its usual duration. Fails if a stage failed.
+    /// Repeats the errors, and prints the duration of each stage beside its usual duration. Fails if a stage failed.
     pub fn finish(self) -> Result<()> {
-        eprintln!();
-        for (name, usual, took, passed) in &self.0 {
-            eprintln!("{name:<30} {:<7} {:>7.1} s, usually {usual} s", verdict(*passed), took.as_secs_f32());
+        let failed: Vec<_> = self.0.iter().filter_map(|run| Some((run.name, run.error.as_ref()?))).collect();
+        for (name, error) in &failed {
+            eprintln!("\n== {name}: {error:#}");
         }
-        let total: Duration = self.0.iter().map(|stage| stage.2).sum();
+        eprintln!();
+        for Run { name, usual, took, error } in &self.0 {
+            let verdict = verdict(error.is_none());
+            eprintln!("{name:<30} {verdict:<7} {:>7.1} s, usually {usual} s", took.as_secs_f32());
+        }
+        let total: Duration = self.0.iter().map(|run| run.took).sum();
         eprintln!("{:<30} {:<7} {:>7.1} s", "", "", total.as_secs_f32());
-        let failed: Vec<_> = self.0.iter().filter(|stage| !stage.3).map(|stage| stage.0).collect();
         if !failed.is_empty() {
-            bail!("failed: {}", failed.join(", "));
+            let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
+            bail!("failed: {}", names.join(", "));
         }
         Ok(())
     }

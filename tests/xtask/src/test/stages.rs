@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
-use super::costs::{Size, order, size_of};
+use super::costs::{Size, is_patient, order, size_of};
 use super::programs::{self, Program, Selection};
+use super::run_all::run_all;
 use super::stage::Stages;
 use crate::workspace::{cargo, run as succeed};
 use crate::{book, learn, packages, readmes, vm};
@@ -58,11 +59,14 @@ pub fn run(size: Size) -> Result<()> {
                 let all = programs_once(&mut built)?;
                 let mut chosen: Vec<_> = all.iter().filter(|program| size_of(program) == *of).collect();
                 chosen.sort_by_key(|program| order(program));
-                programs::run_all(chosen.into_iter(), &[])
+                let (patient, others): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|one| is_patient(one));
+                let results = [run_all(&others, &[], 1), run_all(&patient, &[], 2)];
+                results.into_iter().collect()
             }
             What::Ignored(name) => {
                 let all = programs_once(&mut built)?;
-                programs::run_all(all.iter().filter(|program| program.name == *name), &["--ignored"])
+                let named: Vec<_> = all.iter().filter(|program| program.name == *name).collect();
+                run_all(&named, &["--ignored"], 1)
             }
         });
     }
