@@ -51,6 +51,7 @@ pub use containers::mount::MountedContainer;
 pub use containers::start::ContainerStdio;
 pub use containers::stats::StatsReader;
 pub use containers::top::Top;
+pub use containers::transitions::{Moment, Transition, Transitions};
 pub use containers::wait::Condition;
 pub use containers::wait_end::{EndWait, WaitCondition};
 pub use copy::{

@@ -17,6 +17,7 @@ pub(crate) mod start;
 pub(crate) mod stats;
 mod stop;
 pub(crate) mod top;
+pub(crate) mod transitions;
 mod update;
 pub(crate) mod wait;
 pub(crate) mod wait_end;

@@ -273,45 +273,80 @@ impl<'a> Ending<'a> {
 /// Called with the index of each container and its outcome, in the order of the list.
 pub(crate) type Done<'a> = &'a mut dyn FnMut(usize, Result<()>);
 
+/// Containers that are being ended, each with its caller's number.
+#[derive(Default)]
+pub(crate) struct Endings<'a>(Vec<(usize, Ending<'a>)>);
+
+impl<'a> Endings<'a> {
+    pub(crate) fn add(&mut self, number: usize, ending: Ending<'a>) {
+        self.0.push((number, ending));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Does what can be done without waiting, and takes out those that have ended.
+    pub(crate) fn step(&mut self, now: Instant) -> Vec<(usize, Result<Ended>)> {
+        let mut ended = Vec::new();
+        self.0.retain_mut(|(number, ending)| match ending.step(now) {
+            Ok(false) => true,
+            outcome => {
+                ended.push((*number, outcome.map(|_| ending.ended)));
+                false
+            }
+        });
+        ended
+    }
+
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.iter().flat_map(|(_, ending)| ending.descriptors())
+    }
+
+    /// When to call [`Self::step`] again if no descriptor becomes readable.
+    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+        self.0.iter().filter_map(|(_, ending)| ending.due(now)).min()
+    }
+}
+
 /// Ends all of them, and says of each how it ended. An entry that is `None` has ended already.
 pub(crate) fn end_all(begun: Vec<Result<Option<Ending<'_>>>>, done: &mut dyn FnMut(usize, Result<Ended>)) {
-    let mut waiting: Vec<_> = begun.into_iter().map(|begun| begun.transpose()).collect();
-    let mut outcomes: Vec<Option<Result<Ended>>> = waiting
-        .iter_mut()
-        .map(|one| match one {
-            Some(Ok(_)) => None,
-            _ => Some(one.take().map_or(Ok(Ended::InTime), |failed| failed.map(|ending| ending.ended))),
-        })
-        .collect();
+    let mut endings = Endings::default();
+    let mut outcomes: Vec<Option<Result<Ended>>> = Vec::with_capacity(begun.len());
+    for (index, begun) in begun.into_iter().enumerate() {
+        outcomes.push(match begun {
+            Ok(Some(ending)) => {
+                endings.add(index, ending);
+                None
+            }
+            Ok(None) => Some(Ok(Ended::InTime)),
+            Err(error) => Some(Err(error)),
+        });
+    }
     let mut reported = 0;
     loop {
         let now = Instant::now();
-        for (one, outcome) in waiting.iter_mut().zip(&mut outcomes) {
-            if let Some(Ok(ending)) = one {
-                match ending.step(now) {
-                    Ok(false) => {}
-                    ended => {
-                        *outcome = Some(ended.map(|_| ending.ended));
-                        *one = None;
-                    }
-                }
-            }
+        for (index, outcome) in endings.step(now) {
+            outcomes[index] = Some(outcome);
         }
         while let Some(outcome) = outcomes.get_mut(reported).and_then(Option::take) {
             done(reported, outcome);
             reported += 1;
         }
-        if reported == outcomes.len() {
+        if endings.is_empty() {
             return;
         }
-        let endings: Vec<_> = waiting.iter().flatten().flatten().collect();
-        let fds: Vec<_> = endings.iter().flat_map(|ending| ending.descriptors()).collect();
-        let due = endings.iter().filter_map(|ending| ending.due(now)).min();
-        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-        // Only poll(2) itself can fail here. The loop then continues without it.
-        if hull_sys::wait::until_any_readable(&fds, left).is_err() {
-            std::thread::sleep(POLL_INTERVAL);
-        }
+        let fds: Vec<_> = endings.descriptors().collect();
+        wait_for_any(&fds, endings.due(now));
+    }
+}
+
+/// Waits until one of the descriptors is readable, or until the time has come.
+pub(crate) fn wait_for_any(fds: &[BorrowedFd<'_>], due: Option<Instant>) {
+    let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+    // Only poll(2) itself can fail here. The caller then continues without it.
+    if hull_sys::wait::until_any_readable(fds, left).is_err() {
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Forks the monitor and waits for its message whether the container has started.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
+use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_sys::process::{self, Fork};
 
@@ -46,6 +48,12 @@ impl Launched {
     }
 }
 
+/// A launch that has begun.
+pub(crate) enum Begun {
+    Starting(Box<Starting>),
+    Over(Launched),
+}
+
 /// Starts a container under its lock, which is held until the monitor answers. The container's terminal gets `size`
 /// before its program starts, because a program may ask for the size only once.
 pub(crate) fn launch(
@@ -55,19 +63,41 @@ pub(crate) fn launch(
     attach: StartAttach,
     size: Option<WindowSize>,
 ) -> Result<Launched> {
+    match begin(engine, record, why, attach, size)? {
+        Begun::Over(launched) => Ok(launched),
+        Begun::Starting(mut starting) => {
+            // Without a limit, because the monitor may have to fill a volume.
+            while !starting.step(engine)? {
+                readable(&starting.connection, Some(POLL_INTERVAL))?;
+            }
+            let Starting { connection, record, .. } = *starting;
+            let run_dir = engine.root().container_run_dir(&record.id);
+            let stream = || AttachStream::new(connection).listening_in(run_dir);
+            Ok(Launched::Started((attach == StartAttach::Attached).then(stream)))
+        }
+    }
+}
+
+/// The same without waiting for the monitor's answer.
+pub(crate) fn begin(
+    engine: &Engine,
+    record: &Record,
+    why: Launch,
+    attach: StartAttach,
+    size: Option<WindowSize>,
+) -> Result<Begun> {
     let lock = engine.lock(&record.id)?;
     let mut record = record.clone();
     record.refresh(engine.root())?;
-    let record = &record;
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     match snapshot.status {
         // Its output and its socket cannot be reached, so the start cannot report success.
         status if status.is_active() && snapshot.is_lost => {
             return Err(MonitorLock::refusal(engine.root(), &record.id, &record.name));
         }
-        Status::Running | Status::Restarting => return Ok(Launched::Running),
+        Status::Running | Status::Restarting => return Ok(Begun::Over(Launched::Running)),
         Status::Paused => {
-            return Err(Error::WrongState { verb: "start", name: record.name.clone(), state: "paused" });
+            return Err(Error::WrongState { verb: "start", name: record.name, state: "paused" });
         }
         Status::Dead => {
             killed_monitor::clear(engine, &record.id, &snapshot, Killer::Unknown)?;
@@ -81,9 +111,9 @@ pub(crate) fn launch(
         Launch::ByUser => 0,
         Launch::ByPolicy(occasion) => {
             let exit = Snapshot::take(engine.root(), &record.id)?.exit;
-            match occasion.restart_count(record, exit.as_ref()) {
+            match occasion.restart_count(&record, exit.as_ref()) {
                 Some(count) => count,
-                None => return Ok(Launched::NotWanted),
+                None => return Ok(Begun::Over(Launched::NotWanted)),
             }
         }
     };
@@ -93,20 +123,72 @@ pub(crate) fn launch(
         Fork::Child => {
             drop(ours);
             let start = Start { command: theirs, attach, size, restart_count };
-            run::monitor(engine.clone(), record.clone(), start, lock)
+            run::monitor(engine.clone(), record, start, lock)
         }
         Fork::Parent { pid } => {
             drop(theirs);
-            let started = await_start(&ours, pid, record);
-            if matches!(started, Err(Error::MonitorSilent { .. })) {
-                give_up(engine, record, pid)?;
-            }
-            drop(lock);
-            started?;
-            let run_dir = engine.root().container_run_dir(&record.id);
-            let stream = || AttachStream::new(ours).listening_in(run_dir);
-            Ok(Launched::Started((attach == StartAttach::Attached).then(stream)))
+            Ok(Begun::Starting(Box::new(Starting {
+                connection: ours,
+                pid,
+                record,
+                _lock: lock,
+                begun: Instant::now(),
+                monitor: None,
+                stopped: Stopped::default(),
+            })))
         }
+    }
+}
+
+/// A monitor that has been forked, and has not told yet whether its container runs.
+pub(crate) struct Starting {
+    connection: Connection,
+    pid: i32,
+    record: Record,
+    _lock: Lock,
+    begun: Instant,
+    /// Known of a slow start only.
+    monitor: Option<ProcessId>,
+    stopped: Stopped,
+}
+
+impl Starting {
+    /// The descriptor that is readable when the monitor has told something.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+
+    /// Does what can be done without waiting. True when the container runs. Fails, too, if the monitor is stopped: then
+    /// the start is given up.
+    pub(crate) fn step(&mut self, engine: &Engine) -> Result<bool> {
+        let mut buffer = Vec::new();
+        while readable(&self.connection, Some(Duration::ZERO))? {
+            let message = self.connection.receive(&mut buffer);
+            match message.context(|| "wait for the monitor".into())? {
+                Some(Message::Started) => return Ok(true),
+                Some(Message::Failed(report)) => return Err(Report::decode(report).into()),
+                Some(_) => {}
+                None => return Err(Error::MonitorDied),
+            }
+        }
+        // A usual start is over before this, so the monitor's identity is read only for a slow one.
+        if self.begun.elapsed() < POLL_INTERVAL {
+            return Ok(false);
+        }
+        let monitor = match &self.monitor {
+            Some(monitor) => monitor,
+            None => self.monitor.insert(ProcessId::of(self.pid)?),
+        };
+        if self.stopped.check(monitor) {
+            let silent = Error::MonitorSilent {
+                name: self.record.name.clone(),
+                pid: monitor.pid,
+                why: "is stopped".into(),
+            };
+            give_up(engine, &self.record, self.pid)?;
+            return Err(silent);
+        }
+        Ok(false)
     }
 }
 
@@ -119,29 +201,5 @@ fn give_up(engine: &Engine, record: &Record, monitor: i32) -> Result<()> {
     match snapshot.status {
         Status::Dead => killed_monitor::clear(engine, &record.id, &snapshot, Killer::Command),
         _ => Ok(()),
-    }
-}
-
-/// Waits without a limit, because the monitor may have to fill a volume. Fails if the monitor is stopped.
-fn await_start(connection: &Connection, monitor: i32, record: &Record) -> Result<()> {
-    let mut buffer = Vec::new();
-    loop {
-        // A usual start is over before this, so the monitor's identity is read only for a slow one.
-        if !readable(connection, Some(POLL_INTERVAL))? {
-            let monitor = ProcessId::of(monitor)?;
-            let mut stopped = Stopped::default();
-            while !readable(connection, Some(POLL_INTERVAL))? {
-                if stopped.check(&monitor) {
-                    let (name, why) = (record.name.clone(), "is stopped".into());
-                    return Err(Error::MonitorSilent { name, pid: monitor.pid, why });
-                }
-            }
-        }
-        match connection.receive(&mut buffer).context(|| "wait for the monitor".into())? {
-            Some(Message::Started) => return Ok(()),
-            Some(Message::Failed(report)) => return Err(Report::decode(report).into()),
-            Some(_) => {}
-            None => return Err(Error::MonitorDied),
-        }
     }
 }

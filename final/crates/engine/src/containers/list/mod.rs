@@ -47,6 +47,8 @@ pub struct Summary {
     pub started: Option<SystemTime>,
     pub finished: Option<SystemTime>,
     pub labels: BTreeMap<String, String>,
+    /// Those that were given for the container, without the image's.
+    pub own_labels: BTreeMap<String, String>,
     /// Volume names and bind sources.
     pub mounts: Vec<String>,
     /// The mount points in the container.
@@ -101,6 +103,7 @@ struct ProcessHead {
 #[serde(default)]
 struct OptionsHead {
     image: String,
+    labels: BTreeMap<String, String>,
     network: NetworkMode,
     networks: Vec<NetworkOption>,
     restart: RestartPolicy,
@@ -208,6 +211,7 @@ impl Engine {
             started: started.map(|time| time.0),
             finished: None,
             labels: BTreeMap::new(),
+            own_labels: BTreeMap::new(),
             mounts: vec![],
             mount_points: vec![],
             networks: vec![],
@@ -256,6 +260,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         name: head.name,
         image_id: head.image_id,
         labels: head.labels,
+        own_labels: head.options.labels.clone(),
         details: Details { mounts: head.mounts, options: head.options, endpoints: vec![] },
     }
 }
