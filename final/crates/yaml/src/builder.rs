@@ -5,17 +5,18 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, ScalarStyle, Tag};
 use serde_json::{Map, Value};
 
-use crate::{DEPTH, NODES, TEXT, scalar};
+use crate::limits::{Meter, Size};
+use crate::{NODES, TEXT, scalar};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Builder {
     root: Option<Value>,
     /// The sequences and mappings that have begun and not ended, the innermost one last.
     open: Vec<Open>,
     /// Finished nodes by the number of their anchor.
     anchors: HashMap<usize, (Value, Size)>,
-    /// All that was made, with the copies for anchors and aliases.
-    made: Size,
+    /// Counts all that is made, with the copies for anchors and aliases.
+    made: Meter,
 }
 
 #[derive(Debug)]
@@ -32,13 +33,10 @@ enum Collection {
     Mapping(Map<String, Value>, Option<String>),
 }
 
-/// What a value consists of.
-#[derive(Debug, Default, Clone, Copy)]
-struct Size {
-    nodes: usize,
-    text: usize,
-    /// How many sequences and mappings contain each other.
-    depth: usize,
+impl Default for Builder {
+    fn default() -> Self {
+        Self { root: None, open: Vec::new(), anchors: HashMap::new(), made: Meter::new(NODES, TEXT) }
+    }
 }
 
 impl Builder {
@@ -81,20 +79,8 @@ impl Builder {
         self.root
     }
 
-    /// Counts what is about to be made where the builder stands.
     fn pay(&mut self, size: Size) -> Result<(), String> {
-        self.made.nodes += size.nodes;
-        self.made.text += size.text;
-        if self.made.nodes > NODES {
-            return Err(format!("there are more than {NODES} nodes, with aliases expanded"));
-        }
-        if self.made.text > TEXT {
-            return Err(format!("there are more than {TEXT} bytes of text, with aliases expanded"));
-        }
-        if self.open.len() + size.depth > DEPTH {
-            return Err(format!("the nesting is deeper than {DEPTH} levels"));
-        }
-        Ok(())
+        self.made.pay(size, self.open.len())
     }
 
     fn begin(&mut self, collection: Collection, anchor: usize, tag: Option<&Tag>) -> Result<(), String> {
@@ -131,9 +117,7 @@ impl Builder {
             self.root = Some(value);
             return Ok(());
         };
-        outer.nodes += size.nodes;
-        outer.text += size.text;
-        outer.depth = outer.depth.max(size.depth + 1);
+        outer.contain(size);
         match collection {
             Collection::Sequence(items) => items.push(value),
             Collection::Mapping(entries, key) => match key.take() {

@@ -1,6 +1,7 @@
 //! YAML as JSON. No I/O.
 //!
 //! ```text
+//! limits   what a value may consist of
 //! scalar   the value of a scalar, by the core schema of YAML 1.2
 //! builder  events of the parser become one value
 //! tree     the same with places, tags and Compose's scalars
@@ -10,6 +11,7 @@
 //! are on the value, and an alias is paid for before its node is copied.
 
 mod builder;
+mod limits;
 mod scalar;
 #[cfg(test)]
 mod tests;

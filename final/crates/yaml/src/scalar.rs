@@ -66,7 +66,7 @@ fn whole<'a>(text: &'a str, unsigned: &'a str) -> Option<(&'a str, u32)> {
 }
 
 /// Digits with a point, an exponent, or both.
-fn is_decimal(unsigned: &str) -> bool {
+pub(crate) fn is_decimal(unsigned: &str) -> bool {
     let has_only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),

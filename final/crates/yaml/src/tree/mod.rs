@@ -1,0 +1,112 @@
+//! A document as a tree in which each node knows where it stands, with the scalars of Docker Compose's YAML library.
+//!
+//! ```text
+//! timestamp  dates and times, as Go reads and prints them
+//! scalar     the value of a scalar, as yaml.v3 resolves it
+//! merge      `<<` keys
+//! builder    events of the parser become trees
+//! ```
+
+mod builder;
+mod merge;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+
+use std::collections::BTreeMap;
+
+use saphyr_parser::Parser;
+
+use crate::Error;
+use builder::Builder;
+
+/// How long a text may be, in bytes.
+pub const BYTES: usize = 8 << 20;
+
+/// How many nodes the documents of a text may have, with all aliases expanded.
+pub const NODES: usize = 500_000;
+
+/// How many bytes of text all scalars and keys may have together, with all aliases expanded.
+pub const TEXT: usize = 32 << 20;
+
+/// Where a node begins. Lines and columns count from one, and a column is a character.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The caller's number of the file.
+    pub file: u32,
+    pub line: u32,
+    pub column: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    pub value: Value,
+    pub place: Place,
+    /// A tag that is not of the core schema, with its exclamation mark, such as `!reset`. Or [`TIMESTAMP`] or [`UNSIGNED`].
+    pub tag: Option<String>,
+}
+
+/// The tag of a string that is a date or a time in Go, which prints it without quotes, and which is of no type that the schema
+/// of Compose knows. It is as Go prints it: `2001-12-14T00:00:00Z`.
+pub const TIMESTAMP: &str = "!!timestamp";
+
+/// The tag of a string of digits that is a whole number above `i64::MAX`.
+pub const UNSIGNED: &str = "!!int";
+
+/// The tag of a node which takes away what an earlier file says of its key.
+pub const RESET: &str = "!reset";
+
+/// The tag of a node that replaces what an earlier file says of its key, where it would be merged without it.
+pub const OVERRIDE: &str = "!override";
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    String(String),
+    Sequence(Vec<Node>),
+    Mapping(Mapping),
+}
+
+/// Compose has no use for the order of keys, and prints them sorted.
+pub type Mapping = BTreeMap<String, Entry>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where the key stands; the node's own place is that of the value.
+    pub key: Place,
+    pub node: Node,
+}
+
+impl Node {
+    #[must_use]
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tag.as_deref() == Some(tag)
+    }
+}
+
+/// The documents of a text, in their order. Aliases are replaced by copies of their nodes, which keep their places, and `<<`
+/// keys by the entries that they stand for. Nodes with [`RESET`] and [`OVERRIDE`] are in the tree.
+///
+/// `file` is the number that all places get.
+///
+/// # Errors
+///
+/// The text is not YAML; a mapping has a key twice; a key is not a string; the value of `<<` is not a mapping or a sequence of
+/// mappings; a scalar is not of the type of its tag; or a limit is exceeded.
+pub fn parse(text: &str, file: u32) -> Result<Vec<Node>, Error> {
+    if text.len() > BYTES {
+        let why = format!("the file has {} bytes, and may have no more than {BYTES}", text.len());
+        return Err(Error { line: 1, column: 1, why });
+    }
+    let mut builder = Builder::new(file);
+    let mut parser = Parser::new_from_str(text);
+    while let Some(next) = parser.next_event() {
+        let (event, span) = next.map_err(|error| Error::at(error.marker(), error.info().to_owned()))?;
+        builder.take(event, &span).map_err(|why| Error::at(&span.start, why))?;
+    }
+    Ok(builder.finish())
+}
