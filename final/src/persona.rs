@@ -1,6 +1,8 @@
 //! The name under which hull was started. Through a link called `docker`, `podman` or `buildah` it keeps to what programs that start
-//! these read from them, where that differs from hull's own output.
+//! these read from them, where that differs from hull's own output. Through one called `docker-compose` or `podman-compose`, the
+//! words after the name are those of `hull compose`.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -10,6 +12,8 @@ const DOCKER_VERSION: &str = "28.2.2";
 const PODMAN_VERSION: &str = "4.3.1";
 /// The version of buildah in that podman.
 const BUILDAH_VERSION: &str = "1.28.2";
+/// The version of Docker Compose that hull follows.
+pub const COMPOSE_VERSION: &str = "2.40.3";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persona {
@@ -17,6 +21,22 @@ pub enum Persona {
     Docker,
     Podman,
     Buildah,
+    DockerCompose,
+    PodmanCompose,
+}
+
+/// The words of the command line, the program's name first. `docker-compose up` is `hull compose up`.
+pub fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if Persona::is_compose() {
+        words.splice(..1, ["hull".into(), "compose".into()]);
+    }
+    words
+}
+
+/// The words after the program's name, for messages.
+pub fn words_as_text() -> Vec<String> {
+    words().into_iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 impl Persona {
@@ -29,6 +49,8 @@ impl Persona {
                 Some("docker") => Self::Docker,
                 Some("podman") => Self::Podman,
                 Some("buildah") => Self::Buildah,
+                Some("docker-compose") => Self::DockerCompose,
+                Some("podman-compose") => Self::PodmanCompose,
                 _ => Self::Hull,
             }
         })
@@ -39,12 +61,18 @@ impl Persona {
         matches!(Self::own(), Self::Podman | Self::Buildah)
     }
 
+    /// A program that has only the verbs of compose.
+    pub fn is_compose() -> bool {
+        matches!(Self::own(), Self::DockerCompose | Self::PodmanCompose)
+    }
+
     /// What stands before errors.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Hull => "hull",
             Self::Docker => "docker",
             Self::Podman | Self::Buildah => "Error",
+            Self::DockerCompose | Self::PodmanCompose => self.name(),
         }
     }
 
@@ -54,6 +82,8 @@ impl Persona {
             Self::Docker => "docker",
             Self::Podman => "podman",
             Self::Buildah => "buildah",
+            Self::DockerCompose => "docker-compose",
+            Self::PodmanCompose => "podman-compose",
         }
     }
 
@@ -64,6 +94,7 @@ impl Persona {
             Self::Docker => DOCKER_VERSION,
             Self::Podman => PODMAN_VERSION,
             Self::Buildah => BUILDAH_VERSION,
+            Self::DockerCompose | Self::PodmanCompose => COMPOSE_VERSION,
         }
     }
 
@@ -75,6 +106,9 @@ impl Persona {
                 format!("Docker version {}, build hull-{}\n", self.version(), Self::Hull.version())
             }
             Self::Podman | Self::Buildah => format!("{} version {}\n", self.name(), self.version()),
+            Self::DockerCompose | Self::PodmanCompose => {
+                format!("Docker Compose version v{}\n", self.version())
+            }
         }
     }
 }

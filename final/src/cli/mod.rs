@@ -11,6 +11,7 @@
 //! events                                        the flags of events
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
+//! compose                                       the verbs of compose
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
 
@@ -28,6 +29,7 @@ pub mod build_request;
 #[cfg(test)]
 mod build_tests;
 pub mod builder;
+pub mod compose;
 pub mod container;
 pub mod context;
 mod deferred;
@@ -60,18 +62,21 @@ use clap::{Args, Parser, Subcommand};
 
 pub use deferred::{Deferred, DeferredGroup};
 
+use crate::persona;
+
 /// Reads the command line.
 pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse().or_else(|error| {
+    let words = persona::words();
+    Cli::try_parse_from(&words).or_else(|error| {
         // Boolean flags seldom have a value, so flags with optional values are defined only if the first parse fails.
-        let is_set = |word: std::ffi::OsString| {
+        let is_set = |word: &std::ffi::OsString| {
             word.to_string_lossy().split_once('=').is_some_and(|(flag, _)| flag.starts_with('-'))
         };
-        if hull_usage::is_help(&error) || !std::env::args_os().skip(1).any(is_set) {
+        if hull_usage::is_help(&error) || !words.iter().skip(1).any(is_set) {
             return Err(error);
         }
         deferred::allow_values_of_booleans();
-        Cli::try_parse()
+        Cli::try_parse_from(&words)
     })
 }
 
@@ -128,6 +133,8 @@ pub enum Command {
     Builder(DeferredGroup<build::Builder>),
     /// Build images, with the words of docker's buildx
     Buildx(DeferredGroup<build::Builder>),
+    /// Run the containers that a compose file describes
+    Compose(Deferred<compose::Compose>),
     /// Manage health checks
     Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
     /// Manage networks

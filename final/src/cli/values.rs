@@ -8,7 +8,7 @@ use crate::ui::hints::OWN_FAILURE;
 
 /// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
 pub(super) fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words = crate::persona::words_as_text();
     let mut root = <super::Cli as clap::CommandFactory>::command();
     root.build();
     let hint = format!("{} --help says what it takes", hull_usage::verb(&root, &words).0);

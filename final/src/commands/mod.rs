@@ -15,6 +15,7 @@ mod build_shell;
 mod builder;
 mod comeback;
 mod commit;
+mod compose;
 mod context;
 mod copy;
 mod create;
@@ -69,6 +70,7 @@ use hull_sys::reexec;
 use crate::cli::generate::Generate;
 use crate::cli::{Cli, Command, Global, container, image};
 use crate::environment;
+use crate::persona::Persona;
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
@@ -87,7 +89,7 @@ pub fn protect() -> Result<(), ExitCode> {
 }
 
 fn is_entering() -> bool {
-    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&ALIASES)
+    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&ALIASES) || Persona::is_compose()
 }
 
 /// Runs the verb of the command line, and reports its errors.
@@ -128,6 +130,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Image(group) => image_group(&open(global)?, group),
         Command::Build(args) => build::build(&open(global)?, args),
         Command::Builder(group) | Command::Buildx(group) => builder::builder(&open(global)?, group),
+        Command::Compose(args) => compose::run(global, args),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),

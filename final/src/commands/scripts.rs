@@ -13,20 +13,25 @@ use crate::ui::output;
 
 /// Prints the same as the command's `--help`.
 pub fn help(args: &Help) -> Result<u8> {
+    help_on(&args.words)
+}
+
+/// Prints the help of the command with these words.
+pub fn help_on(words: &[String]) -> Result<u8> {
     let mut root = Cli::command();
     root.build();
     let mut command = &root;
-    for word in &args.words {
+    for word in words {
         command = command.find_subcommand(word).ok_or_else(|| {
-            let unknown = anyhow!("unknown help topic: {}", args.words.join(" "));
-            let answer = missing::verb(&args.words.join(" ")).unwrap_or("hull --help lists the commands");
+            let unknown = anyhow!("unknown help topic: {}", words.join(" "));
+            let answer = missing::verb(&words.join(" ")).unwrap_or("hull --help lists the commands");
             unknown.context(Hint(answer.into()))
         })?;
     }
-    let words = args.words.iter().map(String::as_str);
-    match Cli::try_parse_from(["hull"].into_iter().chain(words).chain(["--help"])) {
+    let typed = words.iter().map(String::as_str);
+    match Cli::try_parse_from(["hull"].into_iter().chain(typed).chain(["--help"])) {
         Err(help) => output::text(&help.render().to_string())?,
-        Ok(_) => return Err(anyhow!("there is no help on {}", args.words.join(" "))),
+        Ok(_) => return Err(anyhow!("there is no help on {}", words.join(" "))),
     }
     Ok(0)
 }

@@ -9,31 +9,39 @@ use super::book;
 use super::hints::{self, Code, OWN_FAILURE};
 use super::missing::LACKING;
 use super::reader_gone;
-use crate::persona::Persona;
+use crate::persona::{self, Persona};
 use hull_printable as printable;
 use hull_usage as usage;
 
 /// Reports a command line that clap refuses. clap also returns `--help` and `--version` as errors.
 pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words = persona::words_as_text();
     let persona = Persona::own();
     cli = cli.name(persona.name());
     if usage::is_help(error) {
         let text = match error.kind() {
             ErrorKind::DisplayVersion => persona.version_line(),
-            _ => usage::help(error, &mut cli, &words).replacen(
-                "Usage: hull",
-                &format!("Usage: {}", persona.name()),
-                1,
-            ),
+            _ => renamed(usage::help(error, &mut cli, &words), "Usage: "),
         };
         // If stderr is closed, there is nowhere to report that.
         let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
     let explained = usage::explain(error, &mut cli, &words, &LACKING);
-    tell(&explained.sentence, Some(&explained.hint));
-    ExitCode::from(if explained.flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
+    // A compose program is named like hull's verb.
+    let name = |text: String| match Persona::is_compose() {
+        true => text.replace(&format!("{} compose", persona.name()), persona.name()),
+        false => text,
+    };
+    tell(&name(explained.sentence), Some(&name(explained.hint)));
+    let is_docker_flag = explained.flag && usage::verb(&cli, &words).0.split(' ').nth(1) != Some("compose");
+    ExitCode::from(if is_docker_flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
+}
+
+/// The text with the name by which hull was started after `before`, where its own is.
+fn renamed(text: String, before: &str) -> String {
+    let own = if Persona::is_compose() { "hull compose" } else { "hull" };
+    text.replacen(&format!("{before}{own}"), &format!("{before}{}", Persona::own().name()), 1)
 }
 
 /// An exit code that differs from the verb's usual one. As the context of an error it adds no text.

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 
 /// The verbs of `hull`.
-pub const HULL: [&str; 6] = ["run", "exec", "start", "restart", "build", "serve"];
+pub const HULL: [&str; 7] = ["run", "exec", "start", "restart", "build", "serve", "compose"];
 
 /// The verbs of `hull-oci`.
 pub const HULL_OCI: [&str; 3] = ["run", "exec", "create"];

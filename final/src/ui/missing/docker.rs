@@ -9,7 +9,10 @@ const ONE_BUILDER: &str =
 const BUILD_HISTORY: &str = "hull keeps no records of builds: `hull history` shows an image's steps";
 const DIAL: &str = "hull's builder is no service that others connect to";
 const CHECKPOINT: &str = "hull does not save a running container's processes: `hull commit` keeps its files, and hull-oci checkpoint saves the processes of a bundle";
-const COMPOSE: &str = "podman-compose starts what a compose file says with hull: podman-compose --in-pod=false --podman-path hull up";
+const COMPOSE_BRIDGE: &str = "hull starts what a compose file says, and converts it to nothing else: `hull compose config` prints it for other programs";
+const COMPOSE_PUBLISH: &str = "hull reads compose files from this machine only, and pushes none to a registry: `hull compose config --resolve-image-digests` prints one file that can be copied";
+const COMPOSE_ALPHA: &str =
+    "hull has none of Compose's experiments: `hull compose config` prints the whole project";
 const CONTEXT: &str = "hull works on this machine, and has one context: docker's client keeps others, and reaches this machine by DOCKER_HOST=ssh://HOST";
 const DAEMON: &str = "hull connects to no server: it works on this machine, and ssh HOST hull on another";
 const MANIFEST: &str =
@@ -44,7 +47,9 @@ pub const VERBS: Verbs = &[
     ("buildx stop", ONE_BUILDER),
     ("buildx f", BAKE),
     ("checkpoint", CHECKPOINT),
-    ("compose", COMPOSE),
+    ("compose alpha", COMPOSE_ALPHA),
+    ("compose bridge", COMPOSE_BRIDGE),
+    ("compose publish", COMPOSE_PUBLISH),
     (
         "config",
         "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",

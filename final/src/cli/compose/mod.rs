@@ -1,0 +1,191 @@
+//! `compose`: the verbs and flags of Docker Compose 2.40.3, and hull's own `diff`.
+//!
+//! ```text
+//! lifecycle   from create to down        up      up, logs, watch      run     run, exec, attach
+//! list        what there is              image   build, pull, push, commit, export, cp
+//! config      config, version
+//! ```
+
+#![allow(dead_code, reason = "the verbs that use some of these flags are hidden")]
+
+pub mod config;
+pub mod image;
+pub mod lifecycle;
+pub mod list;
+pub mod run;
+pub mod up;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Deferred;
+
+#[derive(Debug, Args)]
+pub struct Compose {
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+// Which project the verb is for, and how it is shown. Variables of the same meaning: COMPOSE_FILE, COMPOSE_PROFILES, ….
+#[derive(Debug, Args)]
+pub struct ProjectArgs {
+    /// Keep networks, volumes, configs and secrets that no service uses in the project
+    #[arg(long)]
+    pub all_resources: bool,
+    /// When to use colours and move the cursor: never, always or auto
+    #[arg(long, value_name = "WHEN", value_parser = ["never", "always", "auto"])]
+    pub ansi: Option<String>,
+    /// Name containers as Compose v1 did, and apply its limits
+    #[arg(long)]
+    pub compatibility: bool,
+    /// Print what would be done, and change nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Read variables for the compose file from this file instead of .env
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Read this compose file; of several, each is merged into the ones before; - for stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Vec<String>,
+    #[arg(long, hide = true)]
+    pub no_ansi: bool,
+    /// How many pulls and builds run at the same time; -1 for any number
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub parallel: Option<i64>,
+    /// Enable the services of this profile
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Vec<String>,
+    /// How progress is shown: auto, tty, plain, json or quiet
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "tty", "plain", "json", "quiet", "none"], hide_possible_values = true)]
+    pub progress: Option<String>,
+    /// The directory that relative paths begin at [default: that of the first compose file]
+    #[arg(long, value_name = "DIR")]
+    pub project_directory: Option<PathBuf>,
+    /// The project's name [default: the compose file's name, or the directory's]
+    #[arg(short, long, value_name = "NAME")]
+    pub project_name: Option<String>,
+    #[arg(long, hide = true)]
+    pub verbose: bool,
+    /// Print the version of Compose that hull follows
+    #[arg(short = 'v', long, hide = true)]
+    pub version: bool,
+    #[arg(long, hide = true, value_name = "DIR", conflicts_with = "project_directory")]
+    pub workdir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Connect to the input and output of a service's container
+    #[command(hide = true)]
+    Attach(Deferred<run::Attach>),
+    /// Build the images of services
+    #[command(hide = true)]
+    Build(Deferred<image::Build>),
+    /// Make an image from a service's container
+    #[command(hide = true)]
+    Commit(Deferred<image::Commit>),
+    /// Verify the compose files and print the project that they make
+    #[command(alias = "convert")]
+    #[command(hide = true)]
+    Config(Deferred<config::Config>),
+    /// Copy files between a service's container and this machine
+    #[command(hide = true)]
+    Cp(Deferred<image::Cp>),
+    /// Create the containers of services
+    #[command(hide = true)]
+    Create(Deferred<lifecycle::Create>),
+    /// Show what up would change, and why
+    #[command(hide = true)]
+    Diff(Deferred<lifecycle::Diff>),
+    /// Stop and remove the project's containers and networks
+    #[command(hide = true)]
+    Down(Deferred<lifecycle::Down>),
+    /// Show what happens to the project's containers
+    #[command(hide = true)]
+    Events(Deferred<list::Events>),
+    /// Run a command in a service's running container
+    #[command(
+        disable_help_subcommand = true,
+        override_usage = "hull compose exec [OPTIONS] SERVICE COMMAND [ARG]..."
+    )]
+    #[command(hide = true)]
+    Exec(Deferred<run::Exec>),
+    /// Write a service's container's file system as a tar
+    #[command(hide = true)]
+    Export(Deferred<image::Export>),
+    /// List the images that the project's containers were made from
+    #[command(hide = true)]
+    Images(Deferred<list::Images>),
+    /// Send a signal to the containers of services
+    #[command(hide = true)]
+    Kill(Deferred<lifecycle::Kill>),
+    /// Show the logs of services
+    #[command(hide = true)]
+    Logs(Deferred<up::Logs>),
+    /// List projects
+    #[command(hide = true)]
+    Ls(Deferred<list::Ls>),
+    /// Freeze all processes of services
+    #[command(hide = true)]
+    Pause(Deferred<lifecycle::Services>),
+    /// Print where a service's port is published
+    #[command(hide = true)]
+    Port(Deferred<list::Port>),
+    /// List the project's containers
+    #[command(hide = true)]
+    Ps(Deferred<list::Ps>),
+    /// Pull the images of services
+    #[command(hide = true)]
+    Pull(Deferred<image::Pull>),
+    /// Push the images of services
+    #[command(hide = true)]
+    Push(Deferred<image::Push>),
+    /// Stop and start the containers of services
+    #[command(hide = true)]
+    Restart(Deferred<lifecycle::Restart>),
+    /// Remove the stopped containers of services
+    #[command(hide = true)]
+    Rm(Deferred<lifecycle::Rm>),
+    /// Run a command in a new container of a service
+    #[command(
+        disable_help_subcommand = true,
+        override_usage = "hull compose run [OPTIONS] SERVICE [COMMAND] [ARG]..."
+    )]
+    #[command(hide = true)]
+    Run(Deferred<run::Run>),
+    /// Set how many containers services have
+    #[command(hide = true)]
+    Scale(Deferred<lifecycle::Scale>),
+    /// Start the containers of services
+    #[command(hide = true)]
+    Start(Deferred<lifecycle::Services>),
+    /// Show what the project's containers use, once a second
+    #[command(hide = true)]
+    Stats(Deferred<list::Stats>),
+    /// Stop the containers of services
+    #[command(hide = true)]
+    Stop(Deferred<lifecycle::Stop>),
+    /// Show the processes of services
+    #[command(hide = true)]
+    Top(Deferred<list::Top>),
+    /// Resume the containers of paused services
+    #[command(hide = true)]
+    Unpause(Deferred<lifecycle::Services>),
+    /// Create and start the project's containers
+    #[command(hide = true)]
+    Up(Deferred<up::Up>),
+    /// Print the version of Compose that hull follows
+    Version(Deferred<config::Version>),
+    /// List the project's volumes
+    #[command(hide = true)]
+    Volumes(Deferred<list::Volumes>),
+    /// Wait until the containers of services stop, and print their exit codes
+    #[command(hide = true)]
+    Wait(Deferred<lifecycle::Wait>),
+    /// Rebuild and refresh containers when files change
+    #[command(hide = true)]
+    Watch(Deferred<up::Watch>),
+}
