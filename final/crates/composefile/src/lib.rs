@@ -2,9 +2,20 @@
 //!
 //! ```text
 //! error        what is wrong, in which file, line and column
+//! path         where a value is in a document
+//! model        the typed project
+//! print        the project as YAML and JSON
+//! hash         what tells that a definition has changed
+//! duration, float   their text, as Go has it
 //! ```
 
+mod duration;
 mod error;
+mod float;
+pub mod hash;
+pub mod model;
+pub mod path;
+pub mod print;
 
 pub use error::{Error, Result};
 pub use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};

@@ -1,0 +1,105 @@
+//! Where a value is in a document: `services.web.ports[0]`.
+
+use std::fmt;
+
+use crate::{Error, Node};
+
+/// A path is a chain on the stack: walking a document allocates nothing until an error is to be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    Root,
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    pub const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
+
+    pub fn key<'b>(&'b self, key: &'b str) -> Path<'b>
+    where
+        'a: 'b,
+    {
+        Path { parent: Some(self), step: Step::Key(key) }
+    }
+
+    pub fn index<'b>(&'b self, index: usize) -> Path<'b>
+    where
+        'a: 'b,
+    {
+        Path { parent: Some(self), step: Step::Index(index) }
+    }
+
+    pub fn parent(&self) -> Option<&Path<'a>> {
+        self.parent
+    }
+
+    pub fn step(&self) -> Step<'a> {
+        self.step
+    }
+
+    /// The keys from the root on. An index is one too.
+    pub fn steps(&self) -> Vec<Step<'a>> {
+        let mut steps: Vec<_> = std::iter::successors(Some(self), |path| path.parent)
+            .map(|path| path.step)
+            .filter(|step| *step != Step::Root)
+            .collect();
+        steps.reverse();
+        steps
+    }
+
+    /// Whether the path is `services.*.ports.*`: a star stands for any key and any index.
+    pub fn is(&self, pattern: &str) -> bool {
+        let steps = self.steps();
+        let mut parts = pattern.split('.');
+        let same = steps.iter().all(|step| match (parts.next(), step) {
+            (Some("*"), _) => true,
+            (Some(part), Step::Key(key)) => part == *key,
+            _ => false,
+        });
+        same && parts.next().is_none()
+    }
+
+    /// An error about the value here: `services.web.ports[0]: …`.
+    pub fn error(&self, node: &Node, why: impl fmt::Display) -> Error {
+        let why = if self.step == Step::Root { why.to_string() } else { format!("{self}: {why}") };
+        Error::new(why).at(node.place)
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, step) in self.steps().iter().enumerate() {
+            match step {
+                Step::Key(key) if number > 0 => write!(to, ".{key}")?,
+                Step::Key(key) => to.write_str(key)?,
+                Step::Index(index) => write!(to, "[{index}]")?,
+                Step::Root => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_printed_and_matched() {
+        let services = Path::ROOT.key("services");
+        let web = services.key("web");
+        let ports = web.key("ports");
+        let port = ports.index(2);
+        assert_eq!(port.to_string(), "services.web.ports[2]");
+        assert!(port.is("services.*.ports.*"));
+        assert!(!port.is("services.*.ports"));
+        assert!(!ports.is("services.*.ports.*"));
+        assert!(!port.is("services.*.volumes.*"));
+    }
+}
