@@ -6,11 +6,13 @@
 //! output, list, human   results on stdout: JSON, templates, tables, texts for people
 //! reader_gone           broken pipes of the own output
 //! progress              bars while images are moved         terminal/   the client of an attachment
-//! build/                how a build is shown
+//! build/                how a build is shown            compose/    what compose does, and what containers print
 //! ```
 
 pub mod book;
 pub mod build;
+#[allow(dead_code, unused_imports, reason = "for the verbs of compose that are hidden")]
+pub mod compose;
 pub mod errors;
 pub mod hints;
 pub mod human;

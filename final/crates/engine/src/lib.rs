@@ -65,7 +65,7 @@ pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
 pub use events::{EventOptions, EventReader, EventSink};
 pub use handle::ending::Ended;
 pub use images::{Pull, PullPolicy, image_config, retain_names};
-pub use logs::LogSink;
+pub use logs::{Grown, LogReader, LogSink, LogWatch};
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use records::health::HealthStatus;
 pub use records::options::WindowSize;

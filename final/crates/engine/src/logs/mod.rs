@@ -4,6 +4,7 @@
 //! files   the log's files, and their lines forwards and backwards
 //! entry   a line of a file as what the container wrote
 //! range   where `--since`, `--until` and `--tail` begin and end
+//! reader  a log that is read as it grows
 //! follow  `-f`
 //! journal the same for the log driver journald
 //! ```
@@ -16,6 +17,7 @@ mod follow;
 pub(crate) mod journal;
 pub(crate) mod layout;
 mod range;
+mod reader;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -29,7 +31,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::records::options::{LogDriver, LogsOptions};
 use crate::records::stream::Stream;
 use entry::Entry;
-use follow::Follower;
+pub use reader::{Grown, LogReader, LogWatch};
 
 /// The receiver of a log's text.
 pub trait LogSink {
@@ -67,15 +69,13 @@ impl Engine {
             LogDriver::Journald => return journal::print(self, &record, options, &mut printer),
             LogDriver::JsonFile | LogDriver::Local => {}
         }
-        let files = files::open_all(&directory, most)?;
-        range::print(&files, options, &mut printer)?;
-        printer.flush()?;
-        match options.follow {
-            true => {
-                Follower::new(&directory, most, files.into_iter().last()).run(self, &record.id, &mut printer)
-            }
-            false => Ok(()),
+        if options.follow {
+            let watch = LogWatch::new();
+            let reader = LogReader::open(&directory, most, options, watch.as_ref())?;
+            return follow::follow(reader, watch.as_ref(), self, &record.id, &mut printer);
         }
+        range::print(&files::open_all(&directory, most)?, options, &mut printer)?;
+        printer.flush()
     }
 }
 
