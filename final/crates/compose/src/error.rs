@@ -10,3 +10,14 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
 }
+
+/// Says what the engine was asked to do.
+pub(crate) trait Context<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Context<T> for hull_engine::Result<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::Engine { what: what(), source })
+    }
+}

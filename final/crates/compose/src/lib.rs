@@ -3,13 +3,21 @@
 //! ```text
 //! error        what has failed, on which service
 //! labels       by which the objects of a project are found
+//! graph        the order of services
 //! names        of its containers
+//! observe      what the engine has of a project
+//! plan/        what has to be done, from that and the files
 //! progress     what is being done, for the caller to show
+//! references   of a service to the containers of others
 //! ```
 
 mod error;
+pub mod graph;
 pub mod labels;
 pub mod names;
+pub mod observe;
+pub mod plan;
 pub mod progress;
+pub mod references;
 
 pub use error::{Error, Result};
