@@ -150,8 +150,7 @@ impl Engine {
         containers.values_mut().for_each(settle);
         let mut files = self.files.clone();
         files.values_mut().for_each(|entries| entries.sort_by_key(Value::to_string));
-        let mut record =
-            json!({"networks": self.networks, "volumes": self.volumes, "containers": containers, "files": files});
+        let mut record = json!({"networks": self.networks, "volumes": self.volumes, "containers": containers, "files": files});
         prune(&mut record);
         record
     }
@@ -209,9 +208,8 @@ fn prune(value: &mut Value) {
     match value {
         Value::Object(entries) => {
             entries.values_mut().for_each(prune);
-            let says_nothing = |value: &Value| {
-                [json!(null), json!(false), json!(""), json!(0), json!({})].contains(value)
-            };
+            let says_nothing =
+                |value: &Value| [json!(null), json!(false), json!(""), json!(0), json!({})].contains(value);
             entries.retain(|key, value| key.contains(['.', '/']) || !says_nothing(value));
         }
         Value::Array(values) => values.iter_mut().for_each(prune),

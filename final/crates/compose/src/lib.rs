@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! error        what has failed, on which service
+//! follow/      what the containers print, and when they start and end
 //! labels       by which the objects of a project are found
 //! graph        the order of services
 //! names        of its containers
@@ -12,6 +13,7 @@
 //! ```
 
 mod error;
+pub mod follow;
 pub mod graph;
 pub mod labels;
 pub mod names;

@@ -83,43 +83,6 @@ impl Lines {
     }
 }
 
-/// Cuts a stream of bytes into lines.
-#[derive(Debug, Default)]
-pub struct Splitter {
-    begun: Vec<u8>,
-}
-
-/// A line that grows beyond this is printed in pieces: a container decides how much is kept here.
-const LONGEST: usize = 1 << 20;
-
-impl Splitter {
-    /// Calls `take` for each complete line, without its newline.
-    pub fn feed(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(&[u8])) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            if self.begun.is_empty() {
-                take(&bytes[..end]);
-            } else {
-                self.begun.extend_from_slice(&bytes[..end]);
-                take(&self.begun);
-                self.begun.clear();
-            }
-            bytes = &bytes[end + 1..];
-        }
-        self.begun.extend_from_slice(bytes);
-        if self.begun.len() > LONGEST {
-            self.finish(take);
-        }
-    }
-
-    /// Gives what has no newline, because nothing follows.
-    pub fn finish(&mut self, take: &mut dyn FnMut(&[u8])) {
-        if !self.begun.is_empty() {
-            take(&self.begun);
-            self.begun.clear();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,17 +101,5 @@ mod tests {
         assert_eq!(lines.prefix(WATCH), "\x1b[92m        \u{29bf} \x1b[0m");
         assert_eq!(lines.status("a-1", "exited"), "\x1b[36m\r\x1b[Ka-1 exited\n\x1b[0m");
         assert_eq!(Lines::new(true, false).prefix("a-1"), "");
-    }
-
-    #[test]
-    fn only_whole_lines_are_given_and_the_rest_at_the_end() {
-        let mut got = Vec::new();
-        let mut splitter = Splitter::default();
-        let mut take = |line: &[u8]| got.push(String::from_utf8_lossy(line).into_owned());
-        splitter.feed(b"on", &mut take);
-        splitter.feed(b"e\n\ntwo\nthr", &mut take);
-        splitter.finish(&mut take);
-        splitter.finish(&mut take);
-        assert_eq!(got, ["one", "", "two", "thr"]);
     }
 }
