@@ -3,19 +3,26 @@
 //! ```text
 //! error        what is wrong, in which file, line and column
 //! path         where a value is in a document
+//! dotenv       .env, env_file and label_file
+//! interpolate  variables become text
+//! load         files and the environment become one project
 //! model        the typed project
 //! print        the project as YAML and JSON
 //! hash         what tells that a definition has changed
 //! duration, float   their text, as Go has it
 //! ```
 
+mod dotenv;
 mod duration;
 mod error;
 mod float;
 pub mod hash;
+pub mod interpolate;
+pub mod load;
 pub mod model;
 pub mod path;
 pub mod print;
 
 pub use error::{Error, Result};
 pub use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
+pub use load::{Dependencies, LoadOptions, ServiceEnvironment, Sources, Warning};

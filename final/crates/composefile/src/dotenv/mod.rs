@@ -1,0 +1,93 @@
+//! `.env`, `env_file` and `label_file`.
+//!
+//! ```text
+//! parser   assignments with quotes, comments and variables
+//! escapes  what a backslash means between double quotes
+//! raw      `format: raw`, which is that of `docker run --env-file`
+//! ```
+
+mod escapes;
+mod parser;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::interpolate::{Environment, unset};
+use crate::load::Warnings;
+use crate::{Error, Result};
+
+/// More than this is no file of variables.
+const LIMIT: u64 = 16 << 20;
+
+/// Why a text is no file of variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Why {
+    /// Counts from one.
+    line: Option<usize>,
+    text: String,
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// Reads variables from `text` into `values`. A variable of the text is looked up with `outer` first, then among the values
+/// that are already known; a name without a value takes that of `outer`.
+///
+/// # Errors
+///
+/// `format` is none of Compose's, or the text does not follow it.
+pub(crate) fn parse(
+    text: &str,
+    format: &str,
+    values: &mut Environment,
+    outer: &dyn Fn(&str) -> Option<String>,
+    warnings: &mut Warnings,
+) -> Result<(), Why> {
+    match format {
+        "" | ".env" => {
+            parser::Parser::new(text).run(values, outer, &mut |name| warnings.add(unset(name), None))
+        }
+        "raw" => raw::parse(text, values, outer),
+        other => Err(Why { line: None, text: format!("unsupported env_file format {other:?}") }),
+    }
+}
+
+/// The variables of the files that the command line or an `include` names. A later file wins, and each sees the variables of
+/// `environment`, which go before those of the files, and of the files before it.
+pub(crate) fn read_all<P: AsRef<Path>>(
+    environment: &Environment,
+    files: &[P],
+    warnings: &mut Warnings,
+) -> Result<Environment> {
+    let mut values = Environment::new();
+    for path in files {
+        let path = path.as_ref();
+        let shown = path.display();
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::new(format!("couldn't find env file: {shown}")));
+            }
+            Err(error) => return Err(Error::new(format!("{shown}: {error}"))),
+            Ok(metadata) if metadata.is_dir() => return Err(Error::new(format!("{shown} is a directory"))),
+            Ok(_) => {}
+        }
+        let text = read(path)?;
+        parse(&text, "", &mut values, &|name| environment.get(name).cloned(), warnings)
+            .map_err(|why| Error::new(format!("failed to read {shown}: {why}")))?;
+    }
+    Ok(values)
+}
+
+/// The text of a file of variables. What is not UTF-8 is replaced, as it is on the way to docker's API.
+pub(crate) fn read(path: &Path) -> Result<String> {
+    let bytes = crate::load::read_bounded(path, LIMIT)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,115 @@
+//! Variables become text before anything else is done with a file, so a merge, an `extends` or an `include` sees values.
+//!
+//! ```text
+//! template   variables in one text
+//! cast       what is a number or a boolean afterwards
+//! variables  which variables a model has
+//! ```
+
+mod cast;
+mod template;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::collections::BTreeMap;
+
+use hull_yaml::tree::{Node, Place, Value};
+
+use crate::load::Warnings;
+use crate::path::Path;
+use crate::{Error, Result};
+
+use cast::Cast;
+pub(crate) use cast::boolean;
+pub use template::{Lookup, TemplateError, substitute};
+pub use variables::{Variable, variables};
+
+/// The variables of a project.
+pub type Environment = BTreeMap<String, String>;
+
+/// Replaces the variables of every text in `node`, which stands at `path`. Keys have no variables.
+pub(crate) fn interpolate(
+    node: &mut Node,
+    path: &Path<'_>,
+    environment: &Environment,
+    warnings: &mut Warnings,
+) -> Result<()> {
+    match &mut node.value {
+        Value::String(text) => {
+            let mut lookup = Variables { environment, warnings, place: node.place };
+            let text = substitute(text, &mut lookup).map_err(|error| explain(error, path).at(node.place))?;
+            node.value = match Cast::of(path) {
+                None => Value::String(text),
+                Some(cast) => cast.apply(&text, node.place, warnings).map_err(|why| {
+                    let why =
+                        format!("error while interpolating {path}: failed to cast to expected type: {why}");
+                    Error::new(why).at(node.place)
+                })?,
+            };
+        }
+        Value::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                interpolate(item, &path.index(index), environment, warnings)?;
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, entry) in entries {
+                interpolate(&mut entry.node, &path.key(key), environment, warnings)?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {}
+    }
+    Ok(())
+}
+
+fn explain(error: TemplateError, path: &Path<'_>) -> Error {
+    match error {
+        TemplateError::Invalid { template } => Error::new(format!(
+            "invalid interpolation format for {path}.\nYou may need to escape any $ with another $.\n{template}"
+        ))
+        .hint("write $$ for a dollar that begins no variable"),
+        TemplateError::Required { ref name, .. } => {
+            let hint = format!("set {name} in the environment or in the .env file");
+            Error::new(format!("error while interpolating {path}: {error}")).hint(hint)
+        }
+        TemplateError::Deep => Error::new(format!("error while interpolating {path}: {error}")),
+    }
+}
+
+impl std::fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Invalid { template } => write!(f, "Invalid template: {template:?}"),
+            Self::Required { name, reason } if reason.is_empty() => {
+                write!(f, "required variable {name} is missing a value")
+            }
+            Self::Required { name, reason } => {
+                write!(f, "required variable {name} is missing a value: {reason}")
+            }
+            Self::Deep => f.write_str("too many variables within each other"),
+        }
+    }
+}
+
+/// The variables of a project, for one text of a file.
+struct Variables<'a> {
+    environment: &'a Environment,
+    warnings: &'a mut Warnings,
+    place: Place,
+}
+
+impl Lookup for Variables<'_> {
+    fn get(&mut self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
+    }
+
+    fn unset(&mut self, name: &str) {
+        self.warnings.add(unset(name), Some(self.place));
+    }
+}
+
+/// Compose's words about a variable without a value.
+pub(crate) fn unset(name: &str) -> String {
+    format!("The {name:?} variable is not set. Defaulting to a blank string.")
+}

@@ -1,0 +1,109 @@
+//! Paths as text, by Go's rules (`path/filepath`): nothing is looked up, so a symbolic link before `..` is not followed.
+//! A model has its paths as text, and prints them.
+
+/// Without `.`, without `..` where a directory is before it, and without double slashes. The empty path is `.`.
+pub(crate) fn clean(path: &str) -> String {
+    let is_absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => match parts.last() {
+                Some(&"..") | None if !is_absolute => parts.push(".."),
+                Some(_) => drop(parts.pop()),
+                None => {}
+            },
+            part => parts.push(part),
+        }
+    }
+    match (is_absolute, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".into(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+/// `path` below `base`, also when `path` is absolute.
+pub(crate) fn join(base: &str, path: &str) -> String {
+    match (base.is_empty(), path.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => clean(path),
+        (false, true) => clean(base),
+        (false, false) => clean(&format!("{base}/{path}")),
+    }
+}
+
+/// `path` itself when it is absolute, else below `base`.
+pub(crate) fn absolute(base: &str, path: &str) -> String {
+    if path.starts_with('/') { clean(path) } else { join(base, path) }
+}
+
+/// The directory that a path is in.
+pub(crate) fn directory(path: &str) -> String {
+    match path.rfind('/') {
+        Some(at) => clean(&path[..=at]),
+        None => ".".into(),
+    }
+}
+
+/// The last part of a path.
+pub(crate) fn base(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The path that leads from `base` to `target`, or nothing if only one of them is absolute.
+pub(crate) fn relative(base: &str, target: &str) -> Option<String> {
+    let (base, target) = (clean(base), clean(target));
+    if base.starts_with('/') != target.starts_with('/') {
+        return None;
+    }
+    let parts = |path: &str| -> Vec<String> {
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+    };
+    let (base, target) = (parts(&base), parts(&target));
+    let common = base.iter().zip(&target).take_while(|(one, other)| one == other).count();
+    if base[common..].iter().any(|part| part == "..") {
+        return None;
+    }
+    let up = base[common..].iter().map(|_| "..");
+    let down = target[common..].iter().map(String::as_str);
+    let path = up.chain(down).collect::<Vec<_>>().join("/");
+    Some(if path.is_empty() { ".".into() } else { path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_text() {
+        let table = [
+            ("", "."),
+            ("/", "/"),
+            ("/..", "/"),
+            ("a//b/./c/", "a/b/c"),
+            ("a/../..", ".."),
+            ("../../a", "../../a"),
+            ("/a/b/../../../c", "/c"),
+            ("./", "."),
+        ];
+        for (path, expected) in table {
+            assert_eq!(clean(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_are_joined_split_and_compared() {
+        assert_eq!(join("/a", "../b"), "/b");
+        assert_eq!(join(".", "b"), "b");
+        assert_eq!(absolute("/a", "/b/"), "/b");
+        assert_eq!((directory("/a/b"), directory("a"), directory("/a")), ("/a".into(), ".".into(), "/".into()));
+        assert_eq!((base("/a/b/"), base("/"), base("a")), ("b", "", "a"));
+        assert_eq!(relative("/a/b", "/a/c/d").as_deref(), Some("../c/d"));
+        assert_eq!(relative("/a", "/a").as_deref(), Some("."));
+        assert_eq!(relative(".", "sub").as_deref(), Some("sub"));
+        assert_eq!(relative("a", "/b"), None);
+        assert_eq!(relative("../x", "y"), None);
+    }
+}
