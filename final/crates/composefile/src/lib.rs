@@ -5,6 +5,7 @@
 //! path         where a value is in a document
 //! dotenv       .env, env_file and label_file
 //! interpolate  variables become text
+//! merge        overrides
 //! load         files and the environment become one project
 //! model        the typed project
 //! print        the project as YAML and JSON
@@ -19,6 +20,7 @@ mod float;
 pub mod hash;
 pub mod interpolate;
 pub mod load;
+mod merge;
 pub mod model;
 pub mod path;
 pub mod print;

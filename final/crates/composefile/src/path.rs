@@ -55,14 +55,14 @@ impl<'a> Path<'a> {
 
     /// Whether the path is `services.*.ports.*`: a star stands for any key and any index.
     pub fn is(&self, pattern: &str) -> bool {
-        let steps = self.steps();
-        let mut parts = pattern.split('.');
-        let same = steps.iter().all(|step| match (parts.next(), step) {
-            (Some("*"), _) => true,
-            (Some(part), Step::Key(key)) => part == *key,
-            _ => false,
+        // From the end, because the chain leads there, and most patterns differ in their last part.
+        let mut steps = std::iter::successors(Some(self), |path| path.parent).map(|path| path.step);
+        let same = pattern.rsplit('.').all(|part| match steps.next() {
+            Some(Step::Key(key)) => part == "*" || part == key,
+            Some(Step::Index(_)) => part == "*",
+            Some(Step::Root) | None => false,
         });
-        same && parts.next().is_none()
+        same && steps.next() == Some(Step::Root)
     }
 
     /// An error about the value here: `services.web.ports[0]: …`.

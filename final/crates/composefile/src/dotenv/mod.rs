@@ -12,10 +12,8 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
 use crate::interpolate::{Environment, unset};
-use crate::load::Warnings;
+use crate::load::{Warnings, errno, read_bounded};
 use crate::{Error, Result};
 
 /// More than this is no file of variables.
@@ -62,32 +60,30 @@ pub(crate) fn parse(
 
 /// The variables of the files that the command line or an `include` names. A later file wins, and each sees the variables of
 /// `environment`, which go before those of the files, and of the files before it.
-pub(crate) fn read_all<P: AsRef<Path>>(
+pub(crate) fn read_all(
     environment: &Environment,
-    files: &[P],
+    files: &[String],
     warnings: &mut Warnings,
 ) -> Result<Environment> {
     let mut values = Environment::new();
     for path in files {
-        let path = path.as_ref();
-        let shown = path.display();
         match std::fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::new(format!("couldn't find env file: {shown}")));
+                return Err(Error::new(format!("couldn't find env file: {path}")));
             }
-            Err(error) => return Err(Error::new(format!("{shown}: {error}"))),
-            Ok(metadata) if metadata.is_dir() => return Err(Error::new(format!("{shown} is a directory"))),
+            Err(error) => return Err(Error::new(format!("stat {path}: {}", errno(&error)))),
+            Ok(metadata) if metadata.is_dir() => return Err(Error::new(format!("{path} is a directory"))),
             Ok(_) => {}
         }
         let text = read(path)?;
         parse(&text, "", &mut values, &|name| environment.get(name).cloned(), warnings)
-            .map_err(|why| Error::new(format!("failed to read {shown}: {why}")))?;
+            .map_err(|why| Error::new(format!("failed to read {path}: {why}")))?;
     }
     Ok(values)
 }
 
 /// The text of a file of variables. What is not UTF-8 is replaced, as it is on the way to docker's API.
-pub(crate) fn read(path: &Path) -> Result<String> {
-    let bytes = crate::load::read_bounded(path, LIMIT)?;
+pub(crate) fn read(path: &str) -> Result<String> {
+    let bytes = read_bounded(path, LIMIT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -97,7 +97,6 @@ fn float(text: &str) -> Result<f64, String> {
 }
 
 /// The shortest decimal number that has the same 32 bits: a model prints `0.1` and not `0.10000000149011612`.
-#[expect(clippy::cast_possible_truncation, reason = "Compose holds the value with 32 bits")]
 fn single(value: f64) -> f64 {
     (value as f32).to_string().parse().unwrap_or(value)
 }

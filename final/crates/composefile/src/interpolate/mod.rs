@@ -36,6 +36,8 @@ pub(crate) fn interpolate(
     warnings: &mut Warnings,
 ) -> Result<()> {
     match &mut node.value {
+        // A date and a number that is too large are no text in Compose.
+        Value::String(_) if node.tag.as_deref().is_some_and(|tag| tag.starts_with("!!")) => {}
         Value::String(text) => {
             let mut lookup = Variables { environment, warnings, place: node.place };
             let text = substitute(text, &mut lookup).map_err(|error| explain(error, path).at(node.place))?;

@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(join("/a", "../b"), "/b");
         assert_eq!(join(".", "b"), "b");
         assert_eq!(absolute("/a", "/b/"), "/b");
-        assert_eq!((directory("/a/b"), directory("a"), directory("/a")), ("/a".into(), ".".into(), "/".into()));
+        assert_eq!(
+            (directory("/a/b"), directory("a"), directory("/a")),
+            ("/a".into(), ".".into(), "/".into())
+        );
         assert_eq!((base("/a/b/"), base("/"), base("a")), ("b", "", "a"));
         assert_eq!(relative("/a/b", "/a/c/d").as_deref(), Some("../c/d"));
         assert_eq!(relative("/a", "/a").as_deref(), Some("."));

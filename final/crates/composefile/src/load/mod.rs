@@ -1,44 +1,51 @@
 //! Files and the environment become one project.
 //!
 //! ```text
-//! options   what the command line says
-//! sources   the texts that were read, and the warnings
+//! options    what the command line says
+//! setup      which files, variables and profiles there are
+//! name       the project's name
+//! reset      `!reset` and `!override`
+//! paths      relative paths, by the rules of `lexical`
+//! remote     names that are no files of this machine
+//! sources    the texts that were read, and the warnings
 //! ```
 
+mod lexical;
+mod name;
 mod options;
+mod paths;
+mod remote;
+mod reset;
+mod setup;
 mod sources;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
+pub use name::normalize as normalize_name;
 pub use options::{Dependencies, LoadOptions, ServiceEnvironment};
+pub use setup::compose_variables;
 pub use sources::{Source, Sources, Warning, Warnings};
 
 use crate::{Error, Result};
 
 /// The bytes of a file. A file over `limit` is refused before more of it is read.
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| {
-        let why = match error.raw_os_error() {
-            Some(code) => errno(code, &error),
-            None => error.to_string(),
-        };
-        Error::new(format!("open {}: {why}", path.display()))
-    };
+pub(crate) fn read_bounded(path: &str, limit: u64) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|error| Error::new(format!("open {path}: {}", errno(&error))))?;
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::new(format!("read {path}: {}", errno(&error))))?;
     match u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        true => Err(Error::new(format!("{}: the file is larger than {limit} bytes", path.display()))),
+        true => Err(Error::new(format!("{path}: the file is larger than {limit} bytes"))),
         false => Ok(bytes),
     }
 }
 
-/// The kernel's words without Rust's "(os error 2)".
-fn errno(code: i32, error: &std::io::Error) -> String {
+/// The kernel's words, as Go has them: `no such file or directory`.
+pub(crate) fn errno(error: &std::io::Error) -> String {
     let text = error.to_string();
-    let text = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
+    let text = text.split(" (os error").next().unwrap_or(&text);
     let mut characters = text.chars();
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }

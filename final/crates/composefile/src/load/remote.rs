@@ -39,8 +39,10 @@ pub(crate) fn is_remote(name: &str) -> bool {
 pub(crate) fn refuse(name: &str, what: &str) -> Result<(), Error> {
     match kind(name) {
         None => Ok(()),
-        Some(kind) => Err(Error::new(format!("{what} of {name:?} is a {kind}, and hull reads local files only"))
-            .hint("fetch it, look at it, and name the local file")),
+        Some(kind) => {
+            Err(Error::new(format!("{what} of {name:?} is a {kind}, and hull reads local files only"))
+                .hint("fetch it, look at it, and name the local file"))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Setup {
 }
 
 pub(super) fn setup(options: &LoadOptions, warnings: &mut Warnings) -> Result<Setup> {
-    let mut finder = Finder::new(options, warnings)?;
+    let mut finder = Finder::new(options);
     finder.read_env_files(warnings)?;
     finder.files_of_environment()?;
     finder.default_files(warnings)?;
@@ -54,7 +54,8 @@ pub(super) fn setup(options: &LoadOptions, warnings: &mut Warnings) -> Result<Se
     for file in &files {
         remote::refuse(file, "the file")?;
     }
-    let files = files.iter().map(|file| if file == "-" { file.clone() } else { lexical::absolute(&here, file) });
+    let files =
+        files.iter().map(|file| if file == "-" { file.clone() } else { lexical::absolute(&here, file) });
     Ok(Setup { files: files.collect(), environment, directory, profiles, env_files })
 }
 
@@ -62,13 +63,11 @@ pub(super) fn setup(options: &LoadOptions, warnings: &mut Warnings) -> Result<Se
 /// process had them. What goes wrong with the files is told when the project is loaded.
 pub fn compose_variables(options: &LoadOptions) -> Environment {
     let mut environment = options.environment.clone();
-    let mut quiet = Warnings::default();
-    let read = || -> Result<Environment> {
-        let mut finder = Finder { compose: environment.clone(), ..Finder::bare(options) };
-        finder.find_env_files()?;
-        dotenv::read_all(&finder.environment, &finder.env_files, &mut quiet)
-    };
-    for (name, value) in read().unwrap_or_default() {
+    let mut finder = Finder { compose: environment.clone(), ..Finder::bare(options) };
+    let values = finder
+        .find_env_files()
+        .and_then(|()| dotenv::read_all(&finder.environment, &finder.env_files, &mut Warnings::default()));
+    for (name, value) in values.unwrap_or_default() {
         if name.starts_with("COMPOSE_") {
             environment.entry(name).or_insert(value);
         }
@@ -90,8 +89,8 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn new(options: &'a LoadOptions, _: &mut Warnings) -> Result<Self> {
-        Ok(Self { compose: compose_variables(options), ..Self::bare(options) })
+    fn new(options: &'a LoadOptions) -> Self {
+        Self { compose: compose_variables(options), ..Self::bare(options) }
     }
 
     fn bare(options: &'a LoadOptions) -> Self {
