@@ -1,6 +1,7 @@
 //! A compose project becomes containers, networks and volumes.
 //!
 //! ```text
+//! convert      what the engine is asked for
 //! error        what has failed, on which service
 //! follow/      what the containers print, and when they start and end
 //! labels       by which the objects of a project are found
@@ -12,6 +13,7 @@
 //! references   of a service to the containers of others
 //! ```
 
+pub mod convert;
 mod error;
 pub mod follow;
 pub mod graph;
