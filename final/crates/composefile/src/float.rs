@@ -6,13 +6,12 @@ pub(crate) fn general(value: f64) -> String {
 }
 
 /// As `general`, with the digits that tell it from its neighbours of 32 bits.
-#[cfg(test)]
 pub(crate) fn general_single(value: f32) -> String {
     general_of(&format!("{value:e}"))
 }
 
 fn general_of(text: &str) -> String {
-    shown(text, |exponent| exponent < -4 || exponent >= 6, |text| text)
+    shown(text, |exponent| !(-4..6).contains(&exponent), |text| text)
 }
 
 /// The numbers of `encoding/json`, which has none for infinity.
@@ -27,7 +26,7 @@ pub(crate) fn json_single(value: f32) -> String {
 fn json_of(text: &str) -> String {
     // `1e-09` is written as `1e-9` there.
     let clean = |text: String| text.replace("e-0", "e-");
-    shown(text, |exponent| exponent < -6 || exponent >= 21, clean)
+    shown(text, |exponent| !(-6..21).contains(&exponent), clean)
 }
 
 /// From Rust's scientific notation (`1.5e-7`), whose digits are the shortest ones too.

@@ -66,7 +66,7 @@ macro_rules! device_limit {
                 let mut fields =
                     vec![(path.to_owned(), self.path.tree(form)), (value.to_owned(), self.$field.tree(form))];
                 if form == Form::Yaml {
-                    fields.extend(self.extensions.iter().map(|(key, node)| (key.clone(), node.into())));
+                    fields.extend(Tree::extensions(&self.extensions, form));
                 }
                 Tree::Mapping(fields)
             }

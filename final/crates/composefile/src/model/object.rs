@@ -101,7 +101,7 @@ macro_rules! object {
                     }
                 )*
                 if form == $crate::print::Form::Yaml {
-                    fields.extend(self.extensions.iter().map(|(key, node)| (key.clone(), node.into())));
+                    fields.extend($crate::print::Tree::extensions(&self.extensions, form));
                 }
                 $crate::print::Tree::Mapping(fields)
             }
@@ -164,7 +164,7 @@ impl<T: Decode + Default> Decode for Vec<T> {
 
 impl<T: Print> Print for BTreeMap<String, T> {
     fn tree(&self, form: Form) -> Tree {
-        Tree::Mapping(self.iter().map(|(key, value)| (key.clone(), value.tree(form))).collect())
+        Tree::map(self.iter().map(|(key, value)| (key.clone(), value.tree(form))), form)
     }
 
     fn is_empty(&self, _: Form) -> bool {

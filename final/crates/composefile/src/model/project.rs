@@ -117,7 +117,7 @@ impl Print for Project {
         } else {
             fields.push(name);
         }
-        fields.extend(self.extensions.iter().map(|(key, node)| (key.clone(), node.into())));
+        fields.extend(Tree::extensions(&self.extensions, form));
         if form == Form::Json {
             fields.sort_by(|one, other| one.0.cmp(&other.0));
         }

@@ -21,6 +21,8 @@ use saphyr_parser::Parser;
 use crate::Error;
 use builder::Builder;
 
+pub use scalar::is_plain_string;
+
 /// How long a text may be, in bytes.
 pub const BYTES: usize = 8 << 20;
 

@@ -42,6 +42,40 @@ pub(super) fn resolve<'a>(
     }
 }
 
+/// Whether yaml.v3 writes a string without quotes: no reader, also of YAML 1.1, takes it for something else.
+pub fn is_plain_string(text: &str) -> bool {
+    let old_booleans = ["y", "yes", "on", "n", "no", "off"];
+    let is_old_boolean = || {
+        let lower = text.to_ascii_lowercase();
+        let has_its_case = text == lower || text == text.to_ascii_uppercase() || {
+            let rest = text.get(1..).unwrap_or_default();
+            rest == rest.to_ascii_lowercase()
+        };
+        has_its_case && old_booleans.contains(&lower.as_str())
+    };
+    matches!(plain(text, true), Plain::Value(Value::String(_))) && !is_old_boolean() && !is_sexagesimal(text)
+}
+
+/// `-1:30:00.5`: a number with base 60.
+fn is_sexagesimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let mut parts = whole.split(':');
+    let is_first = |part: &str| {
+        part.starts_with(|digit: char| digit.is_ascii_digit())
+            && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+    };
+    let is_other = |part: &str| match part.as_bytes() {
+        [digit] => digit.is_ascii_digit(),
+        [b'0'..=b'5', digit] => digit.is_ascii_digit(),
+        _ => false,
+    };
+    whole.contains(':')
+        && parts.next().is_some_and(is_first)
+        && parts.all(is_other)
+        && fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+}
+
 enum Plain {
     Value(Value),
     Unsigned(u64),
@@ -66,8 +100,14 @@ fn plain(text: &str, may_be_timestamp: bool) -> Plain {
 
 fn number(text: &str, may_be_timestamp: bool) -> Option<Plain> {
     match text.as_bytes()[0] {
-        // Here, and only here, an underscore is no part of a number.
-        b'.' => return float(text),
+        // Go's `ParseFloat` wants a digit on both sides of an underscore.
+        b'.' => {
+            let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            let bytes = text.as_bytes();
+            let stands_well = |at: usize| is_digit(bytes.get(at - 1)) && is_digit(bytes.get(at + 1));
+            let fits = text.match_indices('_').all(|(at, _)| stands_well(at));
+            return if fits { float(&text.replace('_', "")) } else { None };
+        }
         b'+' | b'-' | b'0'..=b'9' => {}
         _ => return None,
     }
