@@ -1,6 +1,7 @@
 //! How compose shows what it does and what containers print.
 //!
 //! ```text
+//! excerpt    where in a file an error is
 //! style      --ansi and --progress, and the variables that say the same
 //! palette    colours of prefixes
 //! lines      lines of many containers, each with its prefix
@@ -9,6 +10,8 @@
 //! progress/  what a command is doing: plain lines, in place on a terminal, JSON
 //! ```
 
+#[allow(dead_code, reason = "for the verbs that load a project")]
+pub mod excerpt;
 pub mod lines;
 pub mod outlet;
 mod palette;
