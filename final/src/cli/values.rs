@@ -11,10 +11,12 @@ pub(super) fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error 
     let words = crate::persona::words_as_text();
     let mut root = <super::Cli as clap::CommandFactory>::command();
     root.build();
-    let hint = format!("{} --help says what it takes", hull_usage::verb(&root, &words).0);
+    let verb = hull_usage::verb(&root, &words).0;
+    // Compose has one exit code for all mistakes.
+    let code = if verb.split(' ').nth(1) == Some("compose") { 1 } else { OWN_FAILURE };
     anyhow::anyhow!("invalid argument {text:?} for {flag}: {why}")
-        .context(Hint(hint))
-        .context(Exit(OWN_FAILURE))
+        .context(Hint(format!("{verb} --help says what it takes")))
+        .context(Exit(code))
 }
 
 /// Reads the value of a flag.

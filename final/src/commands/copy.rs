@@ -36,7 +36,7 @@ pub fn copy(engine: &Engine, args: &Cp) -> Result<u8> {
 }
 
 /// The stream without the standard library's buffer, which searches all data for newlines.
-fn duplicate(stream: impl AsFd, name: &str) -> Result<File> {
+pub(super) fn duplicate(stream: impl AsFd, name: &str) -> Result<File> {
     let copy = stream.as_fd().try_clone_to_owned();
     Ok(File::from(copy.with_context(|| format!("cannot duplicate {name}"))?))
 }

@@ -22,23 +22,33 @@ use crate::ui::reader_gone::Output;
 
 pub fn events(engine: &Engine, args: &Events) -> Result<u8> {
     let now = SystemTime::now();
-    let moment = |text: &str| time::parse(text, now);
-    let mut since = read_if_given("--since", args.since.as_deref(), moment)?;
-    let mut until = read_if_given("--until", args.until.as_deref(), moment)?;
-    if let (Some(since), Some(until)) = (since, until)
-        && until < since
-    {
-        bail!("--until lies before --since, so there is nothing to show");
-    }
+    let [mut since, mut until] = moments(args.since.as_deref(), args.until.as_deref(), now)?;
     if args.stream == Some(false) {
         since = since.or(Some(SystemTime::UNIX_EPOCH));
         until = Some(until.map_or(now, |until| until.min(now)));
     }
     let filters = checked(&args.filter, EventFilters::parse(&args.filter))?;
     let format = Format::parse(args.format.as_deref())?;
-    let mut printer = Printer { format, text: String::new(), stdout: io::stdout() };
+    let mut printer = Printer::new(|event| format.render(event).map(Some));
     engine.events(&EventOptions { since, until, filters }, &mut printer)?;
     Ok(0)
+}
+
+/// The values of `--since` and `--until`.
+pub(super) fn moments(
+    since: Option<&str>,
+    until: Option<&str>,
+    now: SystemTime,
+) -> Result<[Option<SystemTime>; 2]> {
+    let moment = |text: &str| time::parse(text, now);
+    let since = read_if_given("--since", since, moment)?;
+    let until = read_if_given("--until", until, moment)?;
+    match (since, until) {
+        (Some(since), Some(until)) if until < since => {
+            bail!("--until lies before --since, so there is nothing to show")
+        }
+        moments => Ok([moments.0, moments.1]),
+    }
 }
 
 enum Format {
@@ -95,15 +105,22 @@ fn fields(event: &Message) -> Value {
     })
 }
 
-struct Printer {
-    format: Format,
+/// Prints events to stdout, each as the text that `render` makes. Those for which it makes none are left out.
+pub(super) struct Printer<F> {
+    render: F,
     text: String,
     stdout: io::Stdout,
 }
 
-impl EventSink for Printer {
+impl<F: FnMut(&Message) -> Result<Option<String>>> Printer<F> {
+    pub(super) fn new(render: F) -> Self {
+        Self { render, text: String::new(), stdout: io::stdout() }
+    }
+}
+
+impl<F: FnMut(&Message) -> Result<Option<String>>> EventSink for Printer<F> {
     fn take(&mut self, event: Message) -> io::Result<()> {
-        let line = self.format.render(&event).map_err(io::Error::other)?;
+        let Some(line) = (self.render)(&event).map_err(io::Error::other)? else { return Ok(()) };
         self.text.push_str(&printable::block(&line));
         self.text.push('\n');
         if self.text.len() >= 64 * 1024 { self.flush() } else { Ok(()) }

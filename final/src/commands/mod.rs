@@ -67,6 +67,7 @@ use hull_image::left_out::Reporter;
 use hull_storage::paths::Paths;
 use hull_sys::reexec;
 
+use crate::cli::compose::Verb;
 use crate::cli::generate::Generate;
 use crate::cli::{Cli, Command, Global, container, image};
 use crate::environment;
@@ -103,6 +104,12 @@ pub fn run(cli: &Cli) -> ExitCode {
 }
 
 fn failure(command: &Command) -> Code {
+    if let Command::Compose(args) = command {
+        return match args.verb {
+            Some(Verb::Exec(_) | Verb::Run(_)) => Code::Exec,
+            _ => Code::Plain,
+        };
+    }
     match container_verb(command) {
         Some(container::Verb::Run(_)) => Code::Run,
         Some(container::Verb::Exec(_)) => Code::Exec,

@@ -83,7 +83,7 @@ pub fn select(engine: &Engine, texts: &[String], all: &[Summary]) -> Result<Sele
 }
 
 /// docker's column: the size of what the container has written, and the size with its image.
-fn size(engine: &Engine, one: &Summary) -> Result<String> {
+pub(super) fn size(engine: &Engine, one: &Summary) -> Result<String> {
     let (written, image) = engine.size_of(one)?;
     Ok(match image {
         0 => size::human(written),

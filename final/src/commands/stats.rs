@@ -49,8 +49,20 @@ const UNKNOWN: &str = "--";
 /// Between the two readings of `--no-stream`, from which the CPU share follows.
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Which containers there are to show, by their ids.
+type Ids<'a> = &'a dyn Fn() -> Result<Vec<String>>;
+
 pub fn stats(engine: &Engine, args: &Stats) -> Result<u8> {
-    let mut watch = Watch::new(engine, args)?;
+    show(Watch::new(engine, args)?)
+}
+
+/// Shows the containers that `ids` gives at each reading.
+pub fn stats_of(engine: &Engine, args: &Stats, ids: Ids<'_>) -> Result<u8> {
+    show(Watch { ids: Some(ids), ..Watch::new(engine, args)? })
+}
+
+fn show(mut watch: Watch<'_>) -> Result<u8> {
+    let args = watch.args;
     let live = Live::start()?;
     let is_drawn = !args.no_stream && !args.no_reset && std::io::stdout().is_terminal();
     let ids = watch.ids()?;
@@ -77,6 +89,7 @@ pub fn stats(engine: &Engine, args: &Stats) -> Result<u8> {
 /// The containers that are shown.
 struct Watch<'a> {
     args: &'a Stats,
+    ids: Option<Ids<'a>>,
     reader: StatsReader,
     /// Whether these containers only are shown.
     is_named: bool,
@@ -104,13 +117,14 @@ impl<'a> Watch<'a> {
                 .for_each(|error| _ = errors::report(&error.into(), crate::ui::hints::Code::Plain));
             return Err(last.into());
         }
-        Ok(Self { args, reader, is_named: !names.is_empty(), named, has_warned: false })
+        Ok(Self { args, ids: None, reader, is_named: !names.is_empty(), named, has_warned: false })
     }
 
     fn ids(&mut self) -> Result<Vec<String>> {
-        match self.is_named {
-            false => Ok(self.reader.ids(self.args.all)?),
-            true => Ok(self.named.iter().map(|(_, id)| id.clone()).collect()),
+        match (self.ids, self.is_named) {
+            (Some(ids), _) => ids(),
+            (None, false) => Ok(self.reader.ids(self.args.all)?),
+            (None, true) => Ok(self.named.iter().map(|(_, id)| id.clone()).collect()),
         }
     }
 

@@ -22,6 +22,6 @@ pub fn top(engine: &Engine, args: &Top) -> Result<u8> {
     };
     let top = engine.top(&container, options)?;
     let lines: Vec<Vec<String>> = std::iter::once(top.titles).chain(top.rows).collect();
-    output::text(&list::align_in(&lines, 20))?;
+    output::text(&list::align_in(&lines, 20, 3))?;
     Ok(0)
 }

@@ -72,14 +72,14 @@ pub(super) const COLUMNS: Columns = Columns {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Row {
+    availability: &'static str,
     driver: &'static str,
+    group: &'static str,
+    labels: String,
+    links: String,
+    mountpoint: PathBuf,
     name: String,
     scope: &'static str,
-    mountpoint: PathBuf,
-    labels: String,
-    availability: &'static str,
-    group: &'static str,
-    links: String,
     size: String,
     status: &'static str,
 }

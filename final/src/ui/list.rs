@@ -81,15 +81,15 @@ fn usual(columns: Columns, rows: &[Value]) -> String {
 
 /// Columns at least ten wide and three apart, as docker's.
 pub fn align(lines: &[Vec<String>]) -> String {
-    align_in(lines, 10)
+    align_in(lines, 10, 3)
 }
 
-/// [`align`], where columns are at least so wide: docker's `top` has 20.
-pub fn align_in(lines: &[Vec<String>], least: usize) -> String {
+/// [`align`], where columns are at least so wide and so far apart: docker's `top` has 20 and 3, Compose's 4 and 2.
+pub fn align_in(lines: &[Vec<String>], least: usize, gap: usize) -> String {
     let count = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = lines.iter().filter(|line| line.len() > column + 1).filter_map(|line| line.get(column));
-        cells.map(|cell| printable::cell(cell).chars().count() + 3).max().unwrap_or(0).max(least)
+        cells.map(|cell| printable::cell(cell).chars().count() + gap).max().unwrap_or(0).max(least)
     };
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut text = String::new();
@@ -121,6 +121,6 @@ mod tests {
     fn columns_are_aligned_and_the_last_is_not_padded() {
         let lines = [vec!["NAME".into(), "SIZE".into()], vec!["a-long-name-here".into(), "1".into()]];
         assert_eq!(align(&lines), "NAME               SIZE\na-long-name-here   1\n");
-        assert_eq!(align_in(&lines, 20), "NAME                SIZE\na-long-name-here    1\n");
+        assert_eq!(align_in(&lines, 20, 3), "NAME                SIZE\na-long-name-here    1\n");
     }
 }

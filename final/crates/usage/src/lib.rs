@@ -150,6 +150,12 @@ pub fn verb<'a>(root: &'a Command, words: &[String]) -> (String, &'a Command) {
             if argument.is_some_and(|argument| argument.get_action().takes_values()) {
                 words.next();
             }
+        } else if let [b'-', short] = word.as_bytes() {
+            let argument =
+                command.get_arguments().find(|argument| argument.get_short() == Some(char::from(*short)));
+            if argument.is_some_and(|argument| argument.get_action().takes_values()) {
+                words.next();
+            }
         }
         if word.starts_with('-') {
             continue;

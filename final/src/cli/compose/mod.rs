@@ -36,7 +36,7 @@ pub struct ProjectArgs {
     #[arg(long)]
     pub all_resources: bool,
     /// When to use colours and move the cursor: never, always or auto
-    #[arg(long, value_name = "WHEN", value_parser = ["never", "always", "auto"])]
+    #[arg(long, value_name = "WHEN")]
     pub ansi: Option<String>,
     /// Name containers as Compose v1 did, and apply its limits
     #[arg(long)]
@@ -59,7 +59,7 @@ pub struct ProjectArgs {
     #[arg(long, value_name = "PROFILE")]
     pub profile: Vec<String>,
     /// How progress is shown: auto, tty, plain, json or quiet
-    #[arg(long, value_name = "HOW", value_parser = ["auto", "tty", "plain", "json", "quiet", "none"], hide_possible_values = true)]
+    #[arg(long, value_name = "HOW")]
     pub progress: Option<String>,
     /// The directory that relative paths begin at [default: that of the first compose file]
     #[arg(long, value_name = "DIR")]
@@ -79,20 +79,17 @@ pub struct ProjectArgs {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Connect to the input and output of a service's container
-    #[command(hide = true)]
     Attach(Deferred<run::Attach>),
     /// Build the images of services
     #[command(hide = true)]
     Build(Deferred<image::Build>),
     /// Make an image from a service's container
-    #[command(hide = true)]
     Commit(Deferred<image::Commit>),
     /// Verify the compose files and print the project that they make
     #[command(alias = "convert")]
     #[command(hide = true)]
     Config(Deferred<config::Config>),
     /// Copy files between a service's container and this machine
-    #[command(hide = true)]
     Cp(Deferred<image::Cp>),
     /// Create the containers of services
     #[command(hide = true)]
@@ -104,20 +101,16 @@ pub enum Verb {
     #[command(hide = true)]
     Down(Deferred<lifecycle::Down>),
     /// Show what happens to the project's containers
-    #[command(hide = true)]
     Events(Deferred<list::Events>),
     /// Run a command in a service's running container
     #[command(
         disable_help_subcommand = true,
         override_usage = "hull compose exec [OPTIONS] SERVICE COMMAND [ARG]..."
     )]
-    #[command(hide = true)]
     Exec(Deferred<run::Exec>),
     /// Write a service's container's file system as a tar
-    #[command(hide = true)]
     Export(Deferred<image::Export>),
     /// List the images that the project's containers were made from
-    #[command(hide = true)]
     Images(Deferred<list::Images>),
     /// Send a signal to the containers of services
     #[command(hide = true)]
@@ -126,16 +119,13 @@ pub enum Verb {
     #[command(hide = true)]
     Logs(Deferred<up::Logs>),
     /// List projects
-    #[command(hide = true)]
     Ls(Deferred<list::Ls>),
     /// Freeze all processes of services
     #[command(hide = true)]
     Pause(Deferred<lifecycle::Services>),
     /// Print where a service's port is published
-    #[command(hide = true)]
     Port(Deferred<list::Port>),
     /// List the project's containers
-    #[command(hide = true)]
     Ps(Deferred<list::Ps>),
     /// Pull the images of services
     #[command(hide = true)]
@@ -163,13 +153,11 @@ pub enum Verb {
     #[command(hide = true)]
     Start(Deferred<lifecycle::Services>),
     /// Show what the project's containers use, once a second
-    #[command(hide = true)]
     Stats(Deferred<list::Stats>),
     /// Stop the containers of services
     #[command(hide = true)]
     Stop(Deferred<lifecycle::Stop>),
     /// Show the processes of services
-    #[command(hide = true)]
     Top(Deferred<list::Top>),
     /// Resume the containers of paused services
     #[command(hide = true)]
@@ -180,10 +168,8 @@ pub enum Verb {
     /// Print the version of Compose that hull follows
     Version(Deferred<config::Version>),
     /// List the project's volumes
-    #[command(hide = true)]
     Volumes(Deferred<list::Volumes>),
     /// Wait until the containers of services stop, and print their exit codes
-    #[command(hide = true)]
     Wait(Deferred<lifecycle::Wait>),
     /// Rebuild and refresh containers when files change
     #[command(hide = true)]

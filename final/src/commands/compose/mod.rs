@@ -1,15 +1,31 @@
 //! `compose`: a file for each verb, or for several similar ones.
 //!
 //! ```text
-//! session     the project and the engine that a verb works on
+//! session     the project and the engine that a verb works on      containers   those of the project
 //! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
+//! ps, ls, images, volumes, top, port, stats, events                what there is      table  prints it
+//! wait, exec (and attach), files (cp, export, commit), version
 //! ```
 
+mod containers;
+mod events;
+mod exec;
+mod files;
+mod images;
 mod lifecycle;
 mod logs;
+mod ls;
+mod port;
+mod ports;
+mod ps;
 mod session;
+mod stats;
+mod table;
+mod top;
 mod up;
 mod version;
+mod volumes;
+mod wait;
 mod watch;
 
 use anyhow::Result;
@@ -33,20 +49,34 @@ pub fn run(global: &Global, args: &Compose) -> Result<u8> {
 
 fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
     match verb {
+        Verb::Attach(args) => exec::attach(session, args),
+        Verb::Commit(args) => files::commit(session, args),
+        Verb::Cp(args) => files::copy(session, args),
         Verb::Create(args) => lifecycle::create(session, args),
         Verb::Diff(args) => lifecycle::diff(session, args),
         Verb::Down(args) => lifecycle::down(session, args),
+        Verb::Events(args) => events::events(session, args),
+        Verb::Exec(args) => exec::exec(session, args),
+        Verb::Export(args) => files::export(session, args),
+        Verb::Images(args) => images::images(session, args),
         Verb::Kill(args) => lifecycle::kill(session, args),
         Verb::Logs(args) => logs::logs(session, args),
+        Verb::Ls(args) => ls::ls(session, args),
         Verb::Pause(args) => lifecycle::pause(session, args),
+        Verb::Port(args) => port::port(session, args),
+        Verb::Ps(args) => ps::ps(session, args),
         Verb::Restart(args) => lifecycle::restart(session, args),
         Verb::Rm(args) => lifecycle::rm(session, args),
         Verb::Scale(args) => lifecycle::scale(session, args),
         Verb::Start(args) => lifecycle::start(session, args),
+        Verb::Stats(args) => stats::stats(session, args),
         Verb::Stop(args) => lifecycle::stop(session, args),
+        Verb::Top(args) => top::top(session, args),
         Verb::Unpause(args) => lifecycle::unpause(session, args),
         Verb::Up(args) => up::up(session, args),
         Verb::Version(args) => version::version(args),
+        Verb::Volumes(args) => volumes::volumes(session, args),
+        Verb::Wait(args) => wait::wait(session, args),
         Verb::Watch(args) => watch::watch(session, args),
         _ => Err(absent("this command")),
     }

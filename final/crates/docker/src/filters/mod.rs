@@ -6,7 +6,7 @@
 //! container   ps                        image    images       ports   80/tcp or 8000-8010
 //! network     network ls                volume   volume ls    event       events
 //! prune       the prune verbs             build_cache   builder prune, builder du
-//! search      search
+//! search      search                    project  compose ls
 //! ```
 
 pub mod build_cache;
@@ -15,6 +15,7 @@ pub mod event;
 pub mod image;
 pub mod network;
 pub mod ports;
+pub mod project;
 pub mod prune;
 pub mod search;
 pub mod volume;

@@ -66,34 +66,63 @@ impl Engine {
 
 impl EndWait<'_> {
     /// Waits, and returns the exit code of the container's last run. `None` if `client` has closed its connection before.
-    pub fn finish(mut self, client: BorrowedFd<'_>) -> Result<Option<u8>> {
+    pub fn finish(self, client: BorrowedFd<'_>) -> Result<Option<u8>> {
+        let mut ended = None;
+        Self::finish_all(vec![self], client, &mut |_, code| ended = Some(code))?;
+        Ok(ended)
+    }
+
+    /// Waits for several containers, and tells the index and the exit code of each when its wait is over. Returns early if
+    /// `client` has closed its connection.
+    pub fn finish_all(
+        waits: Vec<Self>,
+        client: BorrowedFd<'_>,
+        done: &mut dyn FnMut(usize, u8),
+    ) -> Result<()> {
         let mut buffer = Vec::new();
+        let mut waits: Vec<(usize, Self)> = waits.into_iter().enumerate().collect();
         loop {
-            if matches!(self.source, Source::Over) {
-                return Ok(Some(self.code));
-            }
-            if has_gone(client, &self.descriptors())? {
-                return Ok(None);
-            }
-            match &self.source {
-                Source::Over => {}
-                Source::Registered(registration) => {
-                    if let Some(connection) = registration.connection()? {
-                        let connection = Some(connection);
-                        self.source = Source::Monitor { connection, process: None, has_told: false };
-                    }
+            waits.retain(|(index, wait)| {
+                let is_over = matches!(wait.source, Source::Over);
+                if is_over {
+                    done(*index, wait.code);
                 }
-                Source::Monitor { .. } => self.listen(&mut buffer)?,
+                !is_over
+            });
+            if waits.is_empty() {
+                return Ok(());
+            }
+            let Some(ready) = await_one(client, &waits)? else { return Ok(()) };
+            for ((_, wait), is_ready) in waits.iter_mut().zip(ready) {
+                if is_ready {
+                    wait.advance(&mut buffer)?;
+                }
             }
         }
     }
 
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+    /// Takes what its descriptor has, which is ready.
+    fn advance(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
         match &self.source {
-            Source::Over => vec![],
-            Source::Registered(registration) => vec![registration.as_fd()],
-            Source::Monitor { connection: Some(connection), .. } => vec![connection.as_fd()],
-            Source::Monitor { process, .. } => process.iter().map(AsFd::as_fd).collect(),
+            Source::Over => {}
+            Source::Registered(registration) => {
+                if let Some(connection) = registration.connection()? {
+                    let connection = Some(connection);
+                    self.source = Source::Monitor { connection, process: None, has_told: false };
+                }
+            }
+            Source::Monitor { .. } => self.listen(buffer)?,
+        }
+        Ok(())
+    }
+
+    /// `None` where there is nothing to wait for: the next step can be taken.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.source {
+            Source::Over => None,
+            Source::Registered(registration) => Some(registration.as_fd()),
+            Source::Monitor { connection: Some(connection), .. } => Some(connection.as_fd()),
+            Source::Monitor { process, .. } => process.as_ref().map(AsFd::as_fd),
         }
     }
 
@@ -182,14 +211,20 @@ impl EndWait<'_> {
     }
 }
 
-/// Waits until one of the descriptors is readable, or the client has closed its end. dockerd, too, takes a client that has
-/// closed only its sending side for gone.
-fn has_gone(client: BorrowedFd<'_>, fds: &[BorrowedFd<'_>]) -> Result<bool> {
+/// Waits until one of the waits can go on, and returns which of them can. `None` if the client has closed its end. dockerd,
+/// too, takes a client that has closed only its sending side for gone.
+fn await_one(client: BorrowedFd<'_>, waits: &[(usize, EndWait<'_>)]) -> Result<Option<Vec<bool>>> {
+    let descriptors: Vec<Option<BorrowedFd<'_>>> = waits.iter().map(|(_, wait)| wait.descriptor()).collect();
     let mut polled = vec![PollFd::from_borrowed_fd(client, PollFlags::RDHUP)];
-    polled.extend(fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
-    match poll(&mut polled, None) {
+    polled.extend(descriptors.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+    let at_once = descriptors.iter().any(Option::is_none).then_some(rustix::event::Timespec::default());
+    match poll(&mut polled, at_once.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => return Err(errno).context(|| "wait for the container".into()),
     }
-    Ok(polled[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR))
+    if polled[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
+        return Ok(None);
+    }
+    let mut ready = polled[1..].iter().map(|fd| !fd.revents().is_empty());
+    Ok(Some(descriptors.iter().map(|fd| fd.is_none() || ready.next() == Some(true)).collect()))
 }
