@@ -1,7 +1,7 @@
 //! What Docker Compose 2.40 asks an engine for: the bodies of its requests for the projects in `compose_requests/`. Each
 //! project `NAME.yaml` is run with `create` and `start` on a server that answers as an engine does, and the record `NAME.json`
-//! has the networks, volumes and containers by their names, and the files that are copied into each container. hull's own
-//! requests are compared with the records in hull-compose's test `requests`.
+//! has the networks, volumes and containers by their names, and the files that are copied into each container. Of `builds.yaml`
+//! it is what `build --print` prints. hull's own requests are compared with the records in hull-compose's test `requests`.
 //!
 //! `HULL_TEST_RECORD=compose` writes the records. Without it they are compared with what Compose sends.
 
@@ -37,20 +37,23 @@ fn compose_sends_what_is_recorded() {
         let engine = Arc::new(Mutex::new(Engine::default()));
         let answering = engine.clone();
         let server = Server::start("127.0.0.1:0", move |request| answering.lock().unwrap().answer(request));
-        for verb in ["create", "start"] {
-            let mut compose_there = Command::new("unshare");
+        let there = |words: &[&str]| {
+            let mut command = Command::new("unshare");
             let script = format!("mount --bind {} {PLACE} && cd {PLACE} && exec \"$@\"", cases.display());
-            compose_there.args(["-m", "--propagation", "private", "sh", "-c", &script, "sh"]).arg(&compose);
-            compose_there.arg("-f").arg(project.file_name().unwrap()).arg(verb);
-            if verb == "create" {
-                compose_there.arg("-y");
-            }
-            compose_there.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-            compose_there.env("HOME", scenario.path("home")).env("FROM_PROJECT", "value of the project");
-            compose_there.env("DOCKER_HOST", format!("tcp://{}", server.host));
-            run(&mut compose_there).ok();
+            command.args(["-m", "--propagation", "private", "sh", "-c", &script, "sh"]).arg(&compose);
+            command.arg("-f").arg(project.file_name().unwrap()).args(words);
+            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            command.env("HOME", scenario.path("home")).env("FROM_PROJECT", "value of the project");
+            run(command.env("DOCKER_HOST", format!("tcp://{}", server.host))).ok().to_owned()
+        };
+        there(&["create", "-y"]);
+        there(&["start"]);
+        let mut seen = engine.lock().unwrap().record();
+        if project.ends_with("builds.yaml") {
+            seen = serde_json::from_str(&there(&["build", "--print"])).unwrap();
+            sort(&mut seen["group"]["default"]["targets"]);
+            sort(&mut seen["target"]["everything"]["ulimits"]);
         }
-        let seen = engine.lock().unwrap().record();
         let file = project.with_extension("json");
         let text = format!("{}\n", serde_json::to_string_pretty(&seen).unwrap());
         if record {
@@ -188,13 +191,14 @@ fn made(known: &mut BTreeMap<String, Value>, request: &Request) -> Reply {
     answer(201, &answered)
 }
 
+fn sort(list: &mut Value) {
+    if let Value::Array(list) = list {
+        list.sort_by_key(Value::to_string);
+    }
+}
+
 /// Sorts what Compose sends in the accidental order of Go's maps.
 fn settle(body: &mut Value) {
-    let sort = |list: &mut Value| {
-        if let Value::Array(list) = list {
-            list.sort_by_key(Value::to_string);
-        }
-    };
     sort(&mut body["Env"]);
     for key in ["Binds", "Mounts", "Ulimits", "ExtraHosts"] {
         if body["HostConfig"].get(key).is_some() {

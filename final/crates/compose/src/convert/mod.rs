@@ -6,8 +6,10 @@
 //! security     the options of security_opt        mounts      volumes, binds and tmpfs
 //! networks     endpoints, links and ports         files       configs and secrets
 //! objects      networks and volumes               unsupported what is refused, and what is ignored
+//! build        what the builder is asked for
 //! ```
 
+mod build;
 mod files;
 mod mounts;
 mod networks;
@@ -23,6 +25,7 @@ use hull_composefile::model::{Project, Service};
 use hull_docker::wire::container::{CreateRequest, MountPoint};
 use hull_docker::wire::host_config::HostConfig;
 
+pub use build::{BuildOptions, build_order, build_request};
 pub use files::{FileCopy, copies};
 pub use objects::{network_request, volume_request};
 pub use unsupported::{check, ignored};
