@@ -17,7 +17,9 @@ pub(super) fn normal(text: &str) -> Option<String> {
         return Some(format!("{date}T00:00:00Z"));
     }
     let needs_zone = !rest.starts_with(' ');
-    let (hour, rest) = number(rest.strip_prefix(['T', 't', ' '])?, 2)?;
+    // Go takes any number of spaces for one.
+    let time = if needs_zone { rest.strip_prefix(['T', 't'])? } else { rest.trim_start_matches(' ') };
+    let (hour, rest) = number(time, 2)?;
     let (minute, rest) = number(rest.strip_prefix(':')?, 2)?;
     let (second, rest) = number(rest.strip_prefix(':')?, 2)?;
     if hour > 23 || minute > 59 || second > 59 {
