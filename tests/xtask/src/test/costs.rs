@@ -35,6 +35,8 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "listings", 2),
     ("tests/suite", "volume_archives", 2),
     ("tests/suite", "volume_flags", 2),
+    ("tests/suite", "compose_config", 8),
+    ("tests/suite", "compose_config_live", 20),
     ("tests/suite", "api_server", 4),
     ("tests/suite", "api_systemd", 6),
     ("tests/suite", "api_transports", 13),
