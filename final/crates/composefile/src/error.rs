@@ -2,6 +2,9 @@ use hull_yaml::tree::Place;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Takes what a user should know, in Compose's words, and where it stands.
+pub type Warn<'a> = dyn FnMut(String, Place) + 'a;
+
 /// What is wrong with a project.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]

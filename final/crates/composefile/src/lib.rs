@@ -2,6 +2,11 @@
 //!
 //! ```text
 //! error        what is wrong, in which file, line and column
+//! schema       which keys there are, and the types of their values
+//! canonical    short syntaxes become long ones
+//! validate     rules about several keys of one object
+//! normalise    names, the default network, dependencies that are implied
+//! consistency  rules about several objects
 //! path         where a value is in a document
 //! dotenv       .env, env_file and label_file
 //! interpolate  variables become text
@@ -13,6 +18,8 @@
 //! duration, float   their text, as Go has it
 //! ```
 
+pub mod canonical;
+pub mod consistency;
 mod dotenv;
 mod duration;
 mod error;
@@ -22,9 +29,12 @@ pub mod interpolate;
 pub mod load;
 mod merge;
 pub mod model;
+pub mod normalise;
 pub mod path;
 pub mod print;
+pub mod schema;
+pub mod validate;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, Warn};
 pub use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
 pub use load::{Dependencies, LoadOptions, ServiceEnvironment, Sources, Warning};

@@ -86,6 +86,28 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// A path without `.`, `..`, double slashes and a slash at its end, as Go's `path.Clean` has it: only the text counts.
+pub fn clean(path: &str) -> String {
+    let is_absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            // There is nothing above the root.
+            ".." if is_absolute => {}
+            _ => parts.push(part),
+        }
+    }
+    match (is_absolute, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => parts.join("/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +123,21 @@ mod tests {
         assert!(!port.is("services.*.ports"));
         assert!(!ports.is("services.*.ports.*"));
         assert!(!port.is("services.*.volumes.*"));
+    }
+
+    #[test]
+    fn a_path_is_cleaned_as_go_cleans_it() {
+        for (path, clean_path) in [
+            ("", "."),
+            ("/", "/"),
+            ("/a/", "/a"),
+            ("/a//b/./c/..", "/a/b"),
+            ("/../a", "/a"),
+            ("../../a", "../../a"),
+            ("a/../..", ".."),
+            ("./a", "a"),
+        ] {
+            assert_eq!(clean(path), clean_path, "{path}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::mapping::Labels;
 use super::object::{Decode, Print, field, object, serialize};
 use super::quantity::FileMode;
+use crate::normalise::SECRET_CONTENT;
 use crate::path::Path;
 use crate::print::{Form, Tree};
 use crate::{Node, Result};
@@ -56,7 +57,12 @@ macro_rules! file_object {
 
         impl Decode for $name {
             fn decode(node: &Node, path: &Path<'_>) -> Result<Self> {
-                FileObject::decode(node, path).map(Self)
+                let mut file = FileObject::decode(node, path)?;
+                // What a variable gives a secret is in the tree under a key of Compose's own.
+                if let Some(content) = file.extensions.remove(SECRET_CONTENT) {
+                    file.content = super::mapping::text(&content, path)?;
+                }
+                Ok(Self(file))
             }
         }
 

@@ -35,6 +35,7 @@ pub use deploy::*;
 pub use device::{BlkioConfig, DeviceMapping, DeviceRequest, ThrottleDevice, WeightDevice};
 pub use file::{Config, CredentialSpec, EnvFile, FileObject, FileReference, Secret};
 pub use lifecycle::*;
+pub(crate) use mapping::text;
 pub use mapping::{HostsList, Labels, Mapping, MappingWithEquals, MultiOptions, Options, StringList};
 pub use network::{Ipam, IpamPool, Network, Port, ServiceNetwork};
 pub use object::{Decode, Extensions, Print, kind};

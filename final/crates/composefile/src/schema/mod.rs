@@ -1,0 +1,255 @@
+//! Which keys a compose file may have, and of which type their values are: the rules of the compose specification's schema
+//! (<https://github.com/compose-spec/compose-spec/blob/main/schema/compose-spec.json>).
+//!
+//! ```text
+//! rule      of what the rules are made
+//! common    rules that several objects share
+//! service, deploy, mount, resource   the objects
+//! ```
+
+mod common;
+mod deploy;
+mod mount;
+mod resource;
+mod rule;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use crate::model::kind;
+use crate::path::Path;
+use crate::{Error, Node, Result, Value};
+use hull_yaml::tree::{TIMESTAMP, UNSIGNED};
+use rule::{BOOLEAN, INTEGER, List, Map, NULL, NUMBER, Object, Rule, STRING};
+
+/// Checks a document, in the short or in the long syntax.
+pub fn check(document: &Node) -> Result<()> {
+    object(document, &Path::ROOT, &resource::DOCUMENT)
+}
+
+fn value(node: &Node, path: &Path<'_>, rule: &Rule) -> Result<()> {
+    match rule {
+        Rule::Any => Ok(()),
+        Rule::Scalar(_) | Rule::List(_) | Rule::Map(_) | Rule::Object(_) if !fits(node, rule) => {
+            Err(wrong_type(node, path, std::slice::from_ref(rule)))
+        }
+        Rule::Scalar(_) => Ok(()),
+        Rule::Word(words) => word(node, path, words),
+        Rule::Text(is_valid, expected) => match &node.value {
+            Value::String(text) if is_valid(text) => Ok(()),
+            Value::String(text) => Err(path.error(node, format_args!("{text:?} is wrong: {expected}"))),
+            _ => Err(wrong_type(node, path, std::slice::from_ref(rule))),
+        },
+        Rule::Range(least, most) => range(node, path, *least, *most),
+        Rule::List(rule) => list(node, path, rule),
+        Rule::Map(rule) => map(node, path, rule),
+        Rule::Object(rule) => object(node, path, rule),
+        Rule::Either(rules) => match rules.iter().find(|rule| fits(node, rule)) {
+            Some(rule) => value(node, path, rule),
+            None => Err(wrong_type(node, path, rules)),
+        },
+    }
+}
+
+/// Whether a value is of a rule's type, whatever is in it.
+fn fits(node: &Node, rule: &Rule) -> bool {
+    match rule {
+        Rule::Any => true,
+        Rule::Scalar(types) => types & type_of(node) != 0,
+        Rule::Word(_) | Rule::Text(..) => type_of(node) == STRING,
+        Rule::Range(..) => type_of(node) & (STRING | INTEGER) != 0,
+        Rule::List(_) => matches!(node.value, Value::Sequence(_)),
+        Rule::Map(_) | Rule::Object(_) => matches!(node.value, Value::Mapping(_)),
+        Rule::Either(rules) => rules.iter().any(|rule| fits(node, rule)),
+    }
+}
+
+/// The types that a scalar has. A date has none: Compose knows no attribute that is one.
+fn type_of(node: &Node) -> u8 {
+    match &node.value {
+        Value::String(_) if node.has_tag(TIMESTAMP) => 0,
+        Value::String(_) if node.has_tag(UNSIGNED) => NUMBER | INTEGER,
+        Value::String(_) => STRING,
+        Value::Integer(_) => NUMBER | INTEGER,
+        Value::Float(value) if value.fract() == 0.0 => NUMBER | INTEGER,
+        Value::Float(_) => NUMBER,
+        Value::Bool(_) => BOOLEAN,
+        Value::Null => NULL,
+        Value::Sequence(_) | Value::Mapping(_) => 0,
+    }
+}
+
+fn word(node: &Node, path: &Path<'_>, words: &[&str]) -> Result<()> {
+    match &node.value {
+        Value::String(text) if words.contains(&text.as_str()) => Ok(()),
+        Value::String(text) => {
+            let error = path.error(node, format_args!("{text:?} is none of: {}", words.join(", ")));
+            Err(did_you_mean(error, text, words.iter().copied()))
+        }
+        _ => Err(wrong_type(node, path, &[Rule::Scalar(STRING)])),
+    }
+}
+
+fn range(node: &Node, path: &Path<'_>, least: i64, most: i64) -> Result<()> {
+    let number = match &node.value {
+        _ if type_of(node) == STRING => return Ok(()),
+        Value::Integer(number) => *number,
+        Value::Float(number) if number.fract() == 0.0 => *number as i64,
+        _ => return Err(wrong_type(node, path, &[Rule::Scalar(INTEGER | STRING)])),
+    };
+    let why = match number {
+        number if number < least => format!("{number} is less than {least}"),
+        number if number > most => format!("{number} is more than {most}"),
+        _ => return Ok(()),
+    };
+    Err(path.error(node, why))
+}
+
+fn list(node: &Node, path: &Path<'_>, rule: &List) -> Result<()> {
+    let Value::Sequence(items) = &node.value else { return Ok(()) };
+    for (index, item) in items.iter().enumerate() {
+        value(item, &path.index(index), &rule.item)?;
+    }
+    if rule.is_set {
+        // Texts are compared fast; a list of mappings has few items.
+        let mut known = std::collections::BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            let is_new = match &item.value {
+                Value::String(text) => known.insert(text),
+                _ => items[..index].iter().all(|other| !is_equal(other, item)),
+            };
+            if !is_new {
+                return Err(path
+                    .index(index)
+                    .error(item, "this item is in the list already")
+                    .hint("remove one"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether two values are the same, wherever they stand.
+fn is_equal(one: &Node, other: &Node) -> bool {
+    match (&one.value, &other.value) {
+        (Value::Sequence(one), Value::Sequence(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_equal(one, other))
+        }
+        (Value::Mapping(one), Value::Mapping(other)) => {
+            let is_same =
+                |key: &String, node: &Node| other.get(key).is_some_and(|own| is_equal(&own.node, node));
+            one.len() == other.len() && one.iter().all(|(key, entry)| is_same(key, &entry.node))
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn map(node: &Node, path: &Path<'_>, rule: &Map) -> Result<()> {
+    let Value::Mapping(entries) = &node.value else { return Ok(()) };
+    for (key, entry) in entries {
+        if rule.key.is_valid(key) {
+            value(&entry.node, &path.key(key), &rule.value)?;
+        } else if rule.is_closed {
+            let why = format!("{path}: the key {key:?} is not allowed: {}", rule.key.expected());
+            return Err(Error::new(why).at(entry.key));
+        }
+    }
+    Ok(())
+}
+
+fn object(node: &Node, path: &Path<'_>, rule: &Object) -> Result<()> {
+    let Value::Mapping(entries) = &node.value else {
+        return Err(wrong_type(node, path, &[]).hint("a compose file is a mapping, with the key services"));
+    };
+    for (key, entry) in entries {
+        match rule.keys.iter().find(|(name, _)| name == key) {
+            Some((_, rule)) => value(&entry.node, &path.key(key), rule)?,
+            None if rule.is_open || rule.is_extensible && key.starts_with("x-") => {}
+            None => return Err(unknown_key(path, key, entry.key, rule)),
+        }
+    }
+    match rule.required.iter().find(|key| !entries.contains_key(**key)) {
+        Some(key) => Err(path.error(node, format_args!("the key {key:?} is missing"))),
+        None => Ok(()),
+    }
+}
+
+fn unknown_key(path: &Path<'_>, key: &str, place: crate::Place, rule: &Object) -> Error {
+    let at = match path.to_string() {
+        top if top.is_empty() => "the top level".to_owned(),
+        path => path,
+    };
+    let error = Error::new(format!("{at}: there is no key {key:?} here")).at(place);
+    did_you_mean(error, key, rule.keys.iter().map(|(name, _)| *name))
+}
+
+/// Adds a hint if one of the known words is like this one.
+fn did_you_mean<'a>(error: Error, word: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let best = known.map(|name| (strsim::damerau_levenshtein(word, name), name)).min();
+    match best {
+        Some((distance, name)) if distance <= 1 + name.len() / 4 => {
+            error.hint(format!("did you mean {name}?"))
+        }
+        _ => error,
+    }
+}
+
+fn wrong_type(node: &Node, path: &Path<'_>, rules: &[Rule]) -> Error {
+    let mut wanted = Vec::new();
+    rules.iter().for_each(|rule| names(rule, &mut wanted));
+    if wanted.is_empty() {
+        wanted.push("a mapping");
+    }
+    let wanted = match wanted.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    };
+    let is = if node.has_tag(TIMESTAMP) { "a date" } else { kind(node) };
+    let error = path.error(node, format_args!("must be {wanted}, but it is {is}"));
+    let can_be_text = rules.iter().any(|rule| fits_text(rule));
+    match node.value {
+        Value::Mapping(_) | Value::Sequence(_) | Value::Null => error,
+        _ if can_be_text => error.hint("put it in quotes"),
+        _ => error,
+    }
+}
+
+fn fits_text(rule: &Rule) -> bool {
+    match rule {
+        Rule::Scalar(types) => types & STRING != 0,
+        Rule::Text(..) | Rule::Word(_) | Rule::Range(..) => true,
+        Rule::Either(rules) => rules.iter().any(fits_text),
+        _ => false,
+    }
+}
+
+/// How the types of a rule are told.
+fn names(rule: &Rule, to: &mut Vec<&'static str>) {
+    let mut add = |name| {
+        if !to.contains(&name) {
+            to.push(name);
+        }
+    };
+    match rule {
+        Rule::Any => {}
+        Rule::Scalar(types) => {
+            let known = [
+                (STRING, "a string"),
+                (NUMBER, "a number"),
+                (INTEGER, "a whole number"),
+                (BOOLEAN, "a boolean"),
+                (NULL, "null"),
+            ];
+            known.iter().filter(|(bit, _)| types & bit != 0).for_each(|(_, name)| add(*name));
+        }
+        Rule::Word(_) | Rule::Text(..) => add("a string"),
+        Rule::Range(..) => {
+            add("a string");
+            add("a whole number");
+        }
+        Rule::List(_) => add("a list"),
+        Rule::Map(_) | Rule::Object(_) => add("a mapping"),
+        Rule::Either(rules) => rules.iter().for_each(|rule| names(rule, to)),
+    }
+}
