@@ -9,6 +9,8 @@ pub enum Error {
     Engine { what: String, source: hull_engine::Error },
     #[error("{0}")]
     Invalid(String),
+    #[error("{}", lines(.0))]
+    Several(Vec<Error>),
 }
 
 /// Says what the engine was asked to do.
@@ -20,4 +22,18 @@ impl<T> Context<T> for hull_engine::Result<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|source| Error::Engine { what: what(), source })
     }
+}
+
+impl Error {
+    /// One error for several, each of which is told.
+    pub(crate) fn all(mut errors: Vec<Self>) -> Self {
+        match errors.len() {
+            1 => errors.remove(0),
+            _ => Self::Several(errors),
+        }
+    }
+}
+
+fn lines(errors: &[Error]) -> String {
+    errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n")
 }

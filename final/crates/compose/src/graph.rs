@@ -119,6 +119,11 @@ impl<'a> Schedule<'a> {
         Self { graph, direction, left, ready }
     }
 
+    /// Whether there is one that waits for none.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// One that waits for none.
     pub fn take_ready(&mut self) -> Option<usize> {
         self.ready.pop_first()

@@ -16,7 +16,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 
-pub use wanted::{Condition, Dependency, Wanted, WantedNetwork, WantedProject, WantedVolume};
+pub use wanted::{Condition, Dependency, Wanted, WantedNetwork, WantedProject, WantedVolume, dependencies};
 
 use crate::error::Result;
 use crate::graph::Graph;

@@ -1,0 +1,62 @@
+//! Carries out a plan with calls of the engine.
+//!
+//! ```text
+//! resources  networks and volumes           create  new containers, which nothing replaces yet
+//! stop       many at once, in an order      start   as parallel as the dependencies allow
+//! wait       what a dependency has to be    files   configs and secrets that have no file
+//! child      what needs a process of its own
+//! ```
+//!
+//! All new containers are created before the first one is stopped, so an error in any of them leaves the project as it was.
+//! Then those that go are stopped and removed, the new ones get their names, and everything is started. A command that is
+//! killed in between leaves containers by whose labels and names the next one sees where to continue.
+
+mod child;
+mod create;
+mod files;
+mod resources;
+mod start;
+mod stop;
+mod wait;
+
+use std::collections::BTreeMap;
+
+use hull_composefile::model::Project;
+use hull_engine::Engine;
+
+use crate::progress::Progress;
+
+pub use start::{StartOptions, WaitFor};
+pub use stop::{Stop, Then};
+
+/// How many containers are starting or stopping at the same time. Each takes a few descriptors of this process.
+const AT_ONCE: usize = 64;
+
+/// A container of a service that a plan leaves in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub id: String,
+    pub name: String,
+    /// It runs, so it is not started.
+    pub runs: bool,
+}
+
+/// The containers of each service.
+pub type Members = BTreeMap<String, Vec<Member>>;
+
+/// What carries out plans.
+pub struct Apply<'a> {
+    pub engine: &'a Engine,
+    pub project: &'a Project,
+    /// The files of `--env-file`.
+    pub env_files: &'a [String],
+    /// The variables for proxies of docker's config.json.
+    pub proxies: &'a BTreeMap<String, String>,
+    /// Seconds between the stop signal and SIGKILL, instead of each container's own.
+    pub timeout: Option<u32>,
+    /// New containers get new anonymous volumes.
+    pub renew_volumes: bool,
+    /// Nothing is changed; only the progress is told.
+    pub dry_run: bool,
+    pub progress: &'a mut dyn Progress,
+}

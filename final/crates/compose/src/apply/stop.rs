@@ -1,0 +1,154 @@
+//! Stopping many containers: those of a service once all that depend on it have stopped, and otherwise at the same time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hull_engine::{Ended, Transition};
+
+use super::{AT_ONCE, Apply};
+use crate::error::{Context, Error, Result};
+use crate::graph::{Direction, Graph, Schedule};
+use crate::progress::{self, Event};
+
+/// A container that is stopped, and what follows.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    pub service: String,
+    pub id: String,
+    pub name: String,
+    pub then: Then,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// It stays.
+    Nothing,
+    /// It is removed; with `volumes`, its anonymous volumes too.
+    Remove { volumes: bool },
+    /// It is removed, and the container with the id `by` gets the name.
+    Replace { by: String, name: String },
+}
+
+impl Apply<'_> {
+    /// Stops the containers, in the order of the services' dependents. Services that are not in the graph do not wait for any
+    /// other. Goes on past errors and returns them all.
+    pub fn stop(&mut self, graph: &Graph, stops: &[Stop]) -> Result<()> {
+        let mut left = vec![0_usize; graph.len()];
+        let mut of_node: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut queue = VecDeque::new();
+        for (index, stop) in stops.iter().enumerate() {
+            match graph.find(&stop.service) {
+                Some(node) => {
+                    left[node] += 1;
+                    of_node.entry(node).or_default().push(index);
+                }
+                None => queue.push_back(index),
+            }
+        }
+        let mut schedule = Schedule::new(graph, Direction::DependentsFirst);
+        let mut transitions = self.engine.transitions();
+        let mut errors = Vec::new();
+        loop {
+            while let Some(node) = schedule.take_ready() {
+                match of_node.get(&node) {
+                    Some(own) => queue.extend(own),
+                    None => schedule.finish(node),
+                }
+            }
+            let mut over = Vec::new();
+            while transitions.len() < AT_ONCE
+                && let Some(index) = queue.pop_front()
+            {
+                let stop = &stops[index];
+                match self.begin_stop(stop) {
+                    Ok(()) if self.dry_run => over.push((index, Transition::Stopped(Ok(Ended::NotRunning)))),
+                    Ok(()) => transitions.stop(index, &stop.id, None, self.timeout),
+                    Err(error) => {
+                        errors.push(error);
+                        over.push((index, Transition::Stopped(Ok(Ended::NotRunning))));
+                    }
+                }
+            }
+            if over.is_empty() {
+                if transitions.is_empty() {
+                    return if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) };
+                }
+                over = transitions.wait(&[], None);
+            }
+            for (index, transition) in over {
+                let stop = &stops[index];
+                if let Transition::Stopped(ended) = transition
+                    && let Err(error) = self.end_stop(stop, ended)
+                {
+                    errors.push(error);
+                }
+                if let Some(node) = graph.find(&stop.service) {
+                    left[node] -= 1;
+                    if left[node] == 0 {
+                        schedule.finish(node);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_stop(&mut self, stop: &Stop) -> Result<()> {
+        if !matches!(stop.then, Then::Replace { .. }) {
+            self.progress.event(Event::working(progress::container(&stop.name), "Stopping"));
+        }
+        Ok(())
+    }
+
+    fn end_stop(&mut self, stop: &Stop, ended: hull_engine::Result<Ended>) -> Result<()> {
+        let id = progress::container(&stop.name);
+        let what = || format!("container {}", stop.name);
+        let is_gone = matches!(&ended, Err(error) if error.is_no_such_container());
+        if let Err(error) = ended
+            && !is_gone
+        {
+            self.progress.event(Event::error(&id, "Error while Stopping"));
+            return Err(error).context(what);
+        }
+        let removed = match &stop.then {
+            Then::Nothing => {
+                self.progress.event(Event::done(&id, "Stopped"));
+                return Ok(());
+            }
+            Then::Remove { volumes } => {
+                self.progress.event(Event::done(&id, "Stopped"));
+                self.progress.event(Event::working(&id, "Removing"));
+                self.remove(&stop.id, *volumes)
+            }
+            Then::Replace { by, name } => self.remove(&stop.id, false).and_then(|()| self.rename(by, name)),
+        };
+        match removed {
+            Ok(()) => {
+                let word = if matches!(stop.then, Then::Remove { .. }) { "Removed" } else { "Recreated" };
+                self.progress.event(Event::done(&id, word));
+                Ok(())
+            }
+            Err(error) => {
+                self.progress.event(Event::error(&id, "Error while Removing"));
+                Err(error).context(what)
+            }
+        }
+    }
+
+    fn remove(&self, id: &str, volumes: bool) -> hull_engine::Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        match self.engine.remove(id, true, volumes) {
+            Err(error) if error.is_no_such_container() => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn rename(&self, id: &str, name: &str) -> hull_engine::Result<()> {
+        if self.dry_run { Ok(()) } else { self.engine.rename(id, name) }
+    }
+
+    /// Gives a container the name that an earlier command was ended before it could give.
+    pub fn finish_rename(&mut self, id: &str, before: &str, name: &str) -> Result<()> {
+        self.rename(id, name).context(|| format!("rename container {before} to {name}"))
+    }
+}
