@@ -1,7 +1,9 @@
 //! A compose project becomes containers, networks and volumes.
 //!
 //! ```text
+//! apply/       carries out a plan
 //! convert      what the engine is asked for
+//! down         removes a project
 //! error        what has failed, on which service
 //! follow/      what the containers print, and when they start and end
 //! labels       by which the objects of a project are found
@@ -11,9 +13,14 @@
 //! plan/        what has to be done, from that and the files
 //! progress     what is being done, for the caller to show
 //! references   of a service to the containers of others
+//! scope        what a verb works on
+//! timeline     what waited for what
+//! up           makes the engine have what the files say
 //! ```
 
+pub mod apply;
 pub mod convert;
+pub mod down;
 mod error;
 pub mod follow;
 pub mod graph;
@@ -23,5 +30,8 @@ pub mod observe;
 pub mod plan;
 pub mod progress;
 pub mod references;
+pub mod scope;
+pub mod timeline;
+pub mod up;
 
 pub use error::{Error, Result};

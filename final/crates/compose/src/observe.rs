@@ -72,6 +72,11 @@ impl Container {
         self.status == Status::Running
     }
 
+    /// It has run, and does not run any more.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Exited | Status::Dead)
+    }
+
     /// `None` for a container of no project. `config-hash` is required, because Compose requires it.
     pub fn of(summary: &Summary) -> Option<Self> {
         let own = &summary.own_labels;

@@ -55,7 +55,8 @@ impl Timeline {
         for start in starts {
             let waits: Vec<&Wait> = self.waits.iter().filter(|wait| wait.service == start.service).collect();
             let waited = waits.iter().map(|wait| wait.from).min().unwrap_or(start.from).min(start.from);
-            let (first, from, to) = (column(waited), column(start.from), column(start.to).max(column(start.from) + 1));
+            let (first, from, to) =
+                (column(waited), column(start.from), column(start.to).max(column(start.from) + 1));
             let bar = format!(
                 "{}{}{}",
                 " ".repeat(first),

@@ -11,13 +11,14 @@
 //! userns/      the ids of a container's own user namespace
 //! cdi/         devices by name
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
-//! error/ engine search_path machine comebacks  used by all of these
+//! error/ engine search_path machine comebacks child  used by all of these
 //! ```
 
 #![recursion_limit = "256"]
 
 mod attach;
 mod cdi;
+mod child;
 mod comebacks;
 mod containers;
 mod copy;
@@ -44,6 +45,7 @@ mod userns;
 mod volumes;
 
 pub use attach::{AttachEvent, AttachInput, AttachStream, LogEnd, StartAttach};
+pub use child::in_child;
 pub use comebacks::Comebacks;
 pub use containers::generate::UnitSubject;
 pub use containers::list::{Selection, Summary};

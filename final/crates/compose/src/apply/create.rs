@@ -80,19 +80,27 @@ impl Apply<'_> {
     }
 
     fn common<'b>(&self, service: &'b Service) -> Result<Common<'b>> {
-        let image = convert::image(self.project, service);
+        let image = convert::image(self.files()?, service);
         let found = self.engine.images().inspect(&image);
         let found = match found {
             Err(_) if self.dry_run => return Ok(Common { service, image_id: None, image_volumes: vec![] }),
-            found => found.map_err(hull_engine::Error::from).context(|| format!("service {}", service.name))?,
+            found => {
+                found.map_err(hull_engine::Error::from).context(|| format!("service {}", service.name))?
+            }
         };
         let config = hull_engine::image_config(&image, found.run_config.as_deref());
         let config = config.context(|| format!("service {}", service.name))?;
-        let image_volumes = config.volumes.into_iter().flatten().map(|(path, _)| path).collect();
+        let image_volumes = config.volumes.into_keys().collect();
         Ok(Common { service, image_id: Some(found.id.to_string()), image_volumes })
     }
 
-    fn create_new(&mut self, common: &Common<'_>, number: u32, name: &str, made: &mut Made) -> Result<String> {
+    fn create_new(
+        &mut self,
+        common: &Common<'_>,
+        number: u32,
+        name: &str,
+        made: &mut Made,
+    ) -> Result<String> {
         let id = progress::container(name);
         self.progress.event(Event::working(&id, "Creating"));
         let created = self.request(common, name, name, Role::Number(number), made);
@@ -103,7 +111,12 @@ impl Apply<'_> {
         created
     }
 
-    fn create_replacement(&mut self, common: &Common<'_>, replace: &Replace, made: &mut Made) -> Result<String> {
+    fn create_replacement(
+        &mut self,
+        common: &Common<'_>,
+        replace: &Replace,
+        made: &mut Made,
+    ) -> Result<String> {
         let old = &replace.container;
         let id = progress::container(&old.name);
         self.progress.event(Event::working(&id, "Recreate"));
@@ -141,7 +154,7 @@ impl Apply<'_> {
             members.map(|member| Peer { name: member.name.clone(), id: member.id.clone() }).collect()
         };
         let around = Around {
-            project: self.project,
+            project: self.files()?,
             env_files: self.env_files,
             proxies: self.proxies,
             peers: &peers,
@@ -163,11 +176,6 @@ impl Apply<'_> {
         let record = self.engine.create(&options).context(what)?;
         made.ids.push(record.id.clone());
         Ok(record.id)
-    }
-
-    pub(super) fn service(&self, name: &str) -> Result<&Service> {
-        let missing = || Error::Invalid(format!("no such service: {name}"));
-        self.project.services.get(name).ok_or_else(missing)
     }
 
     /// Removes containers that have been made in vain. Volumes that belong to others stay.

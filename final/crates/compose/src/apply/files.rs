@@ -4,26 +4,28 @@
 use std::path::Path;
 
 use hull_composefile::model::Service;
-use hull_engine::ArchiveOptions;
+use hull_engine::{ArchiveOptions, in_child};
 
 use super::Apply;
-use super::child::in_child;
 use crate::convert::{self, FileCopy};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 impl Apply<'_> {
     /// Copies the files of a service into one of its containers.
     pub(super) fn copy_files(&self, service: &Service, id: &str) -> Result<()> {
-        let copies = convert::copies(self.project, service)?;
+        let copies = convert::copies(self.files()?, service)?;
         if copies.is_empty() {
             return Ok(());
         }
         let tar = archive(&copies)
             .map_err(|error| Error::Invalid(format!("service {}: pack its files: {error}", service.name)))?;
-        let what = format!("service {}: copy its configs and secrets", service.name);
-        in_child(&what, || {
-            self.engine.archive_in(id, Path::new("/"), &mut tar.as_slice(), ArchiveOptions::default())
-        })
+        let what = || format!("service {}", service.name);
+        let copied = in_child("copy configs and secrets", || {
+            self.engine.archive_in(id, Path::new("/"), &mut tar.as_slice(), ArchiveOptions::default())?;
+            Ok(String::new())
+        });
+        copied.context(what)?.map_err(hull_engine::Error::from).context(what)?;
+        Ok(())
     }
 }
 

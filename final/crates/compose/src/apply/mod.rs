@@ -4,14 +4,12 @@
 //! resources  networks and volumes           create  new containers, which nothing replaces yet
 //! stop       many at once, in an order      start   as parallel as the dependencies allow
 //! wait       what a dependency has to be    files   configs and secrets that have no file
-//! child      what needs a process of its own
 //! ```
 //!
 //! All new containers are created before the first one is stopped, so an error in any of them leaves the project as it was.
 //! Then those that go are stopped and removed, the new ones get their names, and everything is started. A command that is
 //! killed in between leaves containers by whose labels and names the next one sees where to continue.
 
-mod child;
 mod create;
 mod files;
 mod resources;
@@ -21,11 +19,13 @@ mod wait;
 
 use std::collections::BTreeMap;
 
-use hull_composefile::model::Project;
+use hull_composefile::model::{Project, Service};
 use hull_engine::Engine;
 
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 
+pub use create::Created;
 pub use start::{StartOptions, WaitFor};
 pub use stop::{Stop, Then};
 
@@ -47,7 +47,8 @@ pub type Members = BTreeMap<String, Vec<Member>>;
 /// What carries out plans.
 pub struct Apply<'a> {
     pub engine: &'a Engine,
-    pub project: &'a Project,
+    /// `None` if only the labels tell of the project. Then nothing can be created.
+    pub project: Option<&'a Project>,
     /// The files of `--env-file`.
     pub env_files: &'a [String],
     /// The variables for proxies of docker's config.json.
@@ -59,4 +60,15 @@ pub struct Apply<'a> {
     /// Nothing is changed; only the progress is told.
     pub dry_run: bool,
     pub progress: &'a mut dyn Progress,
+}
+
+impl<'a> Apply<'a> {
+    pub(crate) fn files(&self) -> Result<&'a Project> {
+        self.project.ok_or_else(|| Error::Invalid("this takes a compose file".into()))
+    }
+
+    fn service(&self, name: &str) -> Result<&'a Service> {
+        let missing = || Error::Invalid(format!("no such service: {name}"));
+        self.files()?.services.get(name).ok_or_else(missing)
+    }
 }

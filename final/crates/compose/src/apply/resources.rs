@@ -11,7 +11,9 @@ use crate::progress::{self, Event};
 
 impl Apply<'_> {
     /// Makes the networks and volumes that are missing. Those that were made are removed again if one fails.
-    pub fn make_resources(&mut self, plan: &Plan) -> Result<()> {
+    ///
+    /// Returns the networks that were made.
+    pub fn make_resources(&mut self, plan: &Plan) -> Result<Vec<String>> {
         let mut made = Vec::new();
         let is_new = |one: &&ResourcePlan| one.action == ResourceAction::Create;
         for network in plan.networks.iter().filter(is_new) {
@@ -26,14 +28,14 @@ impl Apply<'_> {
                 return Err(self.undo_networks(made, error));
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     fn make_network(&mut self, planned: &ResourcePlan) -> Result<()> {
         let id = progress::network(&planned.name);
         self.progress.event(Event::working(&id, "Creating"));
         if !self.dry_run {
-            let made = network_options(self.project, planned).and_then(|options| {
+            let made = network_options(self.files()?, planned).and_then(|options| {
                 match self.engine.create_network(&options) {
                     // Another command has made it meanwhile.
                     Err(hull_engine::Error::NetworkExists(_)) => Ok(()),
@@ -53,8 +55,11 @@ impl Apply<'_> {
         let id = progress::volume(&planned.name);
         self.progress.event(Event::working(&id, "Creating"));
         if !self.dry_run {
-            let made = volume_options(self.project, planned).and_then(|options| {
-                self.engine.create_volume(&options).map(drop).context(|| format!("create volume {}", planned.name))
+            let made = volume_options(self.files()?, planned).and_then(|options| {
+                self.engine
+                    .create_volume(&options)
+                    .map(drop)
+                    .context(|| format!("create volume {}", planned.name))
             });
             if let Err(error) = made {
                 self.progress.event(Event::error(&id, "Error"));
@@ -65,7 +70,8 @@ impl Apply<'_> {
         Ok(())
     }
 
-    fn undo_networks(&mut self, made: Vec<String>, error: Error) -> Error {
+    /// Removes networks that were made in vain.
+    pub fn undo_networks(&mut self, made: Vec<String>, error: Error) -> Error {
         let mut errors = vec![error];
         for name in made.into_iter().filter(|_| !self.dry_run) {
             let removed = self.engine.remove_network(&name);

@@ -10,8 +10,9 @@ use super::wait::{Changes, Holds, look};
 use super::{AT_ONCE, Apply, Member, Members};
 use crate::error::{Context, Error, Result};
 use crate::graph::{Direction, Graph, Schedule};
-use crate::plan::{Condition, Dependency, dependencies};
+use crate::plan::{Condition, Dependency};
 use crate::progress::{self, Event};
+use crate::scope::Scope;
 use crate::timeline::{Start, Timeline, Wait};
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +51,7 @@ enum Phase {
 
 struct Starts<'a, 'b> {
     apply: &'a mut Apply<'b>,
+    scope: &'a Scope,
     graph: &'a Graph,
     schedule: Schedule<'a>,
     members: &'a Members,
@@ -75,6 +77,7 @@ impl<'b> Apply<'b> {
     /// Starts what does not run. After an error nothing more is started, and what is starting is waited for.
     pub fn start(
         &mut self,
+        scope: &Scope,
         graph: &Graph,
         members: &Members,
         options: StartOptions,
@@ -83,6 +86,7 @@ impl<'b> Apply<'b> {
         let engine = self.engine;
         let mut starts = Starts {
             apply: self,
+            scope,
             graph,
             schedule: Schedule::new(graph, Direction::DependenciesFirst),
             members,
@@ -177,11 +181,15 @@ impl Starts<'_, '_> {
     /// What a service depends on has been started.
     fn begin(&mut self, node: usize) -> Result<()> {
         let name = self.graph.name(node).to_owned();
-        let service = self.apply.service(&name)?;
         let mut pending = Vec::new();
-        for (on, dependency) in dependencies(service)? {
+        let depends_on = self.scope.services.get(&name).map(|service| service.depends_on.clone());
+        for (on, dependency) in depends_on.unwrap_or_default() {
             if self.is_waited_for(&on, dependency) {
-                let waits = Pending { on: on.clone(), condition: dependency.condition, required: dependency.required };
+                let waits = Pending {
+                    on: on.clone(),
+                    condition: dependency.condition,
+                    required: dependency.required,
+                };
                 match self.members.get(&on).is_none_or(Vec::is_empty) {
                     true if dependency.required => {
                         return Err(Error::Invalid(format!("{name} is missing dependency {on}")));
@@ -204,9 +212,9 @@ impl Starts<'_, '_> {
     }
 
     fn is_waited_for(&self, on: &str, dependency: Dependency) -> bool {
-        let service = self.apply.project.services.get(on);
+        let service = self.scope.services.get(on);
         dependency.condition != Condition::Started
-            && service.is_some_and(|service| service.scale() != 0 && service.provider.is_none())
+            && service.is_some_and(|service| service.scale != 0 && !service.is_provided)
     }
 
     fn look_at_conditions(&mut self) {
@@ -308,13 +316,18 @@ impl Starts<'_, '_> {
                 self.started(index, Ok(()));
                 continue;
             }
-            let prepared = self.apply.service(self.graph.name(self.jobs[index].node)).and_then(|service| {
-                self.apply.copy_files(service, &id)
-            });
-            match prepared {
+            match self.copy_files(index) {
                 Ok(()) => self.transitions.start(index, &id),
                 Err(error) => self.started(index, Err(error)),
             }
+        }
+    }
+
+    fn copy_files(&self, index: usize) -> Result<()> {
+        let Job { node, member, .. } = &self.jobs[index];
+        match self.apply.project {
+            Some(_) => self.apply.copy_files(self.apply.service(self.graph.name(*node))?, &member.id),
+            None => Ok(()),
         }
     }
 
@@ -345,7 +358,12 @@ impl Starts<'_, '_> {
         for phase in &self.phases {
             if let Phase::Waiting { pending, deadline, .. } = phase {
                 deadlines.extend(*deadline);
-                waited.extend(pending.iter().filter_map(|one| self.members.get_key_value(&one.on)).map(|(name, members)| (name.as_str(), members)));
+                waited.extend(
+                    pending
+                        .iter()
+                        .filter_map(|one| self.members.get_key_value(&one.on))
+                        .map(|(name, members)| (name.as_str(), members)),
+                );
             }
         }
         if let Some(changes) = &mut self.changes {

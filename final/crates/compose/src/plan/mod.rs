@@ -11,7 +11,7 @@
 mod converge;
 mod resources;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -148,7 +148,7 @@ fn orphans(wanted: &WantedProject<'_>, observed: &Observed) -> Vec<Container> {
     let is_known =
         |name: &str| wanted.services.contains_key(name) || wanted.disabled.iter().any(|one| one == name);
     let is_orphan = |one: &&Container| match one.one_off {
-        true => !one.status.is_active() && one.status != hull_engine::Status::Created,
+        true => one.has_ended(),
         false => !is_known(&one.service),
     };
     observed.containers.iter().filter(is_orphan).cloned().collect()

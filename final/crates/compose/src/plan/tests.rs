@@ -37,7 +37,7 @@ fn on(service: Wanted, dependencies: &[(&str, bool)]) -> Wanted {
     Wanted { depends_on: depends_on.collect(), ..service }
 }
 
-fn container(name: &str, service: &str, number: u32) -> Container {
+pub(crate) fn container(name: &str, service: &str, number: u32) -> Container {
     let own = [
         (labels::PROJECT, PROJECT.to_owned()),
         (labels::CONFIG_HASH, format!("{service}()")),

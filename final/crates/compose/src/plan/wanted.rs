@@ -75,7 +75,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn of(service: &Service) -> Result<Self> {
+    pub fn of(service: &Service) -> Result<Self> {
         let scale = u32::try_from(service.scale())
             .map_err(|_| Error::Invalid(format!("service {}: the scale is below zero", service.name)))?;
         let named =

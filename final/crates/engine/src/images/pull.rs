@@ -1,6 +1,5 @@
 //! When a registry is asked for an image, and the process that pulls it.
 
-use std::io::{PipeWriter, Read, Write};
 use std::str::FromStr;
 
 use hull_image::platform::Platform;
@@ -8,12 +7,10 @@ use hull_image::progress::Progress;
 use hull_image::pull::PullOptions;
 use hull_image::reference::Reference;
 use hull_image::registry::{Access, AccessOptions};
-use hull_sys::process::{Fork, exit_now, fork, set_parent_death_signal};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
 
+use crate::child::in_child;
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Report, Result};
+use crate::error::{Error, Result};
 use crate::records::options::CreateOptions;
 use crate::records::record::Record;
 
@@ -83,13 +80,15 @@ impl Engine {
         match (pull.policy, present) {
             (PullPolicy::Missing | PullPolicy::Never, Some(present)) => Ok(present.canonical()),
             (PullPolicy::Never, None) => Err(self.images().missing(name).into()),
-            (_, present) => in_child(name, || {
+            (_, present) => in_child(&format!("pull {name}"), || {
                 let platform = platform.map(Platform::parse).transpose()?;
                 let progress = (pull.progress)();
                 let options = PullOptions { platform, progress: &*progress };
                 let is_present = present.is_some();
                 self.pull_for_container(name, &access, &candidates, is_present, &options)
-            }),
+                    .map(|reference| reference.canonical())
+            })?
+            .map_err(Error::Pull),
         }
     }
 
@@ -116,39 +115,4 @@ impl Engine {
         options.progress.remark(&format!("Digest: {}", pulled.digest));
         Ok(pulled.reference)
     }
-}
-
-/// Pulls in a child process, because pulling uses threads: the calling process is going to clone a container, and a
-/// process that clones must have a single thread. The monitor, a fork of the caller, is also spared what a pull leaves in
-/// its memory.
-fn in_child(name: &str, pull: impl FnOnce() -> Result<Reference>) -> Result<String> {
-    let (mut reader, mut writer) = std::io::pipe().context(|| "create a pipe".into())?;
-    let child = match fork().context(|| "fork the process that pulls".into())? {
-        Fork::Parent { pid } => Pid::from_raw(pid),
-        Fork::Child => {
-            drop(reader);
-            // A caller that was killed does not wait for the image. Without the signal the pull would continue.
-            let _ = set_parent_death_signal(libc::SIGKILL);
-            let outcome = answer(&mut writer, pull());
-            exit_now(i32::from(outcome.is_err()))
-        }
-    };
-    drop(writer);
-    let mut text = String::new();
-    let read = reader.read_to_string(&mut text);
-    match waitpid(child, None).context(|| "wait for the process that pulls".into())? {
-        WaitStatus::Exited(_, 0) => read.map(|_| text).context(|| "read the pulled image's name".into()),
-        WaitStatus::Exited(..) => Err(Error::Pull(Report::decode(&text))),
-        status => Err(Error::Io {
-            action: format!("pull {name}"),
-            source: std::io::Error::other(format!("the process that pulls ended early: {status:?}")),
-        }),
-    }
-}
-
-/// Writes the image's name, or the report of the error.
-fn answer(writer: &mut PipeWriter, pulled: Result<Reference>) -> Result<(), ()> {
-    let text = pulled.as_ref().map_or_else(Report::encode, Reference::canonical);
-    let written = writer.write_all(text.as_bytes());
-    if pulled.is_ok() && written.is_ok() { Ok(()) } else { Err(()) }
 }

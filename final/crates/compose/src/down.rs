@@ -1,0 +1,133 @@
+//! `down`: stops and removes a project's containers, and then its networks, and volumes and images if asked to.
+
+use std::collections::BTreeSet;
+
+use hull_engine::Error as EngineError;
+use hull_storage::Error as StorageError;
+
+use crate::apply::{Apply, Stop, Then};
+use crate::error::{Context, Error, Result};
+use crate::labels;
+use crate::observe::{Container, Observed};
+use crate::progress::{self, Event};
+use crate::scope::Scope;
+
+#[derive(Debug, Clone, Default)]
+pub struct DownOptions {
+    /// Only these, and those that depend on them; all if there are none.
+    pub services: Vec<String>,
+    pub remove_orphans: bool,
+    /// The project's volumes, and the anonymous volumes of its containers.
+    pub volumes: bool,
+}
+
+impl Apply<'_> {
+    /// Removes the project. Goes on past errors and returns them all. The images are the caller's to remove.
+    pub fn down(&mut self, scope: &Scope, observed: &Observed, options: &DownOptions) -> Result<()> {
+        let services = scope.select(&options.services)?;
+        if !options.services.is_empty() && services.is_empty() {
+            let text =
+                format!("Any of the services {:?} not running in project {:?}", options.services, scope.name);
+            self.progress.note(&text);
+            return Ok(());
+        }
+        let graph = scope.graph()?;
+        let nodes: Vec<usize> = services.iter().filter_map(|name| graph.find(name)).collect();
+        let selected: Option<BTreeSet<&str>> = (!nodes.is_empty())
+            .then(|| graph.with_dependents(&nodes).into_iter().map(|node| graph.name(node)).collect());
+        let is_chosen = |one: &&Container| match scope.is_orphan(one) {
+            true => options.remove_orphans,
+            false => {
+                !one.one_off && selected.as_ref().is_none_or(|names| names.contains(one.service.as_str()))
+            }
+        };
+        let chosen: Vec<&Container> = observed.containers.iter().filter(is_chosen).collect();
+        let has_own = observed.containers.iter().any(|one| !one.one_off || options.remove_orphans);
+        if !has_own && scope.networks.is_empty() && (!options.volumes || scope.volumes.is_empty()) {
+            self.progress
+                .note(&format!("Warning: No resource found to remove for project {:?}.", scope.name));
+        }
+        let stop = |one: &&Container| Stop {
+            service: one.service.clone(),
+            id: one.id.clone(),
+            name: one.name.clone(),
+            then: Then::Remove { volumes: options.volumes },
+        };
+        let stops: Vec<Stop> = chosen.iter().map(stop).collect();
+        let mut errors: Vec<Error> = self.stop(&graph, &stops).err().into_iter().collect();
+        for (key, name) in &scope.networks {
+            errors.extend(self.remove_network(&scope.name, key, name, observed).err());
+        }
+        if options.volumes {
+            for (_, name) in &scope.volumes {
+                errors.extend(self.remove_volume(name, observed).err());
+            }
+            errors.extend(self.remove_anonymous(&chosen, observed).err());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) }
+    }
+
+    fn remove_network(&mut self, project: &str, key: &str, name: &str, observed: &Observed) -> Result<()> {
+        let mut own =
+            observed.networks_of(project).filter(|one| one.object.label(labels::NETWORK) == Some(key));
+        if !own.any(|one| one.object.name == name) {
+            return Ok(());
+        }
+        let id = progress::network(name);
+        self.progress.event(Event::working(&id, "Removing"));
+        let removed = if self.dry_run { Ok(name.to_owned()) } else { self.engine.remove_network(name) };
+        match removed {
+            Ok(_) => self.progress.event(Event::done(&id, "Removed")),
+            Err(EngineError::NetworkInUse { .. }) => {
+                self.progress.event(Event::warning(&id, "Resource is still in use"));
+            }
+            Err(EngineError::NoSuchNetwork(_)) => {
+                self.progress.event(Event::warning(&id, "No resource found to remove"));
+            }
+            Err(error) => {
+                self.progress.event(Event::error(&id, "Error"));
+                return Err(error).context(|| format!("failed to remove network {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_volume(&mut self, name: &str, observed: &Observed) -> Result<()> {
+        if observed.volume(name).is_none() {
+            return Ok(());
+        }
+        let id = progress::volume(name);
+        self.progress.event(Event::working(&id, "Removing"));
+        match if self.dry_run { Ok(()) } else { self.engine.remove_volume(name) } {
+            Ok(()) => self.progress.event(Event::done(&id, "Removed")),
+            Err(EngineError::Storage(StorageError::VolumeInUse { .. })) => {
+                self.progress.event(Event::warning(&id, "Resource is still in use"));
+            }
+            Err(EngineError::Storage(StorageError::NoSuchVolume(_))) => {
+                self.progress.event(Event::done(&id, "Warning: No resource found to remove"));
+            }
+            Err(error) => return Err(error).context(|| format!("remove volume {name}")),
+        }
+        Ok(())
+    }
+
+    /// A container that was recreated has the anonymous volumes of the one before it by their names, so they do not go with
+    /// it.
+    fn remove_anonymous(&mut self, removed: &[&Container], observed: &Observed) -> Result<()> {
+        let mounted: BTreeSet<&str> =
+            removed.iter().flat_map(|one| &one.mounts).map(String::as_str).collect();
+        let anonymous =
+            observed.volumes.iter().filter(|one| one.anonymous && mounted.contains(one.name.as_str()));
+        let mut errors = Vec::new();
+        for volume in anonymous.filter(|_| !self.dry_run) {
+            match self.engine.remove_volume(&volume.name) {
+                Ok(())
+                | Err(EngineError::Storage(
+                    StorageError::VolumeInUse { .. } | StorageError::NoSuchVolume(_),
+                )) => {}
+                removed => errors.extend(removed.context(|| format!("remove volume {}", volume.name)).err()),
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) }
+    }
+}
