@@ -72,6 +72,15 @@ pub(crate) fn relative(base: &str, target: &str) -> Option<String> {
     Some(if path.is_empty() { ".".into() } else { path })
 }
 
+/// The directory that `path` is, or that it is in, as seen from `base`.
+pub(crate) fn directory_from(base: &str, path: &str) -> String {
+    let mut target = absolute(base, path);
+    if !std::fs::metadata(&target).is_ok_and(|metadata| metadata.is_dir()) {
+        target = absolute(base, &directory(path));
+    }
+    relative(base, &target).unwrap_or(target)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

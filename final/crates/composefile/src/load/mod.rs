@@ -7,10 +7,18 @@
 //! reset      `!reset` and `!override`
 //! paths      relative paths, by the rules of `lexical`
 //! remote     names that are no files of this machine
+//! loader     one file after the other becomes one document
+//! extends    services that begin with others
+//! include    files with a directory and variables of their own
+//! values     what is as good as missing
+//! variables  env_file and label_file
 //! sources    the texts that were read, and the warnings
 //! ```
 
+mod extends;
+mod include;
 mod lexical;
+mod loader;
 mod name;
 mod options;
 mod paths;
@@ -18,6 +26,10 @@ mod remote;
 mod reset;
 mod setup;
 mod sources;
+#[cfg(test)]
+mod tests;
+mod values;
+mod variables;
 
 use std::fs::File;
 use std::io::Read;
@@ -26,8 +38,118 @@ pub use name::normalize as normalize_name;
 pub use options::{Dependencies, LoadOptions, ServiceEnvironment};
 pub use setup::compose_variables;
 pub use sources::{Source, Sources, Warning, Warnings};
+pub use variables::resolve_environment;
 
-use crate::{Error, Result};
+use hull_yaml::tree::{Node, Value};
+
+use crate::model::Project;
+use crate::{Error, Result, consistency, normalise};
+use loader::{Loader, Scope};
+use setup::Setup;
+
+/// What [`load`] found. Also when there is no project, the texts show where an error stands.
+#[derive(Debug)]
+pub struct Loaded<T = Project> {
+    pub result: Result<T>,
+    pub sources: Sources,
+    pub warnings: Vec<Warning>,
+    /// The files of `--env-file` and `COMPOSE_ENV_FILES`, absolute: the label `…project.environment_file` names them.
+    pub env_files: Vec<String>,
+}
+
+/// Loads a project: finds its files, reads them with everything that they include and extend, and selects its services.
+pub fn load(options: &LoadOptions) -> Loaded {
+    gather(|sources, warnings, env_files| {
+        let (mut project, setup) = all_services(options, sources, warnings)?;
+        *env_files = setup.env_files;
+        if project.name.is_empty() {
+            return Err(Error::new("project name can't be empty. Use `--project-name` to set a valid name"));
+        }
+        project.enable(&options.services);
+        project.select(&options.services, options.dependencies)?;
+        if !options.all_resources {
+            project.drop_unused_resources();
+        }
+        if options.service_environment == ServiceEnvironment::Selected {
+            resolve_environment(&mut project, warnings)?;
+        }
+        Ok(project)
+    })
+}
+
+/// The merged document of a project, which is all that there is of it without interpolation.
+pub fn load_model(options: &LoadOptions) -> Loaded<Node> {
+    gather(|sources, warnings, env_files| {
+        let (model, _, setup) = model(options, sources, warnings)?;
+        *env_files = setup.env_files;
+        Ok(model)
+    })
+}
+
+fn gather<T>(run: impl FnOnce(&mut Sources, &mut Warnings, &mut Vec<String>) -> Result<T>) -> Loaded<T> {
+    let (mut sources, mut warnings) = (Sources::default(), Warnings::default());
+    let mut env_files = Vec::new();
+    let result = run(&mut sources, &mut warnings, &mut env_files);
+    Loaded { result, sources, warnings: warnings.into_vec(), env_files }
+}
+
+/// The project with all services of its profiles.
+fn all_services(
+    options: &LoadOptions,
+    sources: &mut Sources,
+    warnings: &mut Warnings,
+) -> Result<(Project, Setup)> {
+    let (model, name, setup) = model(options, sources, warnings)?;
+    let mut project = Project::decode(name, setup.directory.as_str(), model)?;
+    project.compose_files.clone_from(&setup.files);
+    project.environment.clone_from(&setup.environment);
+    project.set_profiles(setup.profiles.clone());
+    if !options.no_consistency {
+        consistency::check(&mut project)?;
+    }
+    if options.service_environment == ServiceEnvironment::Enabled {
+        resolve_environment(&mut project, warnings)?;
+    }
+    variables::resolve_labels(&mut project, warnings)?;
+    if options.service_environment != ServiceEnvironment::Selected {
+        project.services.values_mut().for_each(|service| service.label_file.clear());
+    }
+    Ok((project, setup))
+}
+
+/// The merged document, and the project's name.
+fn model(
+    options: &LoadOptions,
+    sources: &mut Sources,
+    warnings: &mut Warnings,
+) -> Result<(Node, String, Setup)> {
+    let mut setup = setup::setup(options, warnings)?;
+    let mut loader = Loader::new(options, sources, warnings);
+    let mut documents = Vec::new();
+    for file in &setup.files {
+        documents.extend(loader.documents(file)?);
+    }
+    let name = name::find(options, &setup.directory, &documents, &setup.environment, loader.warnings)?;
+    setup.environment.insert("COMPOSE_PROJECT_NAME".into(), name.clone());
+    let scope = Scope {
+        directory: &setup.directory,
+        base: &setup.directory,
+        environment: &setup.environment,
+        included: &[],
+    };
+    let mut model = loader.model(&setup.files, &scope, !options.no_path_resolution)?;
+    if matches!(&model.value, Value::Mapping(entries) if entries.is_empty()) {
+        return Err(Error::new("empty compose file").hint("add services:"));
+    }
+    if name.is_empty() {
+        return Err(Error::new("project name must not be empty")
+            .hint("add name: to the file, or use --project-name"));
+    }
+    if !options.no_normalize {
+        normalise::normalise(&mut model, &name, &setup.environment)?;
+    }
+    Ok((model, name, setup))
+}
 
 /// The bytes of a file. A file over `limit` is refused before more of it is read.
 pub(crate) fn read_bounded(path: &str, limit: u64) -> Result<Vec<u8>> {

@@ -1,0 +1,170 @@
+//! One file after the other becomes one document. The order of the steps is Compose's, and each step sees what the ones
+//! before it made: variables, then `extends`, then `include`, then the merge, then the schema, then the canonical form.
+
+use std::collections::HashMap;
+
+use hull_yaml::tree::{Mapping, Node, Place, Value};
+
+use super::paths::Resolver;
+use super::reset::Resets;
+use super::{LoadOptions, Sources, Warnings, extends, include, read_bounded};
+use crate::canonical::{self, Unreadable};
+use crate::interpolate::{Environment, interpolate};
+use crate::merge::{merge, unique};
+use crate::path::Path;
+use crate::{Error, Result, normalise, schema, validate};
+
+/// How many files a project may read: includes that include each other's files twice would else read billions.
+const FILES: usize = 5_000;
+
+/// What all files of a project have in common.
+pub(super) struct Loader<'a> {
+    pub(super) options: &'a LoadOptions,
+    pub(super) sources: &'a mut Sources,
+    pub(super) warnings: &'a mut Warnings,
+    /// The documents of the files that were read.
+    documents: HashMap<String, Vec<Node>>,
+    reads: usize,
+}
+
+/// What the files of one list have in common: those of the command line, or those of one `include`.
+pub(super) struct Scope<'a> {
+    /// Where relative paths of the files begin, as the model shows them. It is relative for an include.
+    pub(super) directory: &'a str,
+    /// The same directory, absolute: where references to other files begin.
+    pub(super) base: &'a str,
+    pub(super) environment: &'a Environment,
+    /// The files that include these, the outermost one first.
+    pub(super) included: &'a [String],
+}
+
+/// What a file is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Model,
+    /// Its services are extended: they are checked after they are merged into the services that extend them.
+    Extended,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(options: &'a LoadOptions, sources: &'a mut Sources, warnings: &'a mut Warnings) -> Self {
+        Self { options, sources, warnings, documents: HashMap::new(), reads: 0 }
+    }
+
+    pub(super) fn home(&self) -> Option<&'a str> {
+        self.options.environment.get("HOME").map(String::as_str)
+    }
+
+    /// The merged document of some files, in the canonical form and with its paths resolved.
+    pub(super) fn model(&mut self, files: &[String], scope: &Scope<'_>, resolve_paths: bool) -> Result<Node> {
+        let mut model = Node { value: Value::Mapping(Mapping::new()), place: Place::default(), tag: None };
+        for file in files {
+            (model, _) = self.file(file, scope, Purpose::Model, model)?;
+        }
+        canonical::set_defaults(&mut model)?;
+        validate::check(&model)?;
+        if resolve_paths {
+            let resolver = Resolver { directory: scope.directory, home: self.home() };
+            resolver.resolve(&mut model, &Path::ROOT, self.warnings)?;
+        }
+        normalise::resolve_environment(&mut model, scope.environment);
+        Ok(model)
+    }
+
+    /// `model` with the documents of a file merged into it, and what the last one resets.
+    pub(super) fn file(
+        &mut self,
+        file: &str,
+        scope: &Scope<'_>,
+        purpose: Purpose,
+        mut model: Node,
+    ) -> Result<(Node, Resets)> {
+        let mut resets = Resets::default();
+        for document in self.documents(file)? {
+            (model, resets) = self.document(document, file, scope, purpose, model)?;
+        }
+        Ok((model, resets))
+    }
+
+    fn document(
+        &mut self,
+        mut document: Node,
+        file: &str,
+        scope: &Scope<'_>,
+        purpose: Purpose,
+        mut model: Node,
+    ) -> Result<(Node, Resets)> {
+        let root = Path::ROOT;
+        if !matches!(document.value, Value::Mapping(_)) {
+            return Err(Error::new("top-level object must be a mapping").at(document.place));
+        }
+        let resets = Resets::take(&mut document);
+        if !self.options.no_interpolate {
+            interpolate(&mut document, &root, scope.environment, self.warnings)?;
+        }
+        if purpose == Purpose::Model {
+            extends::apply(self, &mut document, file, scope, &resets)?;
+        }
+        resets.apply(&mut model);
+        if purpose == Purpose::Model {
+            include::apply(self, &mut document, file, scope)?;
+        }
+        let mut model = merge(model, document, &root)?;
+        unique(&mut model, &root)?;
+        if purpose == Purpose::Model {
+            schema::check(&model).map_err(|error| Error {
+                why: format!("validating {file}: {}", error.why),
+                ..error
+            })?;
+            self.drop_version(file, &mut model);
+        }
+        let unreadable = if self.options.no_interpolate { Unreadable::Kept } else { Unreadable::Refused };
+        let warnings = &mut *self.warnings;
+        canonical::transform(&mut model, unreadable, &mut |text, place| warnings.add(text, Some(place)))?;
+        super::values::omit_empty(&mut model);
+        unique(&mut model, &root)?;
+        Ok((model, resets))
+    }
+
+    fn drop_version(&mut self, file: &str, model: &mut Node) {
+        let Value::Mapping(entries) = &mut model.value else { return };
+        if let Some(version) = entries.remove("version") {
+            let why = format!(
+                "{file}: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential \
+                 confusion"
+            );
+            self.warnings.add(why, Some(version.key));
+        }
+    }
+
+    /// The documents of a file. Each file is read once, and counted each time.
+    pub(super) fn documents(&mut self, file: &str) -> Result<Vec<Node>> {
+        self.reads += 1;
+        if self.reads > FILES {
+            let why = format!("the files include and extend each other more than {FILES} times");
+            return Err(Error::new(why).hint("look for files that include the same files again and again"));
+        }
+        if let Some(documents) = self.documents.get(file) {
+            return Ok(documents.clone());
+        }
+        let text = match file {
+            "-" => self.options.stdin.clone().unwrap_or_default(),
+            file => {
+                let limit = u64::try_from(hull_yaml::tree::BYTES).unwrap_or(u64::MAX);
+                let bytes = read_bounded(file, limit)?;
+                String::from_utf8(bytes).map_err(|error| {
+                    let at = error.utf8_error().valid_up_to();
+                    Error::new(format!("failed to parse {file}: the byte at offset {at} is not UTF-8"))
+                })?
+            }
+        };
+        let number = self.sources.add(file, text.as_str());
+        let documents = hull_yaml::tree::parse(&text, number).map_err(|error| {
+            let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
+            let place = Place { file: number, line: count(error.line), column: count(error.column) };
+            Error::new(format!("failed to parse {file}: yaml: line {}: {}", error.line, error.why)).at(place)
+        })?;
+        self.documents.insert(file.to_owned(), documents.clone());
+        Ok(documents)
+    }
+}
