@@ -11,6 +11,7 @@
 //! dotenv       .env, env_file and label_file
 //! interpolate  variables become text
 //! merge        overrides
+//! select       profiles and names
 //! load         files and the environment become one project
 //! model        the typed project
 //! print        the project as YAML and JSON
@@ -33,8 +34,9 @@ pub mod normalise;
 pub mod path;
 pub mod print;
 pub mod schema;
+mod select;
 pub mod validate;
 
 pub use error::{Error, Result, Warn};
 pub use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
-pub use load::{Dependencies, LoadOptions, ServiceEnvironment, Sources, Warning};
+pub use load::{Dependencies, LoadOptions, Loaded, ServiceEnvironment, Sources, Warning, load, load_model};

@@ -109,12 +109,12 @@ impl Project {
     /// Removes networks, volumes, configs, secrets and models that no enabled service uses.
     pub fn drop_unused_resources(&mut self) {
         let services = || self.services.values();
-        let networks: BTreeSet<_> =
-            services().flat_map(|service| service.networks.keys().cloned()).collect();
+        let networks: BTreeSet<_> = services().flat_map(|service| service.networks.keys().cloned()).collect();
         let mounts = services().flat_map(|service| &service.volumes);
         let volumes: BTreeSet<_> =
             mounts.filter(|mount| mount.kind == "volume").map(|mount| mount.source.clone()).collect();
-        let of_builds = services().filter_map(|service| service.build.as_ref()).flat_map(|build| &build.secrets);
+        let of_builds =
+            services().filter_map(|service| service.build.as_ref()).flat_map(|build| &build.secrets);
         let secrets = services().flat_map(|service| &service.secrets).chain(of_builds);
         let secrets: BTreeSet<_> = secrets.map(|secret| secret.source.clone()).collect();
         let configs = services().flat_map(|service| &service.configs);

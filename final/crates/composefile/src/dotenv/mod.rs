@@ -21,7 +21,7 @@ const LIMIT: u64 = 16 << 20;
 
 /// Why a text is no file of variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Why {
+struct Why {
     /// Counts from one.
     line: Option<usize>,
     text: String,
@@ -36,13 +36,31 @@ impl std::fmt::Display for Why {
     }
 }
 
+/// Reads variables from a file into `values`, as [`parse`] does.
+pub(crate) fn load(
+    path: &str,
+    format: &str,
+    values: &mut Environment,
+    outer: &dyn Fn(&str) -> Option<String>,
+    warnings: &mut Warnings,
+) -> Result<()> {
+    let text = read(path)?;
+    parse(&text, format, values, outer, warnings).map_err(|why| {
+        Error::new(match format {
+            "" | ".env" => format!("failed to read {path}: {why}"),
+            "raw" => format!("failed to parse env_file {path}: {why}"),
+            _ => why.to_string(),
+        })
+    })
+}
+
 /// Reads variables from `text` into `values`. A variable of the text is looked up with `outer` first, then among the values
 /// that are already known; a name without a value takes that of `outer`.
 ///
 /// # Errors
 ///
 /// `format` is none of Compose's, or the text does not follow it.
-pub(crate) fn parse(
+fn parse(
     text: &str,
     format: &str,
     values: &mut Environment,
@@ -75,15 +93,13 @@ pub(crate) fn read_all(
             Ok(metadata) if metadata.is_dir() => return Err(Error::new(format!("{path} is a directory"))),
             Ok(_) => {}
         }
-        let text = read(path)?;
-        parse(&text, "", &mut values, &|name| environment.get(name).cloned(), warnings)
-            .map_err(|why| Error::new(format!("failed to read {path}: {why}")))?;
+        load(path, "", &mut values, &|name| environment.get(name).cloned(), warnings)?;
     }
     Ok(values)
 }
 
 /// The text of a file of variables. What is not UTF-8 is replaced, as it is on the way to docker's API.
-pub(crate) fn read(path: &str) -> Result<String> {
+fn read(path: &str) -> Result<String> {
     let bytes = read_bounded(path, LIMIT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

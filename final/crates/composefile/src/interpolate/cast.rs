@@ -102,7 +102,7 @@ fn single(value: f64) -> f64 {
 }
 
 /// Compose also takes the words of YAML 1.1.
-pub(crate) fn boolean(text: &str, place: Place, warnings: &mut Warnings) -> Result<bool, String> {
+fn boolean(text: &str, place: Place, warnings: &mut Warnings) -> Result<bool, String> {
     let mut discouraged = |value: bool| {
         let why = format!("{text:?} for boolean is not supported by YAML 1.2, please use `{value}`");
         warnings.add(why, Some(place));

@@ -21,7 +21,6 @@ use crate::path::Path;
 use crate::{Error, Result};
 
 use cast::Cast;
-pub(crate) use cast::boolean;
 pub use template::{Lookup, TemplateError, substitute};
 pub use variables::{Variable, variables};
 

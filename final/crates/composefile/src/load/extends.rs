@@ -171,7 +171,9 @@ impl Reference {
             None => Ok(None),
             Some(Node { value: Value::Null, .. }) => Ok(None),
             Some(Node { value: Value::String(text), .. }) => Ok(Some(text.clone())),
-            Some(node) => Err(Error::new(format!("services.{name}.extends.{key} must be a string")).at(node.place)),
+            Some(node) => {
+                Err(Error::new(format!("services.{name}.extends.{key} must be a string")).at(node.place))
+            }
         };
         match &node.value {
             Value::String(service) => Ok(Self { service: service.clone(), file: None, place: node.place }),
@@ -180,7 +182,10 @@ impl Reference {
                 let service = text(entries, "service")?.ok_or_else(required)?;
                 Ok(Self { service, file: text(entries, "file")?, place: node.place })
             }
-            _ => Err(Error::new(format!("services.{name}.extends must be a mapping or a string")).at(node.place)),
+            _ => {
+                Err(Error::new(format!("services.{name}.extends must be a mapping or a string"))
+                    .at(node.place))
+            }
         }
     }
 }

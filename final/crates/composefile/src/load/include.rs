@@ -21,7 +21,12 @@ struct Include {
 }
 
 /// Adds what the files in `include` define to `document`, which is of `file`.
-pub(super) fn apply(loader: &mut Loader<'_>, document: &mut Node, file: &str, scope: &Scope<'_>) -> Result<()> {
+pub(super) fn apply(
+    loader: &mut Loader<'_>,
+    document: &mut Node,
+    file: &str,
+    scope: &Scope<'_>,
+) -> Result<()> {
     let Value::Mapping(entries) = &mut document.value else { return Ok(()) };
     let Some(include) = entries.remove("include") else { return Ok(()) };
     let items = match include.node.value {
@@ -74,8 +79,8 @@ fn load(
     };
     let env_files = env_files(&include, scope, &base)?;
     let mut environment = scope.environment.clone();
-    for (name, value) in dotenv::read_all(scope.environment, &env_files, loader.warnings)
-        .map_err(|error| error.at(place))?
+    for (name, value) in
+        dotenv::read_all(scope.environment, &env_files, loader.warnings).map_err(|error| error.at(place))?
     {
         environment.entry(name).or_insert(value);
     }
@@ -141,7 +146,8 @@ fn same(one: &Value, other: &Value) -> bool {
                 })
         }
         (Value::Sequence(one), Value::Sequence(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(&one.value, &other.value))
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| same(&one.value, &other.value))
         }
         (one, other) => one == other,
     }
@@ -164,11 +170,11 @@ impl Include {
         };
         for (key, entry) in entries {
             let place = entry.node.place;
-            let texts = |what: &str| {
-                Error::new(format!("include[{index}].{key} must be {what}")).at(place)
-            };
+            let texts = |what: &str| Error::new(format!("include[{index}].{key} must be {what}")).at(place);
             match (key.as_str(), entry.node.value) {
-                ("path", value) => include.paths = list(value, place).ok_or_else(|| texts("a string or a list"))?,
+                ("path", value) => {
+                    include.paths = list(value, place).ok_or_else(|| texts("a string or a list"))?
+                }
                 ("env_file", value) => {
                     include.env_files = list(value, place).ok_or_else(|| texts("a string or a list"))?;
                 }

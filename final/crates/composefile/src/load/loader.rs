@@ -47,7 +47,11 @@ pub(super) enum Purpose {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(options: &'a LoadOptions, sources: &'a mut Sources, warnings: &'a mut Warnings) -> Self {
+    pub(super) fn new(
+        options: &'a LoadOptions,
+        sources: &'a mut Sources,
+        warnings: &'a mut Warnings,
+    ) -> Self {
         Self { options, sources, warnings, documents: HashMap::new(), reads: 0 }
     }
 
@@ -112,10 +116,8 @@ impl<'a> Loader<'a> {
         let mut model = merge(model, document, &root)?;
         unique(&mut model, &root)?;
         if purpose == Purpose::Model {
-            schema::check(&model).map_err(|error| Error {
-                why: format!("validating {file}: {}", error.why),
-                ..error
-            })?;
+            schema::check(&model)
+                .map_err(|error| Error { why: format!("validating {file}: {}", error.why), ..error })?;
             self.drop_version(file, &mut model);
         }
         let unreadable = if self.options.no_interpolate { Unreadable::Kept } else { Unreadable::Refused };

@@ -142,8 +142,9 @@ fn model(
         return Err(Error::new("empty compose file").hint("add services:"));
     }
     if name.is_empty() {
-        return Err(Error::new("project name must not be empty")
-            .hint("add name: to the file, or use --project-name"));
+        return Err(
+            Error::new("project name must not be empty").hint("add name: to the file, or use --project-name")
+        );
     }
     if !options.no_normalize {
         normalise::normalise(&mut model, &name, &setup.environment)?;

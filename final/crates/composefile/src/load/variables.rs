@@ -42,8 +42,7 @@ fn environment_of(service: &mut Service, project: &Project, warnings: &mut Warni
             Err(_) => continue,
             Ok(()) => {}
         }
-        parse(path, &file.format, "failed to read", &mut values, &outer, warnings)
-            .map_err(|error| error.at(place))?;
+        dotenv::load(path, &file.format, &mut values, &outer, warnings).map_err(|error| error.at(place))?;
     }
     for (name, value) in values {
         service.environment.entry(name).or_insert(Some(value));
@@ -86,7 +85,7 @@ fn labels_of(
             exists(path, "label file")?;
             // A label of a file sees the labels of the files before it, and not the environment.
             let known = labels.clone();
-            parse(path, "", "failed to read", &mut labels, &|name| known.get(name).cloned(), warnings)
+            dotenv::load(path, "", &mut labels, &|name| known.get(name).cloned(), warnings)
         };
         read().map_err(|error| error.at(place(service, index)))?;
     }
@@ -103,17 +102,4 @@ fn exists(path: &str, what: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn parse(
-    path: &str,
-    format: &str,
-    failed: &str,
-    values: &mut Environment,
-    outer: &dyn Fn(&str) -> Option<String>,
-    warnings: &mut Warnings,
-) -> Result<()> {
-    let text = dotenv::read(path)?;
-    dotenv::parse(&text, format, values, outer, warnings)
-        .map_err(|why| Error::new(format!("{failed} {path}: {why}")))
 }
