@@ -1,27 +1,7 @@
 //! Paths as text, by Go's rules (`path/filepath`): nothing is looked up, so a symbolic link before `..` is not followed.
 //! A model has its paths as text, and prints them.
 
-/// Without `.`, without `..` where a directory is before it, and without double slashes. The empty path is `.`.
-pub(crate) fn clean(path: &str) -> String {
-    let is_absolute = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => match parts.last() {
-                Some(&"..") | None if !is_absolute => parts.push(".."),
-                Some(_) => drop(parts.pop()),
-                None => {}
-            },
-            part => parts.push(part),
-        }
-    }
-    match (is_absolute, parts.is_empty()) {
-        (true, _) => format!("/{}", parts.join("/")),
-        (false, true) => ".".into(),
-        (false, false) => parts.join("/"),
-    }
-}
+use crate::path::clean;
 
 /// `path` below `base`, also when `path` is absolute.
 pub(crate) fn join(base: &str, path: &str) -> String {
@@ -84,23 +64,6 @@ pub(crate) fn directory_from(base: &str, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_cleaned_as_text() {
-        let table = [
-            ("", "."),
-            ("/", "/"),
-            ("/..", "/"),
-            ("a//b/./c/", "a/b/c"),
-            ("a/../..", ".."),
-            ("../../a", "../../a"),
-            ("/a/b/../../../c", "/c"),
-            ("./", "."),
-        ];
-        for (path, expected) in table {
-            assert_eq!(clean(path), expected, "{path}");
-        }
-    }
 
     #[test]
     fn paths_are_joined_split_and_compared() {

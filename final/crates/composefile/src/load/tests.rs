@@ -180,7 +180,7 @@ fn variables_are_replaced_before_services_extend_and_files_merge() {
     let missing = case(&format!("{WEB}    hostname: ${{N:?give one}}\n"));
     assert_eq!(
         missing.error(),
-        "5: error while interpolating services.web.hostname: required variable N is missing a value: give one"
+        "4: error while interpolating services.web.hostname: required variable N is missing a value: give one"
     );
     let raw = case(&format!("{WEB}    hostname: ${{N:?}}\n")).with(|options| options.no_interpolate = true);
     assert!(load_model(&raw.options).result.is_ok());
@@ -206,17 +206,17 @@ fn what_cannot_be_extended_is_refused_where_it_is_named() {
     let error = |text: &str| {
         case(&format!("== compose.yaml\nservices:\n  a:\n    extends: {text}\n== n.yaml\nservices: {{x: {{}}}}\n== e.yaml\nx-a: 1\n")).error()
     };
-    assert_eq!(error("b"), "4: cannot extend service \"a\" in DIR/compose.yaml: service \"b\" not found");
+    assert_eq!(error("b"), "3: cannot extend service \"a\" in DIR/compose.yaml: service \"b\" not found");
     assert_eq!(
         error("{file: n.yaml, service: b}"),
-        "4: cannot extend service \"a\" in DIR/compose.yaml: service \"b\" not found in n.yaml"
+        "3: cannot extend service \"a\" in DIR/compose.yaml: service \"b\" not found in n.yaml"
     );
     assert_eq!(
         error("{file: e.yaml, service: b}"),
-        "4: cannot extend service \"a\" in DIR/e.yaml: no services section"
+        "3: cannot extend service \"a\" in DIR/e.yaml: no services section"
     );
-    assert_eq!(error("{file: m.yaml, service: b}"), "4: open DIR/m.yaml: no such file or directory");
-    assert_eq!(error("{file: n.yaml}"), "4: extends.a.service is required");
+    assert_eq!(error("{file: m.yaml, service: b}"), "3: open DIR/m.yaml: no such file or directory");
+    assert_eq!(error("{file: n.yaml}"), "3: extends.a.service is required");
     assert!(error("{file: 'https://example.com/a.git', service: b}").contains("git repository"));
     assert!(error("{file: compose.yaml, service: a}").contains("Circular reference:\n  a in compose.yaml"));
     let cycle = case("== compose.yaml\nservices: {a: {extends: b}, b: {extends: a}}\n").error();
@@ -289,7 +289,7 @@ fn reset_removes_and_override_replaces_what_was_there() {
     let found = case(files);
     assert_eq!(found.of("web", "command"), "none");
     assert_eq!(found.of("web", "cap_add"), "none");
-    assert_eq!(found.of("web", "environment"), "map[B:2]");
+    assert_eq!(found.of("web", "environment"), "[B=2]");
     let ports = &found.project().services["web"].ports;
     assert_eq!((ports.len(), ports[0].target), (1, 2));
     let extended = "== compose.yaml\nservices:\n  a: {extends: b, ports: !reset []}\n  b: {extends: c, command: !reset null}\n  c: {image: x, command: x, ports: ['1:1']}\n";
@@ -313,7 +313,7 @@ fn variables_of_env_files_go_after_those_of_the_service() {
     assert_eq!(values, ["own", "two", "own-shell", "two", "shell", "null"]);
     assert!(web.env_file.is_empty());
     let missing = case(&format!("{WEB}    env_file: no\n"));
-    assert_eq!(missing.error(), "5: env file DIR/no not found: stat DIR/no: no such file or directory");
+    assert_eq!(missing.error(), "4: env file DIR/no not found: stat DIR/no: no such file or directory");
     let unresolved = missing.with(|options| options.service_environment = ServiceEnvironment::Unresolved);
     assert_eq!(unresolved.project().services["web"].env_file.len(), 1);
 }
@@ -326,7 +326,7 @@ fn env_files_of_services_that_are_not_selected_may_be_missing() {
         options.services.push("web".into());
     });
     assert_eq!(found.project().services.len(), 1);
-    assert!(case(&files).error().starts_with("5: env file DIR/no not found"));
+    assert!(case(&files).error().starts_with("4: env file DIR/no not found"));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn labels_come_from_files_too() {
         .collect();
     assert_eq!(labels, ["a=own", "b=2", "c=1"]);
     let missing = case(&format!("{WEB}    label_file: no\n"));
-    assert_eq!(missing.error(), "5: label file DIR/no not found: stat DIR/no: no such file or directory");
+    assert_eq!(missing.error(), "4: label file DIR/no not found: stat DIR/no: no such file or directory");
 }
 
 #[test]
