@@ -24,8 +24,8 @@ pub(super) fn expand(value: &str) -> String {
         if let Some(simple) = simple {
             result.push_str(simple);
             rest = &after[1..];
-        } else if after.starts_with('0') {
-            rest = octal(&after[1..], &mut result);
+        } else if let Some(digits) = after.strip_prefix('0') {
+            rest = octal(digits, &mut result);
         } else {
             result.push('\\');
             rest = after;

@@ -46,8 +46,8 @@ pub(super) fn find(
         Value::Mapping(entries) => entries.get("name").map(|entry| &entry.node),
         _ => None,
     });
-    let named = names.filter(|node| matches!(&node.value, Value::String(name) if !name.is_empty())).last();
-    let Some(named) = named else {
+    let mut named = names.filter(|node| matches!(&node.value, Value::String(name) if !name.is_empty()));
+    let Some(named) = named.next_back() else {
         return Ok(of_directory(directory, warnings));
     };
     let mut named = named.clone();

@@ -68,15 +68,10 @@ impl Resolver<'_> {
     fn apply(&self, kind: Kind, node: &mut Node, path: &Path<'_>, warnings: &mut Warnings) -> Result<()> {
         let at = node.clone();
         match (kind, &mut node.value) {
-            (Kind::Path | Kind::Extended, Value::String(text)) => {
-                if !(matches!(kind, Kind::Extended) && remote::is_remote(text)) {
-                    *text = self.path(text, warnings);
-                }
-            }
-            (Kind::Context, Value::String(text)) => {
-                if !is_foreign_context(text) {
-                    *text = self.path(text, warnings);
-                }
+            (Kind::Extended, Value::String(text)) if remote::is_remote(text) => {}
+            (Kind::Context, Value::String(text)) if is_foreign_context(text) => {}
+            (Kind::Path | Kind::Extended | Kind::Context, Value::String(text)) => {
+                *text = self.path(text, warnings);
             }
             (Kind::Foreign, Value::String(text)) => *text = self.foreign(text, warnings),
             (Kind::Watched, Value::String(text)) => {

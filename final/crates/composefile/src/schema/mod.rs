@@ -207,7 +207,7 @@ fn wrong_type(node: &Node, path: &Path<'_>, rules: &[Rule]) -> Error {
     };
     let is = if node.has_tag(TIMESTAMP) { "a date" } else { kind(node) };
     let error = path.error(node, format_args!("must be {wanted}, but it is {is}"));
-    let can_be_text = rules.iter().any(|rule| fits_text(rule));
+    let can_be_text = rules.iter().any(fits_text);
     match node.value {
         Value::Mapping(_) | Value::Sequence(_) | Value::Null => error,
         _ if can_be_text => error.hint("put it in quotes"),
