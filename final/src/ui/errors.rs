@@ -142,6 +142,11 @@ pub fn warn(text: &str, hint: &str) {
     tell(&format!("warning: {text}"), Some(hint));
 }
 
+/// Warns where there is nothing to advise.
+pub fn warn_only(text: &str) {
+    tell(&format!("warning: {text}"), None);
+}
+
 /// Says what a user at a terminal cannot see, and what to do next.
 pub fn note(text: &str, hint: &str) {
     // If stderr is closed, there is nowhere to say it.

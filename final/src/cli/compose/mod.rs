@@ -87,7 +87,6 @@ pub enum Verb {
     Commit(Deferred<image::Commit>),
     /// Verify the compose files and print the project that they make
     #[command(alias = "convert")]
-    #[command(hide = true)]
     Config(Deferred<config::Config>),
     /// Copy files between a service's container and this machine
     Cp(Deferred<image::Cp>),

@@ -27,7 +27,7 @@ pub fn exec(session: &Session<'_>, args: &Exec) -> Result<u8> {
     let request = container::Exec {
         detach: args.detach,
         detach_keys: None,
-        env: session.resolved(&args.env)?,
+        env: session.resolved(&args.env),
         env_file: vec![],
         interactive: args.interactive,
         latest: false,

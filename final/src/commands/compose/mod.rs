@@ -7,6 +7,7 @@
 //! wait, exec (and attach), files (cp, export, commit), version
 //! ```
 
+mod config;
 mod containers;
 mod events;
 mod exec;
@@ -44,13 +45,14 @@ pub fn run(global: &Global, args: &Compose) -> Result<u8> {
             false => scripts::help_on(&["compose".to_owned()]),
         };
     };
-    dispatch(&Session::new(global, &args.project), verb)
+    dispatch(&Session::new(global, &args.project)?, verb)
 }
 
 fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
     match verb {
         Verb::Attach(args) => exec::attach(session, args),
         Verb::Commit(args) => files::commit(session, args),
+        Verb::Config(args) => config::config(session, args),
         Verb::Cp(args) => files::copy(session, args),
         Verb::Create(args) => lifecycle::create(session, args),
         Verb::Diff(args) => lifecycle::diff(session, args),

@@ -37,7 +37,7 @@ const COLUMNS: Columns = Columns {
 
 pub fn ps(session: &Session<'_>, args: &Ps) -> Result<u8> {
     let states = states(args)?;
-    let (name, declared) = session.name_and_services()?;
+    let (name, declared) = session.name_and_services(&args.names)?;
     let mut services = args.names.clone();
     if let Some(declared) = declared {
         if let Some(unknown) = args.names.iter().find(|name| !declared.contains(name)) {

@@ -1,62 +1,178 @@
 //! The project and the engine that a verb works on. Both are opened when the verb first asks for them.
 
-use anyhow::{Result, bail};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
 use hull_compose::progress::Progress;
+use hull_composefile::model::Project;
+use hull_composefile::{LoadOptions, Loaded, ServiceEnvironment, load};
+use hull_docker::bools;
 use hull_engine::Engine;
 
 use crate::cli::Global;
 use crate::cli::compose::ProjectArgs;
 use crate::environment;
+use crate::ui::compose::excerpt::{located, position};
 use crate::ui::compose::progress::{self, Show};
 use crate::ui::compose::style::Style;
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
+/// More text on standard input is no compose file.
+const MAX_STDIN: u64 = 64 << 20;
+
 pub struct Session<'a> {
     global: &'a Global,
     pub args: &'a ProjectArgs,
+    directory: PathBuf,
+    /// The process's variables.
+    environment: BTreeMap<String, String>,
+    /// These, and the `COMPOSE_…` variables of the project's env files.
+    variables: BTreeMap<String, String>,
+}
+
+/// A project that was loaded.
+pub struct Opened {
+    pub project: Project,
+    /// The files of `--env-file`, absolute.
+    pub env_files: Vec<String>,
 }
 
 impl<'a> Session<'a> {
-    pub fn new(global: &'a Global, args: &'a ProjectArgs) -> Self {
-        Self { global, args }
+    pub fn new(global: &'a Global, args: &'a ProjectArgs) -> Result<Self> {
+        let directory = std::env::current_dir().context("cannot find the current directory")?;
+        let mut environment: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        environment.entry("PWD".into()).or_insert_with(|| directory.display().to_string());
+        let mut session = Self { global, args, directory, environment, variables: BTreeMap::new() };
+        session.variables = hull_composefile::load::compose_variables(&session.options_without_stdin());
+        Ok(session)
     }
 
     pub fn engine(&self) -> Result<Engine> {
         crate::commands::open(self.global)
     }
 
-    /// The project's name. A compose file is read only if neither a flag nor a variable says it.
-    pub fn project_name(&self) -> Result<String> {
-        let given = self.args.project_name.clone().filter(|name| !name.is_empty());
-        let given =
-            given.or_else(|| environment::variable("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()));
-        match given {
-            Some(name) => Ok(name.to_lowercase()),
-            None => bail!("no project name"),
+    /// What the command line says about the project.
+    pub fn options(&self, services: &[String]) -> Result<LoadOptions> {
+        let mut options = LoadOptions { services: services.to_vec(), ..self.options_without_stdin() };
+        let named = self.variables.get("COMPOSE_FILE").map_or("", String::as_str);
+        if options.files.iter().any(|file| file == "-") || options.files.is_empty() && named == "-" {
+            let mut text = String::new();
+            let read = std::io::stdin().lock().take(MAX_STDIN + 1).read_to_string(&mut text);
+            read.context("cannot read the compose file from standard input")?;
+            if u64::try_from(text.len()).is_ok_and(|length| length > MAX_STDIN) {
+                bail!("the compose file on standard input is larger than {MAX_STDIN} bytes");
+            }
+            options.stdin = Some(text);
+        }
+        Ok(options)
+    }
+
+    fn options_without_stdin(&self) -> LoadOptions {
+        LoadOptions {
+            files: self.args.file.clone(),
+            current_directory: self.directory.clone(),
+            project_directory: self.args.project_directory.clone().or_else(|| self.args.workdir.clone()),
+            project_name: self.args.project_name.clone(),
+            env_files: self.args.env_file.iter().map(|file| file.display().to_string()).collect(),
+            profiles: self.args.profile.clone(),
+            environment: self.environment.clone(),
+            all_resources: self.args.all_resources,
+            ..LoadOptions::default()
         }
     }
 
-    /// The project's name, and the services of its compose file, unless `--project-name` without `--file` says that no file
-    /// is to be read.
-    pub fn name_and_services(&self) -> Result<(String, Option<Vec<String>>)> {
-        Ok((self.project_name()?, None))
+    /// Loads the project with these services, or all, as verbs need it that make containers.
+    pub fn load(&self, services: &[String]) -> Result<Opened> {
+        self.open(&self.options(services)?)
     }
 
-    /// Entries of `--env`. One without a value gets that of the project's environment.
-    pub fn resolved(&self, entries: &[String]) -> Result<Vec<String>> {
-        Ok(entries.to_vec())
+    /// Loads the project for a verb that only needs names: it does not read the `env_file` of services.
+    pub fn load_names(&self, services: &[String]) -> Result<Opened> {
+        let options = self.options(services)?;
+        self.open(&LoadOptions { service_environment: ServiceEnvironment::Unresolved, ..options })
+    }
+
+    pub fn open(&self, options: &LoadOptions) -> Result<Opened> {
+        let loaded = load(options);
+        let env_files = loaded.env_files.clone();
+        Ok(Opened { project: self.told(loaded)?, env_files })
+    }
+
+    /// Prints the warnings, and draws the error.
+    pub fn told<T>(&self, loaded: Loaded<T>) -> Result<T> {
+        for warning in &loaded.warnings {
+            let position = warning.place.and_then(|place| position(place, &loaded.sources, &self.directory));
+            errors::warn_only(&match position {
+                Some(position) => format!("{position}: {}", warning.text),
+                None => warning.text.clone(),
+            });
+        }
+        loaded.result.map_err(|error| located(error, &loaded.sources, &self.directory))
+    }
+
+    /// The project's name. A compose file is read only if neither a flag nor a variable says it.
+    pub fn project_name(&self) -> Result<String> {
+        let given = self.args.project_name.as_deref().filter(|name| !name.is_empty());
+        match given.or_else(|| self.variable("COMPOSE_PROJECT_NAME")) {
+            Some(name) => Ok(name.to_lowercase()),
+            None => Ok(self.load_names(&[])?.project.name),
+        }
+    }
+
+    /// The project's name, and the services of its compose file, unless only the name of the project is given.
+    pub fn name_and_services(&self, services: &[String]) -> Result<(String, Option<Vec<String>>)> {
+        let given = self.args.project_name.as_deref().filter(|name| !name.is_empty());
+        if let (Some(name), true) = (given, self.args.file.is_empty()) {
+            return Ok((name.to_lowercase(), None));
+        }
+        match (self.load_names(services), self.variable("COMPOSE_PROJECT_NAME")) {
+            (Ok(Opened { project, .. }), _) => {
+                Ok((project.name, Some(project.services.into_keys().collect())))
+            }
+            (Err(_), Some(name)) => Ok((name.to_lowercase(), None)),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// A `COMPOSE_…` variable of the process or of the project's env files, unless it is empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable says yes.
+    pub fn is_set(&self, name: &str) -> bool {
+        let value = self.variable(name).unwrap_or_default().trim().to_ascii_lowercase();
+        value == "y" || bools::parse(&value) == Ok(true)
+    }
+
+    /// Whether containers of services that the compose file does not have are removed.
+    pub fn remove_orphans(&self, flag: Option<bool>) -> bool {
+        flag.unwrap_or_else(|| self.is_set("COMPOSE_REMOVE_ORPHANS"))
+    }
+
+    /// Entries of `--env`. One without a value gets that of the process's environment.
+    pub fn resolved(&self, entries: &[String]) -> Vec<String> {
+        let resolved = |entry: &String| match (entry.contains('='), self.environment.get(entry)) {
+            (false, Some(value)) => format!("{entry}={value}"),
+            _ => entry.clone(),
+        };
+        entries.iter().map(resolved).collect()
     }
 
     /// How the command writes.
     pub fn style(&self) -> Result<Style> {
-        let variable = |name| environment::variable(name).filter(|value| !value.is_empty());
         let ansi = match self.args.no_ansi {
-            true => Some("never".to_owned()),
-            false => self.args.ansi.clone().or_else(|| variable("COMPOSE_ANSI")),
+            true => Some("never"),
+            false => self.args.ansi.as_deref().or_else(|| self.variable("COMPOSE_ANSI")),
         };
-        let progress = self.args.progress.clone().or_else(|| variable("COMPOSE_PROGRESS"));
-        Style::new(ansi.as_deref(), progress.as_deref(), variable("NO_COLOR").is_some())
+        let progress = self.args.progress.as_deref().or_else(|| self.variable("COMPOSE_PROGRESS"));
+        let has_no_color = environment::variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Style::new(ansi, progress, has_no_color)
     }
 
     /// Does some work and shows it on stderr. Returns an exit code.

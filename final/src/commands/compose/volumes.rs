@@ -12,7 +12,7 @@ use crate::commands::volume::{COLUMNS, Row};
 use crate::ui::{list, output};
 
 pub fn volumes(session: &Session<'_>, args: &Volumes) -> Result<u8> {
-    let (name, declared) = session.name_and_services()?;
+    let (name, declared) = session.name_and_services(&args.services)?;
     if let Some(declared) = declared
         && let Some(unknown) = args.services.iter().find(|service| !declared.contains(service))
     {

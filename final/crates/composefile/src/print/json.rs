@@ -17,6 +17,11 @@ pub fn pretty(value: &impl Serialize) -> String {
     write(value, PrettyFormatter::new())
 }
 
+/// Indented with four spaces, as Compose's own lists are.
+pub fn wide(value: &impl Serialize) -> String {
+    write(value, PrettyFormatter::with_indent(b"    "))
+}
+
 fn write<F: Formatter>(value: &impl Serialize, layout: F) -> String {
     let mut bytes = Vec::new();
     let mut to = serde_json::Serializer::with_formatter(&mut bytes, Go(layout));
