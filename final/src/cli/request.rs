@@ -187,12 +187,12 @@ impl NetworkArgs {
     fn apply(&self, request: &mut CreateRequest) -> Result<()> {
         let networks = read_all("--network", &self.network, attachment)?;
         let flags = network::Attachment {
-            network: String::new(),
             ip: self.ip,
             ip6: self.ip6,
             link_local: read_all("--link-local-ip", &self.link_local_ip, network::link_local)?,
             mac: read_if_given("--mac-address", self.mac_address.as_deref(), mac)?,
             aliases: self.network_alias.clone(),
+            ..network::Attachment::default()
         };
         let (mode, endpoints_config) = network::combine(networks, flags).map_err(Error::msg)?;
         request.networking_config = NetworkingConfig { endpoints_config };

@@ -96,8 +96,8 @@ fn connect(engine: &Engine, args: &Connect) -> Result<u8> {
         ip: args.ip,
         ip6: args.ip6,
         link_local: read_link_local(args)?,
-        mac: None,
         aliases: args.alias.clone(),
+        ..Attachment::default()
     };
     let request = wire::ConnectRequest { container: args.container.clone(), endpoint_config: asked.into() };
     let option = NetworkOption::try_from((&*args.network, &request))?;

@@ -25,6 +25,14 @@ pub fn enable_route_localnet(link: &str) -> Result<()> {
     write(&format!("ipv4/conf/{link}/route_localnet"), "1")
 }
 
+/// Sets a setting of one link: `net`, a family, `conf` or `neigh`, a word for the link and the setting's own name.
+pub fn set_of_link(key: &[&str], link: &str, value: &str) -> Result<()> {
+    crate::links::check_name(link)?;
+    let parts: Vec<&str> =
+        key.iter().skip(1).map(|part| if *part == "IFNAME" { link } else { part }).collect();
+    write(&parts.join("/"), value)
+}
+
 /// Sets whether links that are created later have IPv6. `lo` keeps its ::1. A kernel without IPv6 is no error.
 ///
 /// If they have, duplicate address detection is disabled, so that their addresses can be used at once.

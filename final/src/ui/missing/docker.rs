@@ -124,7 +124,7 @@ pub const FLAGS: Flags = &[
     (
         "network connect",
         "--driver-opt",
-        "hull's networks have options of their own, given to `hull network create --opt`",
+        "`hull run --network name=NETWORK,driver-opt=KEY=VALUE` names the interface, for a new container",
     ),
     (
         "network connect",
@@ -134,7 +134,7 @@ pub const FLAGS: Flags = &[
     (
         "network connect",
         "--gw-priority",
-        "a container's first network that is neither internal nor a LAN has its default route",
+        "`hull run --network name=NETWORK,gw-priority=NUMBER` chooses the default route, for a new container",
     ),
     ("network create", "--config-from --config-only --ingress --scope", SWARM),
     (

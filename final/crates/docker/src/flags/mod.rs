@@ -17,6 +17,7 @@
 //! log_attributes  labels, env and tag of --log-opt, `logs --details`
 //! local_driver  `volume create -o`, --mount volume-opt=
 //! userns     --userns, --uidmap, --gidmap
+//! endpoint   driver-opt= of --network: the link in the container
 //! secret, ssh, build_output, build_cache, build_context, build_call   flags of `build`
 //! ```
 //!
@@ -31,6 +32,7 @@ pub mod build_output;
 pub mod cdi;
 pub mod cpus;
 pub mod device;
+pub mod endpoint;
 pub mod env;
 pub mod gpus;
 pub mod health;

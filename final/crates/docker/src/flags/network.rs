@@ -1,10 +1,13 @@
 //! `--network`, and the flags for a container's addresses and names on its networks
 //! (<https://docs.docker.com/reference/cli/docker/container/run/#network>).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::wire::network_settings::{EndpointIpam, EndpointSettings};
 use crate::{csv, names};
+
+use super::endpoint;
 
 /// The network of a container that names none.
 pub const DEFAULT: &str = "default";
@@ -21,6 +24,10 @@ pub struct Attachment {
     pub mac: Option<String>,
     /// Names by which others on the network find it, beside its own.
     pub aliases: Vec<String>,
+    /// The options of docker's drivers for an endpoint ([`endpoint`]).
+    pub driver_opts: BTreeMap<String, String>,
+    /// The default route is over the network with the highest number, and the first one of these.
+    pub gw_priority: i64,
 }
 
 /// One `--network`: a name, the longer `name=NETWORK,alias=…,ip=…`, or podman's `NETWORK:alias=…,ip=…`.
@@ -56,7 +63,8 @@ impl Attachment {
     fn set(&mut self, field: &str) -> Result<(), String> {
         let invalid = || {
             format!(
-                "{field:?}: expected name, alias, ip, ip6, link-local-ip or mac-address, with = and a value"
+                "{field:?}: expected name, alias, ip, ip6, link-local-ip, mac-address, driver-opt or gw-priority, with = and \
+                 a value"
             )
         };
         let (key, value) = field.split_once('=').ok_or_else(invalid)?;
@@ -67,6 +75,12 @@ impl Attachment {
             ("ip6", ip) => self.ip6 = Some(ip.parse().map_err(|_| invalid())?),
             ("link-local-ip", ip) => self.link_local.push(ip.parse().map_err(|_| invalid())?),
             ("mac-address" | "mac", mac) => self.mac = Some(mac.to_owned()),
+            ("driver-opt", pair) => {
+                let (key, value) = pair.split_once('=').ok_or_else(invalid)?;
+                self.driver_opts.insert(key.to_owned(), value.to_owned());
+                endpoint::check(&self.driver_opts)?;
+            }
+            ("gw-priority", number) => self.gw_priority = number.parse().map_err(|_| invalid())?,
             _ => return Err(invalid()),
         }
         Ok(())
@@ -88,6 +102,10 @@ impl std::fmt::Display for Attachment {
         fields.extend(self.link_local.iter().map(|ip| format!("link-local-ip={ip}")));
         fields.extend(self.mac.iter().map(|mac| format!("mac-address={mac}")));
         fields.extend(self.aliases.iter().map(|alias| format!("alias={alias}")));
+        fields.extend(self.driver_opts.iter().map(|(key, value)| format!("driver-opt={key}={value}")));
+        if self.gw_priority != 0 {
+            fields.push(format!("gw-priority={}", self.gw_priority));
+        }
         f.write_str(&csv::print(&fields))
     }
 }
@@ -150,6 +168,8 @@ impl From<Attachment> for EndpointSettings {
             ipam_config: (addresses != EndpointIpam::default()).then_some(addresses),
             aliases: asked.aliases,
             mac_address: asked.mac.unwrap_or_default(),
+            driver_opts: asked.driver_opts,
+            gw_priority: asked.gw_priority,
             ..Self::default()
         }
     }
@@ -160,14 +180,7 @@ impl Attachment {
     /// there mean nothing in a request.
     pub fn of(network: &str, asked: &EndpointSettings) -> Result<Self, String> {
         let addresses = asked.ipam_config.clone().unwrap_or_default();
-        for (is_set, key) in
-            [(!asked.driver_opts.is_empty(), "DriverOpts"), (asked.gw_priority != 0, "GwPriority")]
-        {
-            if is_set {
-                return Err(format!("hull does not have {key}"));
-            }
-        }
-        Ok(Self {
+        let attachment = Self {
             network: network.to_owned(),
             ip: address(&addresses.ipv4_address)?,
             ip6: address(&addresses.ipv6_address)?,
@@ -178,7 +191,11 @@ impl Attachment {
                 .collect::<Result<_, _>>()?,
             mac: Some(asked.mac_address.clone()).filter(|mac| !mac.is_empty()),
             aliases: asked.aliases.clone(),
-        })
+            driver_opts: asked.driver_opts.clone(),
+            gw_priority: asked.gw_priority,
+        };
+        endpoint::check(&attachment.driver_opts)?;
+        Ok(attachment)
     }
 }
 
@@ -249,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn what_hull_does_not_have_is_refused_by_its_key() {
-        let driver_opts = [("a".to_owned(), "b".to_owned())].into();
-        for (key, asked) in [
-            ("DriverOpts", EndpointSettings { driver_opts, ..EndpointSettings::default() }),
-            ("GwPriority", EndpointSettings { gw_priority: 1, ..EndpointSettings::default() }),
-        ] {
-            assert!(Attachment::of("mine", &asked).unwrap_err().contains(key), "{key}");
-        }
+    fn an_unknown_option_of_an_endpoint_is_refused_by_its_key() {
+        let driver_opts = [("org.example.key".to_owned(), "b".to_owned())].into();
+        let asked = EndpointSettings { driver_opts, ..EndpointSettings::default() };
+        assert!(Attachment::of("mine", &asked).unwrap_err().contains("org.example.key"));
+        let text = "name=mine,driver-opt=com.docker.network.endpoint.ifname=wan0,gw-priority=-3";
+        let asked = parse(text).unwrap();
+        assert_eq!((asked.driver_opts.len(), asked.gw_priority, asked.to_string().as_str()), (1, -3, text));
+        assert!(parse("name=mine,driver-opt=org.example.key=1").is_err());
     }
 
     proptest! {
@@ -267,9 +284,10 @@ mod tests {
             ip6 in any::<Option<Ipv6Addr>>(),
             mac in "|02:42:ac:11:00:[0-9a-f]{2}",
             aliases in prop::collection::vec("[a-z,]{1,4}", 0..3),
+            gw_priority in any::<i64>(),
         ) {
             let mac = Some(mac).filter(|mac| !mac.is_empty());
-            let asked = Attachment { network, ip, ip6, link_local: vec![], mac, aliases };
+            let asked = Attachment { network, ip, ip6, mac, aliases, gw_priority, ..Attachment::default() };
             prop_assert_eq!(parse(&asked.to_string()), Ok(asked.clone()));
             prop_assert_eq!(Attachment::of(&asked.network, &asked.clone().into()), Ok(asked));
         }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use hull_docker::flags::endpoint::SYSCTLS;
 use hull_network::addresses;
 use hull_network::leases::{Holder, Leases};
 use hull_network::mac::Mac;
@@ -54,6 +55,8 @@ pub(super) fn allocate(
         link_local: option.link_local.clone(),
         aliases: option.aliases.clone(),
         published: Vec::new(),
+        sysctls: option.driver_opts.get(SYSCTLS).cloned().unwrap_or_default(),
+        gw_priority: option.gw_priority,
         network,
     })
 }

@@ -19,13 +19,14 @@ use rustix::process::Rlimit;
 use super::context::{Context, Sockets};
 use super::drivers::user_mode::{self, UserModeProcess};
 use super::endpoint::{self, Endpoint, NetworkState, PublishedPort};
+use super::interfaces as links;
 use super::proxy::Proxies;
 use super::publish;
 use super::resolver::{ContainerResolver, has_resolver};
-use super::{allocate, events, expose, interfaces, stale};
+use super::{allocate, events, expose, stale};
 use crate::error::{Errors, Result};
 use crate::events::Event;
-use crate::records::options::{NetworkMode, RestartPolicy};
+use crate::records::options::{NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::Record;
 
 /// The resources that a monitor holds for its container's networks. The endpoints themselves are in `network.json`,
@@ -60,6 +61,17 @@ struct Running {
     id: String,
     /// Its first process.
     pid: i32,
+}
+
+/// The names of the interfaces: those that were asked for, and `eth0` and so on for the others.
+fn interfaces(networks: &[NetworkOption]) -> Vec<String> {
+    let mut free = (0..).map(|number| format!("eth{number}"));
+    let is_free = |name: &String| !networks.iter().any(|other| other.interface() == Some(name));
+    let name = |option: &NetworkOption| match option.interface() {
+        Some(name) => name.to_owned(),
+        None => free.by_ref().find(is_free).unwrap_or_default(),
+    };
+    networks.iter().map(name).collect()
 }
 
 impl Attachment {
@@ -97,8 +109,7 @@ impl Attachment {
         state: &mut NetworkState,
     ) -> Result<Self> {
         let mut sockets = Sockets::open()?;
-        for (number, option) in record.options.networks.iter().enumerate() {
-            let interface = format!("eth{number}");
+        for (option, interface) in record.options.networks.iter().zip(interfaces(&record.options.networks)) {
             let endpoint = allocate::allocate(context, record, option, interface, monitor, &mut sockets)?;
             state.endpoints.push(endpoint);
         }
@@ -147,7 +158,7 @@ impl Attachment {
         }
         let inside = namespace::of_process(pid)?;
         self.detached.clear();
-        interfaces::attach(context, &endpoints, &inside, self.sockets()?)?;
+        links::attach(context, &endpoints, &inside, self.sockets()?)?;
         if has_resolver(&endpoints) {
             let (resolver, socket) = ContainerResolver::open(root, record, &endpoints, &inside)?;
             self.resolver = Some(resolver);
@@ -168,7 +179,7 @@ impl Attachment {
         let endpoints = self.known.clone();
         match &self.user_mode {
             Some(user_mode) => user_mode.await_ready(&[]),
-            None => interfaces::attach(context, &endpoints, inside, self.sockets()?),
+            None => links::attach(context, &endpoints, inside, self.sockets()?),
         }
     }
 
@@ -266,7 +277,7 @@ impl Attachment {
         let defer_rules = self.runs_once
             && endpoint::modified(root, id).is_some()
             && endpoints.iter().all(|endpoint| endpoint.published.is_empty());
-        interfaces::detach(root, id, &endpoints, !defer_rules, self.sockets()?)?;
+        links::detach(root, id, &endpoints, !defer_rules, self.sockets()?)?;
         if defer_rules {
             self.stale.extend(endpoints.iter().cloned());
         }

@@ -101,7 +101,16 @@ impl Engine {
 fn add_endpoint(context: Context<'_>, record: &Record, option: &NetworkOption, state: &State) -> Result<()> {
     let before = NetworkState::load(context.root, &record.id)?;
     let mut sockets = Sockets::open()?;
-    let interface = free_interface(&before.endpoints);
+    let interface = match option.interface() {
+        Some(name) if before.endpoints.iter().any(|endpoint| endpoint.interface == name) => {
+            return Err(Error::Invalid {
+                what: format!("interface {name}"),
+                why: "the container has one".into(),
+            });
+        }
+        Some(name) => name.to_owned(),
+        None => free_interface(&before.endpoints),
+    };
     let new = allocate::allocate(context, record, option, interface, &state.monitor, &mut sockets)?;
     let mut after = before.clone();
     after.endpoints.push(new.clone());
@@ -111,7 +120,11 @@ fn add_endpoint(context: Context<'_>, record: &Record, option: &NetworkOption, s
     let attached = after.store(context.root, &record.id).and_then(|()| match &state.init {
         Some(init) => {
             let inside = namespace::of_process(init.pid)?;
-            interfaces::attach(context, std::slice::from_ref(endpoint), &inside, &mut sockets)
+            interfaces::attach(context, std::slice::from_ref(endpoint), &inside, &mut sockets)?;
+            match before.endpoints.iter().all(|other| other.gw_priority < endpoint.gw_priority) {
+                true => interfaces::renew_default_routes(&after.endpoints, &inside),
+                false => Ok(()),
+            }
         }
         // The container waits to be restarted, and the restart attaches it.
         None => Ok(()),

@@ -30,6 +30,16 @@ pub(crate) struct Endpoint {
     pub link_local: Vec<IpAddr>,
     pub aliases: Vec<String>,
     pub published: Vec<Published>,
+    /// The settings of the container's interface: `net.ipv4.conf.IFNAME.KEY=VALUE`, with commas between them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sysctls: String,
+    /// The default route is over the endpoint with the highest number, and the first one of these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gw_priority: i64,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// A published port: the container's port, and its address and port on the host.

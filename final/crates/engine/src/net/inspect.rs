@@ -194,6 +194,8 @@ pub(crate) fn networks(one: &Subject<'_>, endpoints: &[Endpoint]) -> BTreeMap<St
         let mut settings = endpoint.map(|endpoint| addresses(one.id, endpoint)).unwrap_or_default();
         settings.aliases = option.map(|option| option.aliases.clone()).unwrap_or_default();
         settings.ipam_config = option.and_then(requested_addresses);
+        settings.driver_opts = option.map(|option| option.driver_opts.clone()).unwrap_or_default();
+        settings.gw_priority = option.map_or(0, |option| option.gw_priority);
         if let Some(mac) = option.and_then(|option| option.mac) {
             settings.mac_address = mac.to_string();
         }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use hull_docker::flags::endpoint as options;
 use hull_network::conntrack::forget_udp;
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::ports::Transport;
@@ -37,6 +38,9 @@ pub(super) fn attach(
         namespace::within(inside.as_fd(), || sysctl::allow_ipv6_on_new_links(ipv6))?;
         let (_, link) = setup::ensure(context, &endpoint.network.name, sockets)?;
         endpoint.network.driver().attach(endpoint, link, &mut container, &mut sockets.route)?;
+        if !endpoint.sysctls.is_empty() {
+            namespace::within(inside.as_fd(), || set_sysctls(endpoint))?;
+        }
     }
     for ipv6 in [false, true] {
         add_default_route(endpoints, ipv6, &mut container.route)?;
@@ -54,11 +58,36 @@ pub(super) fn forward_ports(root: &Root, endpoints: &[Endpoint], sockets: &mut S
     Ok(forget_udp(&mut sockets.filter, &udp_ports(endpoints))?)
 }
 
-/// Adds the container's default route, over the first of its networks that is not internal.
+/// Sets what was asked for the container's interface, of the calling thread's network namespace.
+fn set_sysctls(endpoint: &Endpoint) -> hull_network::Result<()> {
+    for (key, value) in options::sysctls(&endpoint.sysctls).unwrap_or_default() {
+        sysctl::set_of_link(&key, &endpoint.interface, value)?;
+    }
+    Ok(())
+}
+
+/// Gives the container the default routes of these endpoints, and no other ones.
+pub(super) fn renew_default_routes(endpoints: &[Endpoint], inside: &OwnedFd) -> Result<()> {
+    let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
+    let routes = routes::list(&mut inner)?;
+    for route in routes.into_iter().filter(|route| route.destination.prefix() == 0 && route.gateway.is_some())
+    {
+        routes::remove(&mut inner, route)?;
+    }
+    for ipv6 in [false, true] {
+        add_default_route(endpoints, ipv6, &mut inner)?;
+    }
+    Ok(())
+}
+
+/// Adds the container's default route: over the network with the highest priority of those that are not internal, or the first
+/// one of these.
 pub(super) fn add_default_route(endpoints: &[Endpoint], ipv6: bool, inner: &mut Socket) -> Result<()> {
     let external = endpoints.iter().filter(|endpoint| !endpoint.network.internal);
     let gateway = |endpoint: &Endpoint| endpoint.address(ipv6).map(|(_, pool)| pool.gateway());
-    let Some((endpoint, gateway)) = external.filter_map(|one| Some((one, gateway(one)?))).next() else {
+    let usable = external.filter_map(|one| Some((one, gateway(one)?)));
+    // Of equal ones `min_by_key` takes the first.
+    let Some((endpoint, gateway)) = usable.min_by_key(|(one, _)| std::cmp::Reverse(one.gw_priority)) else {
         return Ok(());
     };
     let link = links::get(inner, &endpoint.interface)?.index;

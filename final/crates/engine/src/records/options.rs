@@ -324,6 +324,23 @@ pub struct NetworkOption {
     pub mac: Option<Mac>,
     /// Names by which others on the network find it, beside its own.
     pub aliases: Vec<String>,
+    /// The name and the settings of the link in the container ([`hull_docker::flags::endpoint`]).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_opts: BTreeMap<String, String>,
+    /// The default route is over the network with the highest number, and the first one of these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gw_priority: i64,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl NetworkOption {
+    /// The name of the link in the container, if it was asked for.
+    pub(crate) fn interface(&self) -> Option<&str> {
+        self.driver_opts.get(hull_docker::flags::endpoint::INTERFACE_NAME).map(String::as_str)
+    }
 }
 
 /// `--pid --ipc --uts --cgroupns`.

@@ -21,6 +21,7 @@ pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, 
         let asked = Attachment::of(name, asked).map_err(|why| invalid(format!("network {name}"), why))?;
         networks.push(option(asked)?);
     }
+    check_interfaces(&networks)?;
     let alone = match mode.split_once(':').unwrap_or((mode, "")) {
         ("none", "") => NetworkMode::None,
         ("host", "") => NetworkMode::Host,
@@ -40,6 +41,15 @@ pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, 
             format!("a container with the network mode {mode} is on no network"),
         )),
         None => Ok((alone, vec![])),
+    }
+}
+
+/// Two interfaces cannot have one name.
+fn check_interfaces(networks: &[NetworkOption]) -> Result<()> {
+    let names: Vec<&str> = networks.iter().filter_map(NetworkOption::interface).collect();
+    match names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+        Some((_, name)) => Err(invalid(format!("interface {name}"), "two networks ask for it")),
+        None => Ok(()),
     }
 }
 
@@ -100,6 +110,8 @@ pub fn option(asked: Attachment) -> Result<NetworkOption> {
         link_local: asked.link_local,
         mac: asked.mac.map(|text| text.parse()).transpose()?,
         aliases: asked.aliases,
+        driver_opts: asked.driver_opts,
+        gw_priority: asked.gw_priority,
     })
 }
 
