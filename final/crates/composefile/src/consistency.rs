@@ -135,14 +135,8 @@ impl Rules<'_> {
         known: impl Iterator<Item = &'b String>,
     ) -> Error {
         let error = self.error(path, format_args!("there is no {kind} {name:?}"));
-        let best = known.map(|other| (strsim::damerau_levenshtein(name, other), other)).min();
-        match best {
-            Some((distance, other)) if distance <= 1 + other.len() / 4 => {
-                error.hint(format!("did you mean {other}?"))
-            }
-            _ if kind == "service" => error,
-            _ => error.hint(format!("add it to the {kind}s at the top level")),
-        }
+        let error = error.did_you_mean(name, known.map(String::as_str));
+        if kind == "service" { error } else { error.hint(format!("add it to the {kind}s at the top level")) }
     }
 
     fn healthcheck(&self) -> Result<()> {

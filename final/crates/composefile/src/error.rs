@@ -28,6 +28,20 @@ impl Error {
         self
     }
 
+    /// Adds a hint if one of the known words is like the wrong one.
+    #[must_use]
+    pub fn did_you_mean<'a>(self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        let best = known.map(|word| (strsim::damerau_levenshtein(wrong, word), word)).min();
+        match best {
+            Some((distance, word))
+                if distance <= 1 + word.len() / 4 && distance < word.len().min(wrong.len()) =>
+            {
+                self.hint(format!("did you mean {word}?"))
+            }
+            _ => self,
+        }
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());

@@ -38,3 +38,6 @@ pub fn volume(volume: &Volume) -> String {
 fn hex(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

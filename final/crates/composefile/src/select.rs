@@ -98,12 +98,8 @@ impl Project {
         if let Some(service) = self.disabled_services.get(name) {
             return error.hint(format!("enable one of its profiles: {}", service.profiles.join(", ")));
         }
-        let close = self.all_services().map(|service| service.name.as_str());
-        let close = close.map(|other| (strsim::damerau_levenshtein(name, other), other)).min();
-        match close {
-            Some((distance, other)) if distance <= 2 => error.hint(format!("did you mean {other}?")),
-            _ => error.hint(format!("the project has {}", listed(&self.services))),
-        }
+        let known = self.all_services().map(|service| service.name.as_str());
+        error.did_you_mean(name, known).hint(format!("the project has {}", listed(&self.services)))
     }
 
     /// Removes networks, volumes, configs, secrets and models that no enabled service uses.

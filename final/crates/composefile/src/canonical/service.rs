@@ -6,9 +6,8 @@ pub(super) fn transform(service: &mut Node, path: &Path<'_>, unreadable: Unreada
     child(service, "build", path, |node, path| build(node, path, unreadable))?;
     child(service, "depends_on", path, depends_on)?;
     child(service, "env_file", path, env_file)?;
-    for key in ["label_file", "dns"] {
-        child(service, key, path, string_or_list)?;
-    }
+    child(service, "label_file", path, string_or_list)?;
+    child(service, "dns", path, dns)?;
     child(service, "extends", path, |node, _| wrap_string(node, "service"))?;
     child(service, "gpus", path, gpus)?;
     for key in ["networks", "models"] {
@@ -54,6 +53,15 @@ fn string_or_list(node: &mut Node, _: &Path<'_>) -> Result<()> {
     if let Value::String(_) = node.value {
         let item = node.clone();
         node.value = Value::Sequence(vec![item]);
+    }
+    Ok(())
+}
+
+/// A server that is empty is none: `dns: ${DNS-}`.
+fn dns(node: &mut Node, path: &Path<'_>) -> Result<()> {
+    string_or_list(node, path)?;
+    if let Value::Sequence(items) = &mut node.value {
+        items.retain(|item| item.value != Value::Null && item.value != string(""));
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub use variables::resolve_environment;
 
 use hull_yaml::tree::{Node, Value};
 
-use crate::model::Project;
+use crate::model::{Project, discouraged};
 use crate::{Error, Result, consistency, normalise};
 use loader::{Loader, Scope};
 use setup::Setup;
@@ -101,6 +101,7 @@ fn all_services(
 ) -> Result<(Project, Setup)> {
     let (model, name, setup) = model(options, sources, warnings)?;
     let mut project = Project::decode(name, setup.directory.as_str(), model)?;
+    discouraged(&project.tree, &mut |text, place| warnings.add(text, Some(place)));
     project.compose_files.clone_from(&setup.files);
     project.environment.clone_from(&setup.environment);
     project.set_profiles(setup.profiles.clone());

@@ -143,3 +143,31 @@ impl Decode for HealthCheckTest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_split_as_compose_splits_it() {
+        let words = |line| split(line).map(|(words, rest)| format!("{} {rest}", words.join("|")));
+        for (line, split) in [
+            ("a b", Some("a|b ")),
+            ("", Some(" ")),
+            (r#"a "b c" 'd e' f\ g"#, Some("a|b c|d e|f g ")),
+            (r#"a '' "" b"#, Some("a|||b ")),
+            (r"a\tb \n", Some("a\tb|\n ")),
+            ("a && b", Some("a && b")),
+            ("a 2>&1", Some("a >&1")),
+            ("a > b", Some("a > b")),
+            ("echo $(date -u) x", Some("echo|$(date -u)|x ")),
+            ("echo `date -u` x", Some("echo|`date -u`|x ")),
+            ("sh -c 'a; b'", Some("sh|-c|a; b ")),
+            ("echo (x)", None),
+            ("echo 'x", None),
+            ("echo \\", None),
+        ] {
+            assert_eq!(words(line).as_deref(), split, "{line}");
+        }
+    }
+}

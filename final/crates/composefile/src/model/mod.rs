@@ -8,6 +8,7 @@
 //! build      how an image is built     deploy     replicas, resources
 //! network    networks and ports        volume     volumes and mounts
 //! file       configs, secrets          device     devices, GPUs, block I/O
+//! warnings   what can be read, but hardly means what it says
 //! lifecycle  health, hooks, dependencies, watch
 //! ```
 //!
@@ -28,6 +29,7 @@ mod quantity;
 mod scalar;
 mod service;
 mod volume;
+mod warnings;
 
 pub use build::{Build, SshConfig, SshKey};
 pub use command::{HealthCheckTest, ShellCommand};
@@ -43,3 +45,4 @@ pub use project::Project;
 pub use quantity::{DeviceCount, Duration, FileMode, NanoCpus, UnitBytes};
 pub use service::{Logging, PullPolicy, Service, Ulimit};
 pub use volume::*;
+pub use warnings::discouraged;

@@ -65,9 +65,13 @@ impl Decode for UnitBytes {
         match &node.value {
             Value::Integer(bytes) => Ok(Self(*bytes)),
             Value::Float(bytes) => Ok(Self(*bytes as i64)),
-            Value::String(text) => {
-                hull_docker::size::parse_or_unlimited(text).map(Self).map_err(|why| path.error(node, why))
+            Value::String(text) if text == "-1" => {
+                Err(path.error(node, "the string \"-1\" is no size").hint("write -1 without quotes"))
             }
+            Value::String(text) => match hull_docker::size::parse(text) {
+                Ok(bytes) => Ok(Self(i64::try_from(bytes).unwrap_or(i64::MAX))),
+                Err(why) => Err(path.error(node, why)),
+            },
             _ => Err(wrong_kind(node, path, "a size, such as 64m")),
         }
     }

@@ -84,7 +84,7 @@ fn word(node: &Node, path: &Path<'_>, words: &[&str]) -> Result<()> {
         Value::String(text) if words.contains(&text.as_str()) => Ok(()),
         Value::String(text) => {
             let error = path.error(node, format_args!("{text:?} is none of: {}", words.join(", ")));
-            Err(did_you_mean(error, text, words.iter().copied()))
+            Err(error.did_you_mean(text, words.iter().copied()))
         }
         _ => Err(wrong_type(node, path, &[Rule::Scalar(STRING)])),
     }
@@ -180,18 +180,7 @@ fn unknown_key(path: &Path<'_>, key: &str, place: crate::Place, rule: &Object) -
         path => path,
     };
     let error = Error::new(format!("{at}: there is no key {key:?} here")).at(place);
-    did_you_mean(error, key, rule.keys.iter().map(|(name, _)| *name))
-}
-
-/// Adds a hint if one of the known words is like this one.
-fn did_you_mean<'a>(error: Error, word: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let best = known.map(|name| (strsim::damerau_levenshtein(word, name), name)).min();
-    match best {
-        Some((distance, name)) if distance <= 1 + name.len() / 4 => {
-            error.hint(format!("did you mean {name}?"))
-        }
-        _ => error,
-    }
+    error.did_you_mean(key, rule.keys.iter().map(|(name, _)| *name))
 }
 
 fn wrong_type(node: &Node, path: &Path<'_>, rules: &[Rule]) -> Error {

@@ -1,0 +1,63 @@
+//! What can be read, but hardly means what it says.
+
+use super::command::split;
+use crate::path::Path;
+use crate::{Node, Value, Warn};
+
+/// Switches that stay texts until they are decoded. The others are told when variables are replaced.
+const SWITCHES: [&str; 10] = [
+    "services.*.attach",
+    "services.*.build.no_cache",
+    "services.*.build.pull",
+    "services.*.build.privileged",
+    "services.*.depends_on.*.restart",
+    "services.*.env_file.*.required",
+    "services.*.post_start.*.privileged",
+    "services.*.pre_stop.*.privileged",
+    "services.*.use_api_socket",
+    "services.*.volumes.*.bind.create_host_path",
+];
+
+const COMMANDS: [&str; 5] = [
+    "services.*.command",
+    "services.*.entrypoint",
+    "services.*.post_start.*.command",
+    "services.*.pre_stop.*.command",
+    "services.*.develop.watch.*.exec.command",
+];
+
+/// Warns of the switches of YAML 1.1, and of commands of which Compose drops a part, in a document in the canonical form.
+pub fn discouraged(document: &Node, warn: &mut Warn<'_>) {
+    walk(document, &Path::ROOT, warn);
+}
+
+fn walk(node: &Node, path: &Path<'_>, warn: &mut Warn<'_>) {
+    match &node.value {
+        Value::Mapping(entries) => {
+            entries.iter().for_each(|(key, entry)| walk(&entry.node, &path.key(key), warn));
+        }
+        Value::Sequence(items) => {
+            items.iter().enumerate().for_each(|(index, item)| walk(item, &path.index(index), warn));
+        }
+        Value::String(text) if SWITCHES.iter().any(|pattern| path.is(pattern)) => {
+            let value = match text.to_lowercase().as_str() {
+                "y" | "yes" | "on" => true,
+                "n" | "no" | "off" => false,
+                _ => return,
+            };
+            let why = format!("{text:?} for boolean is not supported by YAML 1.2, please use `{value}`");
+            warn(why, node.place);
+        }
+        Value::String(text) if COMMANDS.iter().any(|pattern| path.is(pattern)) => {
+            if let Some((_, rest)) = split(text)
+                && !rest.is_empty()
+            {
+                let why = format!(
+                    "{path}: there is no shell, {rest:?} is dropped; write it as [sh, -c, …] to run one"
+                );
+                warn(why, node.place);
+            }
+        }
+        _ => {}
+    }
+}
