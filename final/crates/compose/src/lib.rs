@@ -6,6 +6,7 @@
 //! down         removes a project
 //! error        what has failed, on which service
 //! follow/      what the containers print, and when they start and end
+//! lifecycle    start, stop, restart, kill, pause, rm
 //! labels       by which the objects of a project are found
 //! graph        the order of services
 //! names        of its containers
@@ -25,6 +26,7 @@ mod error;
 pub mod follow;
 pub mod graph;
 pub mod labels;
+pub mod lifecycle;
 pub mod names;
 pub mod observe;
 pub mod plan;

@@ -85,7 +85,7 @@ impl Apply<'_> {
         }
         let mut timeline = Timeline::new(begun);
         if !options.no_start {
-            let start = StartOptions { wait_timeout: options.wait_timeout };
+            let start = StartOptions { wait_timeout: options.wait_timeout, restart: false };
             self.start(&scope, &graph, &members, start, &mut timeline)?;
             if options.wait {
                 self.wait(&waits(&scope), &members, options.wait_timeout)?;

@@ -19,6 +19,8 @@ use crate::timeline::{Start, Timeline, Wait};
 pub struct StartOptions {
     /// How long a service waits for what it depends on.
     pub wait_timeout: Option<Duration>,
+    /// Containers that run are stopped first.
+    pub restart: bool,
 }
 
 /// A service and the condition that it is to reach.
@@ -284,8 +286,8 @@ impl Starts<'_, '_> {
     }
 
     fn enqueue(&mut self, node: usize) {
-        let name = self.graph.name(node);
-        let members = self.members.get(name).into_iter().flatten().filter(|member| !member.runs);
+        let (name, restart) = (self.graph.name(node), self.options.restart);
+        let members = self.members.get(name).into_iter().flatten().filter(|member| !member.runs || restart);
         let before = self.jobs.len();
         for member in members {
             self.queue.push_back(self.jobs.len());
@@ -311,12 +313,16 @@ impl Starts<'_, '_> {
             let job = &mut self.jobs[index];
             job.from = from;
             let (name, id) = (job.member.name.clone(), job.member.id.clone());
-            self.apply.progress.event(Event::working(progress::container(&name), "Starting"));
+            let word = if self.options.restart { "Restarting" } else { "Starting" };
+            self.apply.progress.event(Event::working(progress::container(&name), word));
             if self.apply.dry_run {
                 self.started(index, Ok(()));
                 continue;
             }
             match self.copy_files(index) {
+                Ok(()) if self.options.restart => {
+                    self.transitions.restart(index, &id, None, self.apply.timeout)
+                }
                 Ok(()) => self.transitions.start(index, &id),
                 Err(error) => self.started(index, Err(error)),
             }
@@ -326,8 +332,11 @@ impl Starts<'_, '_> {
     fn copy_files(&self, index: usize) -> Result<()> {
         let Job { node, member, .. } = &self.jobs[index];
         match self.apply.project {
-            Some(_) => self.apply.copy_files(self.apply.service(self.graph.name(*node))?, &member.id),
-            None => Ok(()),
+            // A running container has its files.
+            Some(_) if !member.runs => {
+                self.apply.copy_files(self.apply.service(self.graph.name(*node))?, &member.id)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Many containers that start and end at the same time, in one poll loop.
 //!
 //! ```text
-//! start ──▶ its monitor is forked ──▶ Started or an error           stop ──▶ signalled ──▶ Stopped or an error
+//! start ──▶ its monitor is forked ──▶ Started or an error      stop ──▶ signalled ──▶ Stopped or an error
+//! restart ──▶ signalled ──▶ its monitor is forked ──▶ Started or an error
 //! ```
 //!
 //! The caller gives each container a number of its own, and may begin another transition whenever one is over: so a service
@@ -35,9 +36,18 @@ pub struct Transitions<'a> {
     engine: &'a Engine,
     starting: Vec<(usize, String, Box<Starting>)>,
     endings: Endings<'a>,
-    /// The records of those that end, for the event.
-    ending: Vec<(usize, Record)>,
+    /// The records of those that end, for the event, and whether each is to start again.
+    ending: Vec<(usize, Record, Next)>,
+    /// Those of [`Self::starting`] that have been stopped for it.
+    restarting: Vec<(usize, Record)>,
     over: Vec<(usize, Transition)>,
+}
+
+/// What follows the end of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Start,
 }
 
 /// A container at one moment.
@@ -60,6 +70,7 @@ impl Engine {
             starting: vec![],
             endings: Endings::default(),
             ending: vec![],
+            restarting: vec![],
             over: vec![],
         }
     }
@@ -119,10 +130,19 @@ impl Transitions<'_> {
 
     /// Begins to stop a container as [`Engine::stop`] does. One that does not run is over at once.
     pub fn stop(&mut self, number: usize, name: &str, signal: Option<&str>, timeout: Option<u32>) {
-        match self.begin_stop(number, name, signal, timeout) {
+        match self.begin_stop(number, name, (signal, timeout), Next::Nothing) {
             Ok(true) => {}
             Ok(false) => self.over.push((number, Transition::Stopped(Ok(Ended::NotRunning)))),
             Err(error) => self.over.push((number, Transition::Stopped(Err(error)))),
+        }
+    }
+
+    /// Begins to stop a container, and starts it when it has ended. One that does not run is started.
+    pub fn restart(&mut self, number: usize, name: &str, signal: Option<&str>, timeout: Option<u32>) {
+        match self.begin_stop(number, name, (signal, timeout), Next::Start) {
+            Ok(true) => {}
+            Ok(false) => self.start(number, name),
+            Err(error) => self.over.push((number, Transition::Started(Err(error)))),
         }
     }
 
@@ -131,17 +151,17 @@ impl Transitions<'_> {
         &mut self,
         number: usize,
         name: &str,
-        signal: Option<&str>,
-        timeout: Option<u32>,
+        (signal, timeout): (Option<&str>, Option<u32>),
+        next: Next,
     ) -> Result<bool> {
         let record = self.engine.find(name)?;
-        let options = self.engine.stop_options(&record, signal, timeout, false)?;
+        let options = self.engine.stop_options(&record, signal, timeout, next == Next::Start)?;
         let Some(running) = self.engine.running(&record.id)? else {
             self.engine.forget_comeback(&record.id)?;
             return Ok(false);
         };
         self.endings.add(number, Ending::begin(self.engine, &record.id, &record.name, running, options));
-        self.ending.push((number, record));
+        self.ending.push((number, record, next));
         Ok(true)
     }
 
@@ -163,6 +183,21 @@ impl Transitions<'_> {
     }
 
     fn step(&mut self) {
+        for (number, ended) in self.endings.step(Instant::now()) {
+            let found = self.ending.iter().position(|(other, ..)| *other == number);
+            let Some((_, record, next)) = found.map(|index| self.ending.swap_remove(index)) else { continue };
+            if ended.is_ok() {
+                Event::container(&record, "stop").emit(self.engine);
+            }
+            match (next, ended) {
+                (Next::Nothing, ended) => self.over.push((number, Transition::Stopped(ended))),
+                (Next::Start, Err(error)) => self.over.push((number, Transition::Started(Err(error)))),
+                (Next::Start, Ok(_)) => {
+                    self.start(number, &record.id);
+                    self.restarting.push((number, record));
+                }
+            }
+        }
         let (engine, over) = (self.engine, &mut self.over);
         self.starting.retain_mut(|(number, name, starting)| {
             let started = match starting.step(engine) {
@@ -172,14 +207,13 @@ impl Transitions<'_> {
             over.push((*number, Transition::Started(started)));
             false
         });
-        for (number, ended) in self.endings.step(Instant::now()) {
-            let found = self.ending.iter().position(|(other, _)| *other == number);
-            if let (Some(index), Ok(_)) = (found, &ended) {
-                Event::container(&self.ending.swap_remove(index).1, "stop").emit(engine);
-            } else if let Some(index) = found {
-                self.ending.swap_remove(index);
+        for (number, transition) in &self.over {
+            let found = self.restarting.iter().position(|(other, _)| other == number);
+            if let Some((_, record)) = found.map(|index| self.restarting.swap_remove(index))
+                && matches!(transition, Transition::Started(Ok(_)))
+            {
+                Event::container(&record, "restart").emit(self.engine);
             }
-            over.push((number, Transition::Stopped(ended)));
         }
     }
 }
