@@ -7,6 +7,7 @@
 //! error        what has failed, on which service
 //! follow/      what the containers print, and when they start and end
 //! lifecycle    start, stop, restart, kill, pause, rm
+//! images       which have to be pulled or built
 //! labels       by which the objects of a project are found
 //! graph        the order of services
 //! names        of its containers
@@ -25,6 +26,7 @@ pub mod down;
 mod error;
 pub mod follow;
 pub mod graph;
+pub mod images;
 pub mod labels;
 pub mod lifecycle;
 pub mod names;

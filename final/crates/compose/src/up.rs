@@ -1,7 +1,7 @@
 //! `up`, `create` and `scale`: look, plan, and carry the plan out.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hull_composefile::hash;
 use hull_composefile::model::{Project, Service};
@@ -23,8 +23,6 @@ pub struct UpOptions {
     pub plan: PlanOptions,
     /// Says nothing of containers whose service is not in the files.
     pub ignore_orphans: bool,
-    /// The containers are created only.
-    pub no_start: bool,
     /// Wait until everything runs or is healthy.
     pub wait: bool,
     /// How long a service waits for what it depends on, and how long [`Self::wait`] lasts.
@@ -34,11 +32,12 @@ pub struct UpOptions {
 /// Asked before data are lost.
 pub type Confirm<'a> = &'a mut dyn FnMut(&str) -> Result<bool>;
 
-/// What `up` has come to.
-pub struct Outcome {
+/// A project whose containers are there, and may still have to be started.
+pub struct Prepared {
+    pub scope: Scope,
+    pub graph: Graph,
     /// The containers of each service.
     pub members: Members,
-    pub timeline: Timeline,
 }
 
 /// Plans what `up` would do.
@@ -65,12 +64,12 @@ pub fn plan_up(engine: &Engine, project: &Project, options: &PlanOptions) -> Res
 }
 
 impl Apply<'_> {
-    /// Makes the engine have what the files say, and starts it. The images have to be there.
-    pub fn up(&mut self, options: &UpOptions, confirm: Confirm<'_>, begun: Instant) -> Result<Outcome> {
+    /// Makes the engine have what the files say. Nothing is started yet. The images have to be there.
+    pub fn prepare(&mut self, options: &UpOptions, confirm: Confirm<'_>) -> Result<Prepared> {
         let project = self.files()?;
         let scope = Scope::of_files(project)?;
         let graph = scope.graph()?;
-        let (plan, observed) = self.settle_resources(options, &graph, confirm)?;
+        let plan = self.settle_resources(options, &graph, confirm)?;
         plan.warnings.iter().for_each(|warning| self.progress.note(warning));
         self.orphans(&plan, options)?;
         let networks = self.make_resources(&plan)?;
@@ -78,30 +77,33 @@ impl Apply<'_> {
             Ok(created) => created,
             Err(error) => return Err(self.undo_networks(networks, error)),
         };
-        self.replace(&plan, &observed, &graph, &created)?;
+        self.replace(&plan, &graph, &created)?;
         let mut members = created.members;
         for service in &plan.stop {
             members.entry(service.clone()).or_default().iter_mut().for_each(|member| member.runs = false);
         }
-        let mut timeline = Timeline::new(begun);
-        if !options.no_start {
-            let start = StartOptions { wait_timeout: options.wait_timeout, restart: false };
-            self.start(&scope, &graph, &members, start, &mut timeline)?;
-            if options.wait {
-                self.wait(&waits(&scope), &members, options.wait_timeout)?;
-            }
+        Ok(Prepared { scope, graph, members })
+    }
+
+    /// Starts what does not run, and waits for all if that was asked for.
+    pub fn start_prepared(
+        &mut self,
+        prepared: &Prepared,
+        options: &UpOptions,
+        timeline: &mut Timeline,
+    ) -> Result<()> {
+        let Prepared { scope, graph, members } = prepared;
+        let start = StartOptions { wait_timeout: options.wait_timeout, restart: false };
+        self.start(scope, graph, members, start, timeline)?;
+        match options.wait {
+            true => self.wait(&waits(scope), members, options.wait_timeout),
+            false => Ok(()),
         }
-        Ok(Outcome { members, timeline })
     }
 
     /// Plans, and makes networks and volumes again that differ from the files: their containers are stopped before, so the
     /// plan is another one then.
-    fn settle_resources(
-        &mut self,
-        options: &UpOptions,
-        graph: &Graph,
-        confirm: Confirm<'_>,
-    ) -> Result<(Plan, Observed)> {
+    fn settle_resources(&mut self, options: &UpOptions, graph: &Graph, confirm: Confirm<'_>) -> Result<Plan> {
         let project = self.files()?;
         let mut plan_options = options.plan.clone();
         let (mut plan, mut observed) = plan_up(self.engine, project, &plan_options)?;
@@ -118,10 +120,10 @@ impl Apply<'_> {
         }
         let is_replaced = |action: &ResourceAction| *action == ResourceAction::Replace;
         if self.dry_run || !plan.networks.iter().chain(&plan.volumes).any(|one| is_replaced(&one.action)) {
-            return Ok((plan, observed));
+            return Ok(plan);
         }
         self.clear_resources(&plan, &observed, graph)?;
-        plan_up(self.engine, project, &plan_options)
+        plan_up(self.engine, project, &plan_options).map(|(plan, _)| plan)
     }
 
     /// Stops the containers of networks and volumes that are made again, and removes these. What used a volume is removed
@@ -180,7 +182,7 @@ impl Apply<'_> {
     }
 
     /// Stops what goes, and gives the new containers their names.
-    fn replace(&mut self, plan: &Plan, observed: &Observed, graph: &Graph, created: &Created) -> Result<()> {
+    fn replace(&mut self, plan: &Plan, graph: &Graph, created: &Created) -> Result<()> {
         let mut stops = Vec::new();
         let stop = |one: &crate::observe::Container, then: Then| Stop {
             service: one.service.clone(),
@@ -203,7 +205,6 @@ impl Apply<'_> {
                 stops.extend(running.map(|one| stop(one, Then::Nothing)));
             }
         }
-        debug_assert!(stops.iter().all(|stop| observed.containers.iter().any(|one| one.id == stop.id)));
         if !stops.is_empty() {
             self.stop(graph, &stops)?;
         }

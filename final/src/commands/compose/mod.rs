@@ -3,6 +3,7 @@
 //! ```text
 //! session     the project and the engine that a verb works on      containers   those of the project
 //! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
+//! work        what these have in common
 //! ps, ls, images, volumes, top, port, stats, events                what there is      table  prints it
 //! wait, exec (and attach), files (cp, export, commit), version
 //! ```
@@ -28,6 +29,7 @@ mod version;
 mod volumes;
 mod wait;
 mod watch;
+mod work;
 
 use anyhow::Result;
 

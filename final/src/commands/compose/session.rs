@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use hull_compose::progress::Progress;
 use hull_composefile::model::Project;
-use hull_composefile::{LoadOptions, Loaded, ServiceEnvironment, load};
+use hull_composefile::{Dependencies, LoadOptions, Loaded, ServiceEnvironment, load};
 use hull_docker::bools;
 use hull_engine::Engine;
 
@@ -91,6 +91,12 @@ impl<'a> Session<'a> {
         self.open(&self.options(services)?)
     }
 
+    /// The same, without what these services depend on if `no_deps` says so.
+    pub fn load_with(&self, services: &[String], no_deps: bool) -> Result<Opened> {
+        let dependencies = if no_deps { Dependencies::Ignore } else { Dependencies::Include };
+        self.open(&LoadOptions { dependencies, ..self.options(services)? })
+    }
+
     /// Loads the project for a verb that only needs names: it does not read the `env_file` of services.
     pub fn load_names(&self, services: &[String]) -> Result<Opened> {
         let options = self.options(services)?;
@@ -126,14 +132,18 @@ impl<'a> Session<'a> {
 
     /// The project's name, and the services of its compose file, unless only the name of the project is given.
     pub fn name_and_services(&self, services: &[String]) -> Result<(String, Option<Vec<String>>)> {
+        let (name, project) = self.name_and_project(services)?;
+        Ok((name, project.map(|project| project.services.into_keys().collect())))
+    }
+
+    /// The project's name, and the project of its compose file, unless only the name is given.
+    pub fn name_and_project(&self, services: &[String]) -> Result<(String, Option<Project>)> {
         let given = self.args.project_name.as_deref().filter(|name| !name.is_empty());
         if let (Some(name), true) = (given, self.args.file.is_empty()) {
             return Ok((name.to_lowercase(), None));
         }
         match (self.load_names(services), self.variable("COMPOSE_PROJECT_NAME")) {
-            (Ok(Opened { project, .. }), _) => {
-                Ok((project.name, Some(project.services.into_keys().collect())))
-            }
+            (Ok(Opened { project, .. }), _) => Ok((project.name.clone(), Some(project))),
             (Err(_), Some(name)) => Ok((name.to_lowercase(), None)),
             (Err(error), None) => Err(error),
         }

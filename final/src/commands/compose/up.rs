@@ -1,10 +1,119 @@
 //! `compose up`.
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
+use hull_compose::plan::Recreate;
+use hull_compose::timeline::Timeline;
+use hull_compose::up::UpOptions;
+use hull_composefile::model::Project;
+
+use super::lifecycle::{confirm, plan_options};
+use super::work::{Settings, Work, timeout};
 use super::{Session, absent};
+use crate::cli::compose::lifecycle::RecreateArgs;
 use crate::cli::compose::up::Up;
+use crate::ui::output;
 
-pub fn up(_session: &Session<'_>, _args: &Up) -> Result<u8> {
-    Err(absent("up"))
+/// The width of the bars of `--timeline`.
+const TIMELINE_WIDTH: usize = 40;
+
+pub fn up(session: &Session<'_>, args: &Up) -> Result<u8> {
+    let begun = Instant::now();
+    check(args)?;
+    let mut opened = session.load_with(&args.services, args.no_deps)?;
+    if opened.project.services.is_empty() {
+        bail!("no service selected");
+    }
+    set_up(&mut opened.project, &args.recreate, &args.scale)?;
+    let work = Work::of_files(session, opened.project, opened.env_files)?;
+    let options = options(session, args)?;
+    let settings = Settings { timeout: timeout(args.timeout), renew_volumes: args.renew_anon_volumes };
+    let mut timeline = Timeline::new(begun);
+    if !args.detach && !args.wait && !args.no_start {
+        return Err(absent("up without --detach"));
+    }
+    let code = session.show("Running", |progress| {
+        work.ensure_images(args.recreate.no_build, args.recreate.quiet_pull, progress)?;
+        let mut apply = work.apply(settings, progress);
+        let prepared = apply.prepare(&options, &mut confirm(args.recreate.yes))?;
+        if !args.no_start {
+            apply.start_prepared(&prepared, &options, &mut timeline)?;
+        }
+        if args.timeline {
+            timeline.lines(TIMELINE_WIDTH).iter().try_for_each(output::line)?;
+        }
+        Ok(())
+    })?;
+    Ok(code)
+}
+
+/// Flags that contradict each other.
+fn check(args: &Up) -> Result<()> {
+    let is_attached_flag = args.attach_dependencies
+        || args.abort_on_container_exit
+        || args.exit_code_from.is_some()
+        || !args.attach.is_empty();
+    if args.wait && (is_attached_flag || args.abort_on_container_failure) {
+        bail!(
+            "--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach, \
+             --attach-dependencies or --watch"
+        );
+    }
+    if args.detach && (is_attached_flag || args.abort_on_container_failure || args.watch) {
+        bail!(
+            "--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --attach, \
+             --attach-dependencies or --watch"
+        );
+    }
+    if args.renew_anon_volumes && args.recreate.no_recreate {
+        bail!("--no-recreate and --renew-anon-volumes are incompatible");
+    }
+    Ok(())
+}
+
+fn options(session: &Session<'_>, args: &Up) -> Result<UpOptions> {
+    let mut plan = plan_options(session, &args.recreate, &args.services);
+    if args.always_recreate_deps {
+        plan.recreate_dependencies = Recreate::Always;
+    }
+    if args.renew_anon_volumes {
+        plan.recreate = Recreate::Always;
+    }
+    let ignore_orphans = session.is_set("COMPOSE_IGNORE_ORPHANS");
+    if ignore_orphans && plan.remove_orphans {
+        bail!("cannot combine COMPOSE_IGNORE_ORPHANS and --remove-orphans");
+    }
+    let seconds =
+        args.wait_timeout.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+    Ok(UpOptions { plan, ignore_orphans, wait: args.wait, wait_timeout: seconds.map(Duration::from_secs) })
+}
+
+/// What flags change of the files.
+pub fn set_up(project: &mut Project, args: &RecreateArgs, scale: &[String]) -> Result<()> {
+    if let Some(policy) = &args.pull {
+        if !["always", "never", "build", "missing", "if_not_present"].contains(&policy.as_str()) {
+            bail!("invalid --pull option {policy:?}");
+        }
+        project.services.values_mut().for_each(|service| service.pull_policy.clone_from(policy));
+    }
+    if args.build {
+        let built = project.services.values_mut().filter(|service| service.build.is_some());
+        built.for_each(|service| service.pull_policy = "build".into());
+    }
+    set_scale(project, scale)
+}
+
+/// `SERVICE=NUM`
+pub fn set_scale(project: &mut Project, scale: &[String]) -> Result<()> {
+    for one in scale {
+        let parts: Vec<&str> = one.split('=').collect();
+        let [name, number] = parts[..] else {
+            bail!("invalid --scale option {one:?}. Should be SERVICE=NUM");
+        };
+        let number = number.parse::<i64>().with_context(|| format!("invalid --scale option {one:?}"))?;
+        let service = project.services.get_mut(name).with_context(|| format!("no such service: {name}"))?;
+        service.set_scale(number);
+    }
+    Ok(())
 }

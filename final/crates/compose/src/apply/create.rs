@@ -166,7 +166,8 @@ impl Apply<'_> {
             image_volumes: &common.image_volumes,
         };
         let what = || format!("service {}", common.service.name);
-        let request = convert::create_request(&around, common.service, &wanted)?;
+        let mut request = convert::create_request(&around, common.service, &wanted)?;
+        (self.complete)(&mut request.request).map_err(|why| Error::Invalid(format!("{}: {why}", what())))?;
         let mut options = CreateOptions::try_from(request.request).context(what)?;
         options.name = Some(created.to_owned());
         options.platform = request.platform;

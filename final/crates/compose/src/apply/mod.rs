@@ -20,6 +20,7 @@ mod wait;
 use std::collections::BTreeMap;
 
 use hull_composefile::model::{Project, Service};
+use hull_docker::wire::container::CreateRequest;
 use hull_engine::Engine;
 
 use crate::error::{Error, Result};
@@ -53,6 +54,8 @@ pub struct Apply<'a> {
     pub env_files: &'a [String],
     /// The variables for proxies of docker's config.json.
     pub proxies: &'a BTreeMap<String, String>,
+    /// Adds the administrator's settings to the request for a container.
+    pub complete: &'a dyn Fn(&mut CreateRequest) -> Result<(), String>,
     /// Seconds between the stop signal and SIGKILL, instead of each container's own.
     pub timeout: Option<u32>,
     /// New containers get new anonymous volumes.

@@ -1,6 +1,7 @@
 //! The catalog on disk.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use hull_storage::file;
 use hull_storage::lock::Lock;
@@ -9,6 +10,7 @@ use super::{Catalog, Damaged, Key, Line};
 use crate::config::{Descriptor, ID, Index};
 use crate::digest::Digest;
 use crate::error::{Error, IoContext, Result};
+use crate::reference::Reference;
 use crate::store::Images;
 
 /// How an `index.json` written by hull begins. Any other beginning means that another program, or an older hull, wrote
@@ -60,6 +62,12 @@ impl Images {
                 None => found.map(|_| None),
             },
         }
+    }
+
+    /// When an image got a name. `None` if no image has exactly this name, or if only another program's index tells of it.
+    pub fn named_since(&self, name: &Reference) -> Option<SystemTime> {
+        let path = self.entry_path(&Key { name: name.canonical(), digest: String::new() });
+        std::fs::metadata(path).and_then(|file| file.modified()).ok()
     }
 
     /// Waits for the lock. Adopts what another program has changed in `index.json`.
