@@ -56,8 +56,23 @@ impl DockerServer {
         Some(Self::start_for(scenario, client))
     }
 
+    /// dockerd with the newest client. Skips the test where one of them is missing.
+    pub fn dockerd(scenario: &Scenario) -> Option<Self> {
+        let (Some(dockerd), Some((_, client))) =
+            (skip::find_program("dockerd"), clients().into_iter().next())
+        else {
+            skip::skip("dockerd is not installed");
+            return None;
+        };
+        Some(Self::start_as(scenario, client, Some(dockerd.into())))
+    }
+
     /// With this client.
     pub fn start_for(scenario: &Scenario, client: PathBuf) -> Self {
+        Self::start_as(scenario, client, std::env::var_os(ORACLE))
+    }
+
+    fn start_as(scenario: &Scenario, client: PathBuf, oracle: Option<std::ffi::OsString>) -> Self {
         crate::registry::network_up();
         // An unprivileged user's is beside the run root, in the user's runtime directory.
         let socket = match scenario.run_root() {
@@ -66,7 +81,6 @@ impl DockerServer {
         };
         let (home, log) = (scenario.path("home"), scenario.path("server.log"));
         std::fs::create_dir_all(&home).expect("the scenario's directory is ours");
-        let oracle = std::env::var_os(ORACLE);
         let mut command = match &oracle {
             None => scenario.command(&["serve", "--host", &format!("unix://{}", socket.display())]),
             Some(dockerd) => sandboxed(dockerd, scenario, &socket),

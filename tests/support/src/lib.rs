@@ -12,6 +12,7 @@
 //! proxy      forwards connections to registries and records them
 //! peers      podman and dockerd, to be compared with
 //! docker_server  hull serve, or dockerd as the oracle, with docker's clients
+//! composer   docker compose, as hull's and as Docker Compose's
 //! transcript commands and what they print, as recorded on dockerd
 //! server     a small HTTP server that answers whatever a test wants
 //! user       an unprivileged user of a scenario
@@ -28,6 +29,7 @@
 
 pub mod api_clients;
 pub mod cgroups;
+pub mod composer;
 pub mod damage;
 pub mod docker_server;
 pub mod fixtures;
@@ -49,6 +51,7 @@ pub mod terminal;
 pub mod transcript;
 pub mod user;
 
+pub use composer::Composer;
 pub use docker_server::DockerServer;
 pub use outcome::{Outcome, Running};
 pub use registry::Registry;

@@ -1,6 +1,7 @@
 //! `compose`: a file for each verb, or for several similar ones.
 //!
 //! ```text
+//! attached    what containers print while up waits for them
 //! session     the project and the engine that a verb works on      containers   those of the project
 //! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
 //! work        what these have in common
@@ -8,6 +9,8 @@
 //! wait, exec (and attach), files (cp, export, commit), version
 //! ```
 
+#[allow(dead_code, reason = "for the verbs of compose that are hidden")]
+mod attached;
 mod config;
 mod containers;
 mod events;

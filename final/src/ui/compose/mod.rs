@@ -5,11 +5,13 @@
 //! style      --ansi and --progress, and the variables that say the same
 //! palette    colours of prefixes
 //! lines      lines of many containers, each with its prefix
+//! display    what containers print, and what happens to them
 //! outlet     writing to stdout and stderr as far as somebody reads
 //! signals    ctrl-c
 //! progress/  what a command is doing: plain lines, in place on a terminal, JSON
 //! ```
 
+pub mod display;
 #[allow(dead_code, reason = "for the verbs that load a project")]
 pub mod excerpt;
 pub mod lines;

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use anyhow::{Context, Result};
 use hull_engine::Stream;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::ui::reader_gone::ReaderGone;
@@ -86,6 +86,24 @@ impl Outlet {
         if self.pieces.front().is_some_and(|(_, piece)| piece.len() <= self.written) {
             self.pieces.pop_front();
             self.written = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes until there is room again, or until there is something on `interruption`.
+    pub fn make_room(&mut self, interruption: Option<BorrowedFd<'_>>) -> Result<()> {
+        while self.has_enough() {
+            let mut fds = vec![self.interest()];
+            fds.extend(interruption.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            match poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).context("cannot wait for the reader of the output"),
+            }
+            let flags = fds[0].revents();
+            if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
+                return Ok(());
+            }
+            self.write(flags)?;
         }
         Ok(())
     }

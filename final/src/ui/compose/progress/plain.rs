@@ -14,7 +14,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    pub(super) fn line(self, event: &Event) -> String {
+    pub fn line(self, event: &Event) -> String {
         let prefix = if self.is_dry_run { DRY_RUN } else { "" };
         let Event { id, text, word, .. } = event;
         hull_printable::block(&format!("{prefix} {id} {text} {word}\n")).into_owned()
