@@ -87,6 +87,7 @@ impl Attached<'_> {
             project: self.project.clone(),
             services: self.services.clone(),
             shown: Some(self.shown.clone()),
+            index: None,
             logs,
         };
         let follow = Follow::begin(self.engine, options)?;

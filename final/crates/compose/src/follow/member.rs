@@ -15,7 +15,7 @@ use crate::names;
 use crate::observe::Container;
 
 pub(super) struct Member {
-    id: String,
+    pub id: String,
     /// The container's name without its project's.
     pub source: String,
     pub service: String,

@@ -11,7 +11,7 @@
 mod lines;
 mod member;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct Options {
     pub project: String,
     /// The services whose containers are followed; all of them if there is none.
     pub services: BTreeSet<String>,
+    /// Only the containers with this number.
+    pub index: Option<u32>,
     /// Those whose output is given; that of all if this is `None`.
     pub shown: Option<BTreeSet<String>>,
     /// Which part of the present logs is given.
@@ -65,7 +67,8 @@ pub struct Follow<'e> {
     options: Options,
     events: EventReader,
     watch: Option<LogWatch>,
-    members: BTreeMap<String, Member>,
+    /// By service and number; later ones at the end.
+    members: Vec<Member>,
     /// Whether all logs are to be read, whatever the watch has told.
     is_fresh: bool,
 }
@@ -76,7 +79,7 @@ impl<'e> Follow<'e> {
         // Opened before the containers are listed, so that no event is missed.
         let events = engine.event_reader(false).context(|| "read the events".into())?;
         let watch = LogWatch::new();
-        let mut follow = Self { engine, options, events, watch, members: BTreeMap::new(), is_fresh: true };
+        let mut follow = Self { engine, options, events, watch, members: Vec::new(), is_fresh: true };
         for container in follow.listed()? {
             follow.add(&container, follow.options.logs.clone());
         }
@@ -86,14 +89,14 @@ impl<'e> Follow<'e> {
     /// The sources, sorted, whose output is shown.
     pub fn sources(&self) -> Vec<&str> {
         let mut sources: Vec<&str> =
-            self.members.values().filter(|member| member.is_shown).map(|member| &*member.source).collect();
+            self.members.iter().filter(|member| member.is_shown).map(|member| &*member.source).collect();
         sources.sort_unstable();
         sources
     }
 
     /// True when each container that was followed has ended, or is gone.
     pub fn is_over(&self) -> bool {
-        !self.members.values().any(|member| member.may_run)
+        !self.members.iter().any(|member| member.may_run)
     }
 
     /// What to poll for. A descriptor that is ready, or [`Self::timeout`], means [`Self::turn`].
@@ -101,13 +104,13 @@ impl<'e> Follow<'e> {
         let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
         let watch = self.watch.as_ref().map(AsFd::as_fd);
         let own = self.events.descriptor().into_iter().chain(watch);
-        own.chain(self.members.values().flat_map(Member::descriptors)).map(readable).collect()
+        own.chain(self.members.iter().flat_map(Member::descriptors)).map(readable).collect()
     }
 
     /// When to look, if there is something that cannot be polled.
     pub fn timeout(&self) -> Option<Duration> {
         let is_watched = self.events.descriptor().is_some() && self.watch.is_some();
-        (!is_watched || self.members.values().any(|member| !member.is_watched())).then_some(POLL)
+        (!is_watched || self.members.iter().any(|member| !member.is_watched())).then_some(POLL)
     }
 
     /// Gives the audience what has come.
@@ -125,24 +128,35 @@ impl<'e> Follow<'e> {
         for event in happened.0 {
             self.take(&event, audience)?;
         }
-        for member in self.members.values_mut() {
+        for member in self.members.iter_mut() {
             member.read(&grown, audience)?;
         }
         self.find_killed();
         Ok(())
     }
 
+    /// Gives the lines that have no end, because nothing follows.
+    pub fn finish(&mut self, audience: &mut dyn Audience) {
+        self.members.iter_mut().for_each(|member| member.finish(audience));
+    }
+
     fn take(&mut self, event: &Message, audience: &mut dyn Audience) -> Result<()> {
         let id = &event.actor.id;
         match &*event.action {
-            "create" | "start" if !self.members.contains_key(id) => self.meet(id, audience)?,
+            "create" | "start" if !self.members.iter().any(|member| member.id == *id) => {
+                self.meet(id, audience)?
+            }
             "start" => {
                 let name = event.actor.attributes.get("name");
-                let Some(member) = self.members.get_mut(id) else { return Ok(()) };
+                let Some(member) = self.members.iter_mut().find(|member| member.id == *id) else {
+                    return Ok(());
+                };
                 member.start(self.engine, &self.options.project, name.map(String::as_str));
             }
             "die" => {
-                let Some(member) = self.members.get_mut(id) else { return Ok(()) };
+                let Some(member) = self.members.iter_mut().find(|member| member.id == *id) else {
+                    return Ok(());
+                };
                 member.read(&Grown::Any, audience)?;
                 member.finish(audience);
                 let code = event.actor.attributes.get("exitCode").and_then(|code| code.parse().ok());
@@ -159,8 +173,8 @@ impl<'e> Follow<'e> {
                 });
             }
             "destroy" => {
-                if let Some(mut member) = self.members.remove(id) {
-                    member.finish(audience);
+                if let Some(index) = self.members.iter().position(|member| member.id == *id) {
+                    self.members.remove(index).finish(audience);
                 }
             }
             _ => {}
@@ -185,22 +199,26 @@ impl<'e> Follow<'e> {
         let is_shown = self.options.shown.as_ref().is_none_or(|shown| shown.contains(&container.service));
         let mut member = Member::new(container, &self.options.project, is_shown);
         member.open(self.engine, &logs, self.watch.as_ref());
-        self.members.insert(container.id.clone(), member);
+        self.members.push(member);
     }
 
     /// The containers of the project that are followed.
     fn listed(&self) -> Result<Vec<Container>> {
         let services = &self.options.services;
         let mut containers = observe::containers(self.engine, &self.options.project)?;
-        containers.retain(|one| !one.one_off && (services.is_empty() || services.contains(&one.service)));
+        containers.retain(|one| {
+            !one.one_off
+                && (services.is_empty() || services.contains(&one.service))
+                && self.options.index.is_none_or(|index| one.number == Some(index))
+        });
         Ok(containers)
     }
 
     /// Nobody tells of the end of a container whose monitor was killed, until somebody looks. The look makes the event.
     fn find_killed(&mut self) {
-        for (id, member) in &mut self.members {
+        for member in &mut self.members {
             if member.has_lost_monitor() {
-                let _ = self.engine.moment(id);
+                let _ = self.engine.moment(&member.id);
             }
         }
     }
