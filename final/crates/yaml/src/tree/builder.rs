@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, ScalarStyle, Tag};
 
 use super::{Entry, Mapping, NODES, Node, Place, TEXT, Value, merge, scalar};
 use crate::limits::{Meter, Size};
@@ -10,13 +10,14 @@ use crate::scalar::shown;
 
 #[derive(Debug)]
 pub(super) struct Builder {
-    file: u32,
     documents: Vec<Node>,
     /// The sequences and mappings that have begun and not ended, the innermost one last.
     open: Vec<Open>,
     /// Finished nodes by the number of their anchor.
     anchors: HashMap<usize, (Node, Size)>,
     made: Meter,
+    /// How many characters the text has, if no line break ends it.
+    open_end: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -44,21 +45,26 @@ struct Key {
 }
 
 impl Builder {
-    pub(super) fn new(file: u32) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let made = Meter::new(NODES, TEXT);
-        Self { file, documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), made }
+        let open_end = (!text.ends_with('\n')).then(|| text.chars().count());
+        Self { documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), made, open_end }
     }
 
-    pub(super) fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), String> {
-        let place = self.place(span);
+    /// `end` is the number of characters before the end of the event.
+    pub(super) fn take(&mut self, event: Event<'_>, place: Place, end: usize) -> Result<(), String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let size = Size { nodes: 1, text: text.len(), depth: 0 };
                 self.made.pay(size, self.open.len())?;
                 let is_plain = matches!(style, ScalarStyle::Plain);
+                // The parser ends the last line of a block. yaml.v3 does not, where the file does not.
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let is_open = is_block && self.open_end == Some(end);
+                let text = if is_open { text.strip_suffix('\n').unwrap_or(&text) } else { &text };
                 let is_merge = is_plain && tag.is_none() && text == "<<";
                 let tag = tag.as_deref().and_then(full);
-                let (value, tag) = scalar::resolve(&text, is_plain, tag.as_deref())?;
+                let (value, tag) = scalar::resolve(text, is_plain, tag.as_deref())?;
                 let tag = tag.map(str::to_owned);
                 self.add(Node { value, place, tag }, size, anchor, is_merge)
             }
@@ -90,12 +96,6 @@ impl Builder {
 
     pub(super) fn finish(self) -> Vec<Node> {
         self.documents
-    }
-
-    /// The text is shorter than 2^32 bytes, so no number is cut.
-    fn place(&self, span: &Span) -> Place {
-        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
-        Place { file: self.file, line: number(span.start.line()), column: number(span.start.col() + 1) }
     }
 
     fn begin(

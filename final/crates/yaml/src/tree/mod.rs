@@ -4,22 +4,26 @@
 //! timestamp  dates and times, as Go reads and prints them
 //! scalar     the value of a scalar, as yaml.v3 resolves it
 //! merge      `<<` keys
+//! lenient    what YAML forbids and yaml.v3 reads
 //! builder    events of the parser become trees
 //! ```
 
 mod builder;
+mod lenient;
 mod merge;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod timestamp;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use saphyr_parser::Parser;
+use saphyr_parser::{Parser, ScanError};
 
 use crate::Error;
 use builder::Builder;
+use lenient::Repairs;
 
 pub use scalar::is_plain_string;
 
@@ -104,11 +108,32 @@ pub fn parse(text: &str, file: u32) -> Result<Vec<Node>, Error> {
         let why = format!("the file has {} bytes, and may have no more than {BYTES}", text.len());
         return Err(Error { line: 1, column: 1, why });
     }
-    let mut builder = Builder::new(file);
+    let mut repairs = Repairs::default();
+    let mut text = Cow::Borrowed(text);
+    loop {
+        match read(&text, file, &repairs) {
+            Ok(documents) => return documents,
+            Err(error) => match repairs.apply(&text, &error) {
+                Some(repaired) => text = repaired.into(),
+                None => return Err(repairs.error(error.marker(), error.info().to_owned())),
+            },
+        }
+    }
+}
+
+/// The inner errors are those of the builder.
+fn read(text: &str, file: u32, repairs: &Repairs) -> Result<Result<Vec<Node>, Error>, ScanError> {
+    let mut builder = Builder::new(text);
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|error| Error::at(error.marker(), error.info().to_owned()))?;
-        builder.take(event, &span).map_err(|why| Error::at(&span.start, why))?;
+        let (event, span) = next?;
+        // The text is shorter than 2^32 bytes, so no number is cut.
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        let place =
+            Place { file, line: number(span.start.line()), column: number(repairs.column(&span.start)) };
+        if let Err(why) = builder.take(event, place, span.end.index()) {
+            return Ok(Err(repairs.error(&span.start, why)));
+        }
     }
-    Ok(builder.finish())
+    Ok(Ok(builder.finish()))
 }

@@ -96,3 +96,38 @@ fn tags_stay_unless_they_are_of_the_core_schema() {
     assert_eq!(at(&node, "e").node.value, Value::Integer(5));
     assert_eq!(at(&node, "g").node.value, Value::String("5".into()));
 }
+
+#[test]
+fn scalars_end_where_yaml_v3_ends_them() {
+    let text = |text: &str| match at(&one(text), "a").node.value.clone() {
+        Value::String(text) => text,
+        other => panic!("{text:?}: {other:?}"),
+    };
+    assert_eq!(text("a: |\n  b\n"), "b\n");
+    assert_eq!(text("a: |\n  b"), "b");
+    assert_eq!(text("a: >+\n  b\n\n  c\n  "), "b\nc\n");
+}
+
+#[test]
+fn what_yaml_v3_reads_beyond_yaml_is_read() {
+    let same = |lenient: &str, strict: &str| {
+        let bare = |text: &str| format!("{:?}", parse(text, 0)).replace(|c: char| c.is_ascii_digit(), "");
+        assert_eq!(bare(lenient), bare(strict), "{lenient}");
+    };
+    same("  a: \"b\n\nc\\\"\\\n d\" # e\n", "  a: \"b\\nc\\\"d\"\n");
+    same("  a: 'b''\nc'\n  d: 'e\nf'\n", "  a: b' c\n  d: e f\n");
+    same("x:\n  a: [\n   b,\nc, d\n]\n", "x:\n  a: [b, c, d]\n");
+    same("x:\n  - {\n  a: b }\n", "x:\n  - {a: b}\n");
+    same("a:\tb\nc: \td\n", "a: b\nc: d\n");
+    same("a: 'b'# c\nd: [e]#f\n", "a: b\nd: [e]\n");
+    let node = one("x:\n  y: {a: 'b\nc', d: e,\nf: g}\n");
+    let entry = at(&node, "x.y.d");
+    assert_eq!((entry.key.line, entry.key.column), (3, 5));
+    let entry = at(&node, "x.y.f");
+    assert_eq!((entry.key.line, entry.key.column, entry.node.place.column), (4, 1, 4));
+    assert!(refused("  a: 'b\nc").contains("end of stream"));
+    assert!(refused("a:\n\tb: c").contains("tab"));
+    // Each line is read again from the beginning, but not without end.
+    assert!(refused(&"  - 'a\nb'\n".repeat(20_000)).contains("indentation"));
+    assert!(refused(&format!("  - [a,\n{}]", "b,\n".repeat(20_000))).contains("indentation"));
+}
