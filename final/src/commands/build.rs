@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use hull_build::Error;
 use hull_build::output::{Built, Caller, Outputs, Results};
+use hull_build::request::Request;
 use hull_docker::flags::build_call::Method;
 use hull_engine::Engine;
 use hull_image::Digest;
@@ -28,26 +29,38 @@ pub fn build(engine: &Engine, args: &Build) -> Result<u8> {
         return build_call::call(engine, &request, call);
     }
     let kind = Kind::choose(args.look.progress.as_deref(), args.look.quiet)?;
-    let outputs = Outputs::new(&request)?;
+    let Made { results, stdout_is_taken } = make(engine, &request, kind, args.look.logfile.as_deref())?;
+    if let Some(path) = &args.output.metadata_file {
+        write_file(path, &serde_json::to_string_pretty(&results.metadata)?)?;
+    }
+    results.id.map_or(Ok(()), |id| tell(&id, args, stdout_is_taken))?;
+    Ok(0)
+}
+
+/// What a build has made.
+pub struct Made {
+    pub results: Results,
+    /// Something was written to standard output.
+    stdout_is_taken: bool,
+}
+
+/// Builds, writes the results, and shows both.
+pub fn make(engine: &Engine, request: &Request, kind: Kind, logfile: Option<&Path>) -> Result<Made> {
+    let outputs = Outputs::new(request)?;
     if outputs.use_stdout() && std::io::stdout().is_terminal() {
         bail!("cowardly refusing to write to a terminal: name a file with dest=, or redirect");
     }
-    let mut progress = Progress::start(kind, args.look.logfile.as_deref())?;
-    let built = hull_build::solve::build(engine, &request, &mut std::io::stdin(), &mut progress);
+    let mut progress = Progress::start(kind, logfile)?;
+    let built = hull_build::solve::build(engine, request, &mut std::io::stdin(), &mut progress);
     let results = built.and_then(|built| {
         progress.give_signals_back();
         write(engine, &outputs, &built, &mut progress)
     });
     progress.end();
-    let results = match results {
-        Ok(results) => results,
-        Err(error) => return Err(failed(engine, error, &progress)),
-    };
-    if let Some(path) = &args.output.metadata_file {
-        write_file(path, &serde_json::to_string_pretty(&results.metadata)?)?;
+    match results {
+        Ok(results) => Ok(Made { results, stdout_is_taken: outputs.use_stdout() }),
+        Err(error) => Err(failed(engine, error, &progress)),
     }
-    results.id.map_or(Ok(()), |id| tell(&id, args, outputs.use_stdout()))?;
-    Ok(0)
 }
 
 /// Writes the results, which is shown as a step.

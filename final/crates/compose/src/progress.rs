@@ -65,8 +65,8 @@ pub fn volume(name: &str) -> String {
     format!("Volume {name}")
 }
 
-/// The receiver of events.
-pub trait Progress {
+/// The receiver of events. Several threads may share it.
+pub trait Progress: Send {
     fn event(&mut self, event: Event);
 
     /// A sentence that is shown below everything else when the work is done.

@@ -29,9 +29,6 @@ pub struct Build {
     pub no_rm: bool,
     #[arg(long = "parallel", hide = true, id = "build_parallel")]
     pub parallel: bool,
-    /// Print the bake file that would build the same
-    #[arg(long)]
-    pub print: bool,
     #[arg(long = "progress", hide = true, id = "build_progress", value_name = "HOW")]
     pub progress: Option<String>,
     #[arg(long, hide = true, value_name = "VALUE")]

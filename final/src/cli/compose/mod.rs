@@ -81,7 +81,6 @@ pub enum Verb {
     /// Connect to the input and output of a service's container
     Attach(Deferred<run::Attach>),
     /// Build the images of services
-    #[command(hide = true)]
     Build(Deferred<image::Build>),
     /// Make an image from a service's container
     Commit(Deferred<image::Commit>),
@@ -127,10 +126,8 @@ pub enum Verb {
     /// List the project's containers
     Ps(Deferred<list::Ps>),
     /// Pull the images of services
-    #[command(hide = true)]
     Pull(Deferred<image::Pull>),
     /// Push the images of services
-    #[command(hide = true)]
     Push(Deferred<image::Push>),
     /// Stop and start the containers of services
     #[command(hide = true)]

@@ -6,23 +6,29 @@
 //! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
 //! work        what these have in common
 //! ps, ls, images, volumes, top, port, stats, events                what there is      table  prints it
-//! wait, exec (and attach), files (cp, export, commit), version
+//! build, pull, push   images            jobs, layers   several of them at the same time
+//! config, wait, exec (and attach), files (cp, export, commit), version
 //! ```
 
 #[allow(dead_code, reason = "for the verbs of compose that are hidden")]
 mod attached;
+mod build;
 mod config;
 mod containers;
 mod events;
 mod exec;
 mod files;
 mod images;
+mod jobs;
+mod layers;
 mod lifecycle;
 mod logs;
 mod ls;
 mod port;
 mod ports;
 mod ps;
+mod pull;
+mod push;
 mod session;
 mod stats;
 mod table;
@@ -56,6 +62,7 @@ pub fn run(global: &Global, args: &Compose) -> Result<u8> {
 fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
     match verb {
         Verb::Attach(args) => exec::attach(session, args),
+        Verb::Build(args) => build::build(session, args),
         Verb::Commit(args) => files::commit(session, args),
         Verb::Config(args) => config::config(session, args),
         Verb::Cp(args) => files::copy(session, args),
@@ -72,6 +79,8 @@ fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
         Verb::Pause(args) => lifecycle::pause(session, args),
         Verb::Port(args) => port::port(session, args),
         Verb::Ps(args) => ps::ps(session, args),
+        Verb::Pull(args) => pull::pull(session, args),
+        Verb::Push(args) => push::push(session, args),
         Verb::Restart(args) => lifecycle::restart(session, args),
         Verb::Rm(args) => lifecycle::rm(session, args),
         Verb::Scale(args) => lifecycle::scale(session, args),

@@ -174,6 +174,20 @@ impl<'a> Session<'a> {
         entries.iter().map(resolved).collect()
     }
 
+    /// How many pulls, pushes or builds run at the same time. `None` for any number.
+    pub fn parallel(&self) -> Result<Option<usize>> {
+        let variable = self.variable("COMPOSE_PARALLEL_LIMIT");
+        let limit = match (self.args.parallel, variable) {
+            (Some(limit), _) => limit,
+            (None, None) => return Ok(None),
+            (None, Some(text)) => match text.parse() {
+                Ok(limit) => limit,
+                Err(_) => bail!("COMPOSE_PARALLEL_LIMIT must be an integer (found: {text:?})"),
+            },
+        };
+        Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
+    }
+
     /// How the command writes.
     pub fn style(&self) -> Result<Style> {
         let ansi = match self.args.no_ansi {

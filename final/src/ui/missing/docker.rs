@@ -89,6 +89,7 @@ pub const FLAGS: Flags = &[
         "--builder",
         ONE_BUILDER,
     ),
+    ("compose build", "--print", BAKE),
     ("build", "--squash --squash-all", "a last stage with COPY --from makes one layer of many"),
     (".", "--tls --tlscacert --tlscert --tlskey --tlsverify", TLS),
     ("run, create", "--cpu-count --cpu-percent --io-maxbandwidth --io-maxiops --isolation", WINDOWS),
