@@ -3,6 +3,9 @@
 use super::{Why, escapes};
 use crate::interpolate::{Environment, Lookup, substitute};
 
+/// How many bytes all values of a file may have together.
+const LENGTH: usize = 64 << 20;
+
 pub(super) struct Parser<'a> {
     /// What is not read yet.
     rest: &'a str,
@@ -27,6 +30,7 @@ impl<'a> Parser<'a> {
         outer: &dyn Fn(&str) -> Option<String>,
         unset: &mut dyn FnMut(&str),
     ) -> Result<(), Why> {
+        let mut length = 0;
         while self.skip_to_assignment() {
             let line = self.line;
             let Name { name, has_value } = self.name()?;
@@ -38,6 +42,12 @@ impl<'a> Parser<'a> {
                 true => Some(self.value(&mut Known { values, outer, unset })?),
             };
             if let Some(value) = value {
+                length += value.len();
+                if length > LENGTH {
+                    let text =
+                        format!("the values have more than {LENGTH} bytes with all variables replaced");
+                    return Err(Why { line: Some(line), text });
+                }
                 values.insert(name, value);
             }
         }

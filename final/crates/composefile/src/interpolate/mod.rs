@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use hull_yaml::tree::{Node, Place, Value};
 
-use crate::load::Warnings;
+use crate::load::{Budget, Warnings};
 use crate::path::Path;
 use crate::{Error, Result};
 
@@ -27,41 +27,58 @@ pub use variables::{Variable, variables};
 /// The variables of a project.
 pub type Environment = BTreeMap<String, String>;
 
-/// Replaces the variables of every text in `node`, which stands at `path`. Keys have no variables.
-pub(crate) fn interpolate(
-    node: &mut Node,
-    path: &Path<'_>,
-    environment: &Environment,
-    warnings: &mut Warnings,
-) -> Result<()> {
-    match &mut node.value {
-        // A date and a number that is too large are no text in Compose.
-        Value::String(_) if node.tag.as_deref().is_some_and(|tag| tag.starts_with("!!")) => {}
-        Value::String(text) => {
-            let mut lookup = Variables { environment, warnings, place: node.place };
-            let text = substitute(text, &mut lookup).map_err(|error| explain(error, path).at(node.place))?;
-            node.value = match Cast::of(path) {
-                None => Value::String(text),
-                Some(cast) => cast.apply(&text, node.place, warnings).map_err(|why| {
-                    let why =
-                        format!("error while interpolating {path}: failed to cast to expected type: {why}");
-                    Error::new(why).at(node.place)
-                })?,
-            };
-        }
-        Value::Sequence(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                interpolate(item, &path.index(index), environment, warnings)?;
+/// What replacing the variables of a document needs.
+pub(crate) struct Interpolation<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) warnings: &'a mut Warnings,
+    pub(crate) budget: &'a mut Budget,
+}
+
+impl Interpolation<'_> {
+    /// Replaces the variables of every text in `node`, which stands at `path`. Keys have no variables.
+    pub(crate) fn replace(&mut self, node: &mut Node, path: &Path<'_>) -> Result<()> {
+        match &mut node.value {
+            // A date and a number that is too large are no text in Compose.
+            Value::String(_) if node.tag.as_deref().is_some_and(|tag| tag.starts_with("!!")) => {}
+            Value::String(text) => {
+                let text = std::mem::take(text);
+                node.value = self.value(text, node.place, path).map_err(|error| error.at(node.place))?;
             }
-        }
-        Value::Mapping(entries) => {
-            for (key, entry) in entries {
-                interpolate(&mut entry.node, &path.key(key), environment, warnings)?;
+            Value::Sequence(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.replace(item, &path.index(index))?;
+                }
             }
+            Value::Mapping(entries) => {
+                for (key, entry) in entries {
+                    self.replace(&mut entry.node, &path.key(key))?;
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {}
         }
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {}
+        Ok(())
     }
-    Ok(())
+
+    fn value(&mut self, text: String, place: Place, path: &Path<'_>) -> Result<Value> {
+        let text = match text.contains('$') {
+            false => text,
+            true => {
+                let (environment, warnings) = (self.environment, &mut *self.warnings);
+                let text = substitute(&text, &mut Variables { environment, warnings, place })
+                    .map_err(|error| explain(error, path))?;
+                self.budget.pay_text(text.len())?;
+                text
+            }
+        };
+        match Cast::of(path) {
+            None => Ok(Value::String(text)),
+            Some(cast) => cast.apply(&text, place, self.warnings).map_err(|why| {
+                Error::new(format!(
+                    "error while interpolating {path}: failed to cast to expected type: {why}"
+                ))
+            }),
+        }
+    }
 }
 
 fn explain(error: TemplateError, path: &Path<'_>) -> Error {
@@ -74,7 +91,7 @@ fn explain(error: TemplateError, path: &Path<'_>) -> Error {
             let hint = format!("set {name} in the environment or in the .env file");
             Error::new(format!("error while interpolating {path}: {error}")).hint(hint)
         }
-        TemplateError::Deep => Error::new(format!("error while interpolating {path}: {error}")),
+        TemplateError::Deep | TemplateError::Long => Error::new(format!("error while interpolating {path}: {error}")),
     }
 }
 
@@ -89,6 +106,7 @@ impl std::fmt::Display for TemplateError {
                 write!(f, "required variable {name} is missing a value: {reason}")
             }
             Self::Deep => f.write_str("too many variables within each other"),
+            Self::Long => f.write_str("the text is too long with its variables replaced"),
         }
     }
 }

@@ -11,6 +11,10 @@ use std::ops::Range;
 /// How deep words may contain each other.
 const DEPTH: usize = 64;
 
+/// How long a text may become. Without a limit, forty lines of an env file could fill the memory, each with the variable of
+/// the line before it twice.
+pub const LENGTH: usize = 8 << 20;
+
 /// Where the values come from, and the names that had none.
 pub trait Lookup {
     fn get(&mut self, name: &str) -> Option<String>;
@@ -26,6 +30,8 @@ pub enum TemplateError {
     Required { name: String, reason: String },
     /// Words contain each other too deep.
     Deep,
+    /// The text has more than [`LENGTH`] bytes with its variables replaced.
+    Long,
 }
 
 /// What follows a dollar.
@@ -73,6 +79,9 @@ fn substitute_at(template: &str, lookup: &mut dyn Lookup, depth: usize) -> Resul
                 result.push_str(&operator.apply(name, word, lookup)?);
             }
             Kind::Invalid => return Err(TemplateError::Invalid { template: template.to_owned() }),
+        }
+        if result.len() > LENGTH {
+            return Err(TemplateError::Long);
         }
     }
     result.push_str(&template[done..]);

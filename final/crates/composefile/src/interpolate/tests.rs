@@ -85,7 +85,9 @@ fn only_known_paths_become_numbers_and_booleans() {
         let mut node = Node { value: Value::String(text.into()), place: Place::default(), tag: None };
         let mut warnings = Warnings::default();
         let environment = Environment::from([("N".to_owned(), "8".to_owned())]);
-        let result = at(path, |path| interpolate(&mut node, path, &environment, &mut warnings));
+        let budget = &mut Budget::default();
+        let mut all = Interpolation { environment: &environment, warnings: &mut warnings, budget };
+        let result = at(path, |path| all.replace(&mut node, path));
         (result.map(|()| node.value).map_err(|error| error.why), warnings.into_vec().len())
     };
     assert_eq!(cast("services.a.scale", "$N"), (Ok(Value::Integer(8)), 0));

@@ -109,8 +109,10 @@ impl Extension<'_, '_> {
         };
         self.service(service, services, resets)?;
         self.chain.pop();
-        let base = services.get(service).map(|entry| entry.node.clone());
-        Ok(base.filter(|base| base.value != Value::Null))
+        let base = services.get(service).map(|entry| &entry.node);
+        let Some(base) = base.filter(|base| base.value != Value::Null) else { return Ok(None) };
+        self.loader.budget.pay(base)?;
+        Ok(Some(base.clone()))
     }
 
     fn enter(&mut self, file: String, name: &str, place: Place) -> Result<()> {

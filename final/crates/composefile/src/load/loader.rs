@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use hull_yaml::tree::{Mapping, Node, Place, Value};
 
+use super::budget::Budget;
 use super::paths::Resolver;
 use super::reset::Resets;
 use super::{LoadOptions, Sources, Warnings, extends, include, read_bounded};
 use crate::canonical::{self, Unreadable};
-use crate::interpolate::{Environment, interpolate};
+use crate::interpolate::{Environment, Interpolation};
 use crate::merge::{merge, unique};
 use crate::path::Path;
 use crate::{Error, Result, normalise, schema, validate};
@@ -22,6 +23,7 @@ pub(super) struct Loader<'a> {
     pub(super) options: &'a LoadOptions,
     pub(super) sources: &'a mut Sources,
     pub(super) warnings: &'a mut Warnings,
+    pub(super) budget: Budget,
     /// The documents of the files that were read.
     documents: HashMap<String, Vec<Node>>,
     reads: usize,
@@ -52,7 +54,7 @@ impl<'a> Loader<'a> {
         sources: &'a mut Sources,
         warnings: &'a mut Warnings,
     ) -> Self {
-        Self { options, sources, warnings, documents: HashMap::new(), reads: 0 }
+        Self { options, sources, warnings, budget: Budget::default(), documents: HashMap::new(), reads: 0 }
     }
 
     pub(super) fn home(&self) -> Option<&'a str> {
@@ -104,7 +106,12 @@ impl<'a> Loader<'a> {
         }
         let resets = Resets::take(&mut document);
         if !self.options.no_interpolate {
-            interpolate(&mut document, &root, scope.environment, self.warnings)?;
+            let mut variables = Interpolation {
+                environment: scope.environment,
+                warnings: self.warnings,
+                budget: &mut self.budget,
+            };
+            variables.replace(&mut document, &root)?;
         }
         if purpose == Purpose::Model {
             extends::apply(self, &mut document, file, scope, &resets)?;
@@ -147,6 +154,7 @@ impl<'a> Loader<'a> {
             return Err(Error::new(why).hint("look for files that include the same files again and again"));
         }
         if let Some(documents) = self.documents.get(file) {
+            documents.iter().try_for_each(|document| self.budget.pay(document))?;
             return Ok(documents.clone());
         }
         let text = match file {

@@ -4,6 +4,7 @@
 //! options    what the command line says
 //! setup      which files, variables and profiles there are
 //! name       the project's name
+//! budget     how much a project may be made of
 //! reset      `!reset` and `!override`
 //! paths      relative paths, by the rules of `lexical`
 //! remote     names that are no files of this machine
@@ -15,6 +16,7 @@
 //! sources    the texts that were read, and the warnings
 //! ```
 
+mod budget;
 mod extends;
 mod include;
 mod lexical;
@@ -41,6 +43,8 @@ pub use sources::{Source, Sources, Warning, Warnings};
 pub use variables::resolve_environment;
 
 use hull_yaml::tree::{Node, Value};
+
+pub(crate) use budget::Budget;
 
 use crate::model::{Project, discouraged};
 use crate::{Error, Result, consistency, normalise};

@@ -2,8 +2,8 @@
 
 use hull_yaml::tree::{Node, Value};
 
-use super::{LoadOptions, Warnings, lexical};
-use crate::interpolate::{Environment, interpolate};
+use super::{Budget, LoadOptions, Warnings, lexical};
+use crate::interpolate::{Environment, Interpolation};
 use crate::path::Path;
 use crate::{Error, Result};
 
@@ -52,7 +52,8 @@ pub(super) fn find(
     };
     let mut named = named.clone();
     if !options.no_interpolate {
-        interpolate(&mut named, &Path::ROOT.key("name"), environment, warnings)?;
+        let budget = &mut Budget::default();
+        Interpolation { environment, warnings, budget }.replace(&mut named, &Path::ROOT.key("name"))?;
     }
     let Value::String(name) = named.value else { return Ok(String::new()) };
     Ok(if options.no_normalize { name } else { normalize(&name) })

@@ -373,3 +373,19 @@ fn a_document_must_be_a_mapping_and_must_not_be_empty() {
     let dated = case(&format!("{WEB}version: '3'\n"));
     assert!(dated.warnings()[0].starts_with("DIR/compose.yaml: the attribute `version` is obsolete"));
 }
+
+#[test]
+fn what_grows_without_end_is_refused() {
+    let doubling: String = (1..60).map(|line| format!("A{line}=$A{}$A{}\n", line - 1, line - 1)).collect();
+    let env = case(&format!("{WEB}== .env\nA0=0123456789\n{doubling}"));
+    assert!(env.error().contains("too long with its variables replaced"), "{}", env.error());
+    let large: String = (0..20_000).map(|number| format!("      k{number}: v\n")).collect();
+    let services: String = (0..1000).map(|number| format!("  s{number}: {{extends: base}}\n")).collect();
+    let extended =
+        case(&format!("== compose.yaml\nservices:\n{services}  base:\n    image: x\n    labels:\n{large}"));
+    assert!(extended.error().contains("nodes with what they include and extend"));
+    let value = "x".repeat(1 << 20);
+    let texts: String = (0..200).map(|number| format!("      K{number}: $BIG\n")).collect();
+    let texts = case(&format!("{WEB}    environment:\n{texts}")).variable("BIG", &value);
+    assert!(texts.error().contains("bytes of text with all variables replaced"));
+}

@@ -13,6 +13,7 @@ mod tests;
 mod text;
 mod unique;
 
+use std::collections::HashSet;
 use std::collections::btree_map::Entry as Slot;
 
 use hull_yaml::tree::{Entry, Mapping, Node, Value};
@@ -21,6 +22,9 @@ use crate::path::Path;
 use crate::{Error, Result};
 pub(crate) use text::shown;
 pub(crate) use unique::unique;
+
+/// How many pools of a network are compared with each other.
+const POOLS: usize = 256;
 
 type Rule = fn(Node, Node, &Path<'_>) -> Result<Node>;
 
@@ -115,9 +119,8 @@ fn append_texts(base: Node, over: Node, _: &Path<'_>) -> Result<Node> {
 fn append_new_texts(base: Node, over: Node, _: &Path<'_>) -> Result<Node> {
     let place = base.place;
     let mut items = text::into_items(base);
-    let new = text::into_items(over).into_iter();
-    let new: Vec<_> = new.filter(|item| items.iter().all(|known| known.value != item.value)).collect();
-    items.extend(new);
+    let known: HashSet<String> = items.iter().map(|item| shown(&item.value)).collect();
+    items.extend(text::into_items(over).into_iter().filter(|item| !known.contains(&shown(&item.value))));
     Ok(Node { value: Value::Sequence(items), place, tag: None })
 }
 
@@ -184,6 +187,9 @@ fn merge_pools(base: Node, over: Node, path: &Path<'_>) -> Result<Node> {
         value => Err(wrong(&Node { value, ..node })),
     };
     let (base, over) = (list(base)?, list(over)?);
+    if base.len().max(over.len()) > POOLS {
+        return Err(Error::new(format!("{path}: a network has no more than {POOLS} pools")).at(place));
+    }
     let subnet = |entries: &Mapping| entries.get("subnet").map(|entry| entry.node.value.clone());
     let mut pools: Vec<(Node, Mapping)> = Vec::new();
     for original in base {
