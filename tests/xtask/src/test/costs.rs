@@ -53,6 +53,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("final/crates/runtime", "hull_runtime", 3),
     ("steps/03-cgroups", "lesson", 3),
     ("final/crates/build", "fuzz", 2),
+    ("final/crates/composefile", "fuzz", 3),
     ("final/crates/build", "official_parser", 3),
     ("final/crates/runtime", "fuzz", 3),
     ("tests/suite", "rootless", 3),
