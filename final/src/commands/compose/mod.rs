@@ -1,7 +1,7 @@
 //! `compose`: a file for each verb, or for several similar ones.
 //!
 //! ```text
-//! attached    what containers print while up waits for them
+//! attached    what containers print while up waits for them       up_attached  which, and what stops them
 //! session     the project and the engine that a verb works on      containers   those of the project
 //! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
 //! work        what these have in common
@@ -10,7 +10,6 @@
 //! config, wait, exec (and attach), files (cp, export, commit), version
 //! ```
 
-#[allow(dead_code, reason = "for the verbs of compose that are hidden")]
 mod attached;
 mod build;
 mod config;
@@ -34,6 +33,7 @@ mod stats;
 mod table;
 mod top;
 mod up;
+mod up_attached;
 mod version;
 mod volumes;
 mod wait;

@@ -10,7 +10,7 @@ use hull_composefile::model::Project;
 
 use super::lifecycle::{confirm, plan_options};
 use super::work::{Settings, Work, timeout};
-use super::{Session, absent};
+use super::{Session, up_attached};
 use crate::cli::compose::lifecycle::RecreateArgs;
 use crate::cli::compose::up::Up;
 use crate::ui::output;
@@ -26,18 +26,18 @@ pub fn up(session: &Session<'_>, args: &Up) -> Result<u8> {
         bail!("no service selected");
     }
     set_up(&mut opened.project, &args.recreate, &args.scale)?;
+    up_attached::check(args, &opened.project)?;
     let work = Work::of_files(session, opened.project, opened.env_files)?;
     let options = options(session, args)?;
     let settings = Settings { timeout: timeout(args.timeout), renew_volumes: args.renew_anon_volumes };
     let mut timeline = Timeline::new(begun);
-    if !args.detach && !args.wait && !args.no_start {
-        return Err(absent("up without --detach"));
-    }
+    let is_attached = !args.detach && !args.wait && !args.no_start;
+    let work = &work;
     let code = session.show("Running", |progress| {
         work.ensure_images(args.recreate.no_build, args.recreate.quiet_pull, progress)?;
         let mut apply = work.apply(settings, progress);
         let prepared = apply.prepare(&options, &mut confirm(args.recreate.yes))?;
-        if !args.no_start {
+        if !args.no_start && !is_attached {
             apply.start_prepared(&prepared, &options, &mut timeline)?;
         }
         if args.timeline {
@@ -45,7 +45,16 @@ pub fn up(session: &Session<'_>, args: &Up) -> Result<u8> {
         }
         Ok(())
     })?;
-    Ok(code)
+    match &work.project {
+        Some(project) if is_attached && code == 0 && !session.args.dry_run => {
+            up_attached::run(session, args, work, project)
+        }
+        Some(_) if is_attached && code == 0 => {
+            output::line("end of 'compose up' output, interactive run is not supported in dry-run mode")?;
+            Ok(0)
+        }
+        _ => Ok(code),
+    }
 }
 
 /// Flags that contradict each other.
