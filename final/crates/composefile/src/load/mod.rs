@@ -71,6 +71,9 @@ pub fn load(options: &LoadOptions) -> Loaded {
         }
         project.enable(&options.services);
         project.select(&options.services, options.dependencies)?;
+        if !options.no_consistency {
+            consistency::container_names(&project)?;
+        }
         if !options.all_resources {
             project.drop_unused_resources();
         }

@@ -64,7 +64,8 @@ impl Decode for UnitBytes {
     fn decode(node: &Node, path: &Path<'_>) -> Result<Self> {
         match &node.value {
             Value::Integer(bytes) => Ok(Self(*bytes)),
-            Value::Float(bytes) => Ok(Self(*bytes as i64)),
+            // Compose ignores it, and a service must have the same hash here.
+            Value::Float(_) => Ok(Self(0)),
             Value::String(text) if text == "-1" => {
                 Err(path.error(node, "the string \"-1\" is no size").hint("write -1 without quotes"))
             }

@@ -26,7 +26,22 @@ const COMMANDS: [&str; 5] = [
     "services.*.develop.watch.*.exec.command",
 ];
 
-/// Warns of the switches of YAML 1.1, and of commands of which Compose drops a part, in a document in the canonical form.
+const SIZES: [&str; 11] = [
+    "services.*.mem_limit",
+    "services.*.mem_reservation",
+    "services.*.memswap_limit",
+    "services.*.mem_swappiness",
+    "services.*.shm_size",
+    "services.*.build.shm_size",
+    "services.*.blkio_config.device_read_bps.*.rate",
+    "services.*.blkio_config.device_read_iops.*.rate",
+    "services.*.blkio_config.device_write_bps.*.rate",
+    "services.*.blkio_config.device_write_iops.*.rate",
+    "services.*.volumes.*.tmpfs.size",
+];
+
+/// Warns of the switches of YAML 1.1, of commands of which Compose drops a part, and of sizes that it ignores, in a document in
+/// the canonical form.
 pub fn discouraged(document: &Node, warn: &mut Warn<'_>) {
     walk(document, &Path::ROOT, warn);
 }
@@ -46,6 +61,12 @@ fn walk(node: &Node, path: &Path<'_>, warn: &mut Warn<'_>) {
                 _ => return,
             };
             let why = format!("{text:?} for boolean is not supported by YAML 1.2, please use `{value}`");
+            warn(why, node.place);
+        }
+        Value::Float(_) if SIZES.iter().any(|pattern| path.is(pattern)) => {
+            let why = format!(
+                "{path}: a size with a fraction or an exponent is ignored; write whole bytes, or 64m"
+            );
             warn(why, node.place);
         }
         Value::String(text) if COMMANDS.iter().any(|pattern| path.is(pattern)) => {
