@@ -287,16 +287,15 @@ impl Rules<'_> {
 
 /// A service that has to wait for itself never starts.
 fn cycles(project: &Project) -> Result<()> {
-    let mut done = std::collections::BTreeSet::new();
+    let mut search = Search { project, way: Vec::new(), known: BTreeMap::new() };
     for name in project.services.keys() {
-        let mut way: Vec<(&str, Vec<&String>)> = Vec::new();
-        visit(project, name, &mut way, &mut done)?;
-        while let Some((from, rest)) = way.last_mut() {
+        search.enter(name)?;
+        while let Some((name, rest)) = search.way.last_mut() {
             match rest.pop() {
-                Some(next) => visit(project, next, &mut way, &mut done)?,
+                Some(next) => search.enter(next)?,
                 None => {
-                    done.insert(*from);
-                    way.pop();
+                    search.known.insert(*name, State::Done);
+                    search.way.pop();
                 }
             }
         }
@@ -304,24 +303,39 @@ fn cycles(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Goes on to a service, unless it has been looked at.
-fn visit<'a>(
+#[derive(Clone, Copy)]
+enum State {
+    OnTheWay,
+    Done,
+}
+
+/// A search in depth without recursion: a chain of dependencies may be long.
+struct Search<'a> {
     project: &'a Project,
-    name: &'a str,
-    way: &mut Vec<(&'a str, Vec<&'a String>)>,
-    done: &mut std::collections::BTreeSet<&'a str>,
-) -> Result<()> {
-    if done.contains(name) {
-        return Ok(());
+    /// The services from the first one on, each with the dependencies that are still to be looked at.
+    way: Vec<(&'a str, Vec<&'a String>)>,
+    known: BTreeMap<&'a str, State>,
+}
+
+impl<'a> Search<'a> {
+    fn enter(&mut self, name: &'a str) -> Result<()> {
+        match self.known.get(name) {
+            Some(State::Done) => return Ok(()),
+            Some(State::OnTheWay) => return Err(self.circle(name)),
+            None => {}
+        }
+        if let Some(service) = self.project.services.get(name) {
+            self.known.insert(name, State::OnTheWay);
+            self.way.push((name, service.depends_on.keys().rev().collect()));
+        }
+        Ok(())
     }
-    if let Some(begin) = way.iter().position(|(known, _)| *known == name) {
-        let mut names: Vec<_> = way[begin..].iter().map(|(name, _)| *name).collect();
-        names.push(name);
+
+    fn circle(&self, name: &str) -> Error {
+        let names = self.way.iter().map(|(name, _)| *name).skip_while(|other| *other != name);
+        let names: Vec<_> = names.chain([name]).collect();
         let last = names[names.len() - 2];
-        return Err(Error::new(format!("services depend on each other in a circle: {}", names.join(" -> ")))
-            .at(project.place(&["services", last, "depends_on", name])));
+        Error::new(format!("services depend on each other in a circle: {}", names.join(" -> ")))
+            .at(self.project.place(&["services", last, "depends_on", name]))
     }
-    let Some(service) = project.services.get(name) else { return Ok(()) };
-    way.push((name, service.depends_on.keys().rev().collect()));
-    Ok(())
 }

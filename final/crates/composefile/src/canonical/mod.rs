@@ -29,7 +29,10 @@ pub enum Unreadable {
 /// Brings a document, or what an override adds to one, into the canonical form. What has it already stays as it is.
 pub fn transform(document: &mut Node, unreadable: Unreadable, warn: &mut Warn<'_>) -> Result<()> {
     let root = Path::ROOT;
-    each_below(document, "services", &root, |service, path| service::transform(service, path, unreadable))?;
+    let mut ports_left = port::MOST;
+    each_below(document, "services", &root, |service, path| {
+        service::transform(service, path, unreadable, &mut ports_left)
+    })?;
     for kind in ["volumes", "networks", "secrets", "configs"] {
         each_below(document, kind, &root, |resource, path| external(resource, path, warn))?;
     }

@@ -4,8 +4,16 @@ use std::net::IpAddr;
 
 use super::*;
 
-/// One entry may be several ports.
-pub(super) fn transform(ports: &mut Node, path: &Path<'_>, unreadable: Unreadable) -> Result<()> {
+/// How many ports a document may have when its ranges are written out. Each takes about a kilobyte.
+pub(super) const MOST: usize = 100_000;
+
+/// One entry may be several ports. `left` is how many more the document may have.
+pub(super) fn transform(
+    ports: &mut Node,
+    path: &Path<'_>,
+    unreadable: Unreadable,
+    left: &mut usize,
+) -> Result<()> {
     let Value::Sequence(items) = &ports.value else { return Err(wrong_kind(ports, path, "a list")) };
     let mut long = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
@@ -19,7 +27,12 @@ pub(super) fn transform(ports: &mut Node, path: &Path<'_>, unreadable: Unreadabl
             _ => return Err(wrong_kind(item, &path.index(index), "a port")),
         };
         match parse(&text) {
-            Ok(ports) => long.extend(ports.iter().map(|port| port.node(item.place))),
+            Ok(ports) => {
+                *left = left.checked_sub(ports.len()).ok_or_else(|| {
+                    path.index(index).error(item, format_args!("the file has more than {MOST} ports"))
+                })?;
+                long.extend(ports.iter().map(|port| port.node(item.place)));
+            }
             Err(_) if unreadable == Unreadable::Kept && matches!(item.value, Value::String(_)) => {
                 return Ok(());
             }

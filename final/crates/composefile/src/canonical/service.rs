@@ -2,7 +2,12 @@
 
 use super::*;
 
-pub(super) fn transform(service: &mut Node, path: &Path<'_>, unreadable: Unreadable) -> Result<()> {
+pub(super) fn transform(
+    service: &mut Node,
+    path: &Path<'_>,
+    unreadable: Unreadable,
+    ports_left: &mut usize,
+) -> Result<()> {
     child(service, "build", path, |node, path| build(node, path, unreadable))?;
     child(service, "depends_on", path, depends_on)?;
     child(service, "env_file", path, env_file)?;
@@ -18,7 +23,7 @@ pub(super) fn transform(service: &mut Node, path: &Path<'_>, unreadable: Unreada
     for key in ["secrets", "configs"] {
         each_below(service, key, path, |node, _| wrap_string(node, "source"))?;
     }
-    child(service, "ports", path, |node, path| port::transform(node, path, unreadable))?;
+    child(service, "ports", path, |node, path| port::transform(node, path, unreadable, ports_left))?;
     each_below(service, "ulimits", path, ulimit)?;
     child(service, "develop", path, |develop, path| {
         each_below(develop, "watch", path, |trigger, path| {

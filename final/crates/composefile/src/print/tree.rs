@@ -51,6 +51,8 @@ impl Tree {
     /// The extensions of an object, and documents that were not decoded.
     pub fn of(node: &Node, form: Form) -> Self {
         match &node.value {
+            // Go's loader leaves no empty list, and its JSON has `null` for none.
+            Value::Sequence(items) if items.is_empty() && form == Form::Json => Self::Null,
             Value::Sequence(items) => Self::Sequence(items.iter().map(|item| Self::of(item, form)).collect()),
             Value::Mapping(entries) => {
                 Self::map(entries.iter().map(|(key, entry)| (key.clone(), Self::of(&entry.node, form))), form)

@@ -16,8 +16,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::model::kind;
 use crate::path::Path;
+use crate::print::{Form, Tree, json};
 use crate::{Error, Node, Result, Value};
 use hull_yaml::tree::{TIMESTAMP, UNSIGNED};
 use rule::{BOOLEAN, INTEGER, List, Map, NULL, NUMBER, Object, Rule, STRING};
@@ -111,14 +114,10 @@ fn list(node: &Node, path: &Path<'_>, rule: &List) -> Result<()> {
         value(item, &path.index(index), &rule.item)?;
     }
     if rule.is_set {
-        // Texts are compared fast; a list of mappings has few items.
-        let mut known = std::collections::BTreeSet::new();
+        // As text, because comparing each with each takes too long for a list of a hundred thousand.
+        let mut known = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
-            let is_new = match &item.value {
-                Value::String(text) => known.insert(text),
-                _ => items[..index].iter().all(|other| !is_equal(other, item)),
-            };
-            if !is_new {
+            if !known.insert(json::compact(&Tree::of(item, Form::Json))) {
                 return Err(path
                     .index(index)
                     .error(item, "this item is in the list already")
@@ -127,21 +126,6 @@ fn list(node: &Node, path: &Path<'_>, rule: &List) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether two values are the same, wherever they stand.
-fn is_equal(one: &Node, other: &Node) -> bool {
-    match (&one.value, &other.value) {
-        (Value::Sequence(one), Value::Sequence(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_equal(one, other))
-        }
-        (Value::Mapping(one), Value::Mapping(other)) => {
-            let is_same =
-                |key: &String, node: &Node| other.get(key).is_some_and(|own| is_equal(&own.node, node));
-            one.len() == other.len() && one.iter().all(|(key, entry)| is_same(key, &entry.node))
-        }
-        (one, other) => one == other,
-    }
 }
 
 fn map(node: &Node, path: &Path<'_>, rule: &Map) -> Result<()> {
@@ -194,21 +178,35 @@ fn wrong_type(node: &Node, path: &Path<'_>, rules: &[Rule]) -> Error {
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
         None => String::new(),
     };
-    let is = if node.has_tag(TIMESTAMP) { "a date" } else { kind(node) };
+    let takes_numbers = rules.iter().any(takes_numbers);
+    let is = match &node.value {
+        _ if node.has_tag(TIMESTAMP) => "a date",
+        Value::Float(_) if takes_numbers => "a number with a fraction",
+        _ => kind(node),
+    };
     let error = path.error(node, format_args!("must be {wanted}, but it is {is}"));
-    let can_be_text = rules.iter().any(fits_text);
     match node.value {
         Value::Mapping(_) | Value::Sequence(_) | Value::Null => error,
-        _ if can_be_text => error.hint("put it in quotes"),
+        Value::Integer(_) | Value::Float(_) if takes_numbers => error,
+        _ if rules.iter().any(takes_text) => error.hint("put it in quotes"),
         _ => error,
     }
 }
 
-fn fits_text(rule: &Rule) -> bool {
+fn takes_text(rule: &Rule) -> bool {
     match rule {
         Rule::Scalar(types) => types & STRING != 0,
         Rule::Text(..) | Rule::Word(_) | Rule::Range(..) => true,
-        Rule::Either(rules) => rules.iter().any(fits_text),
+        Rule::Either(rules) => rules.iter().any(takes_text),
+        _ => false,
+    }
+}
+
+fn takes_numbers(rule: &Rule) -> bool {
+    match rule {
+        Rule::Scalar(types) => types & (NUMBER | INTEGER) != 0,
+        Rule::Range(..) => true,
+        Rule::Either(rules) => rules.iter().any(takes_numbers),
         _ => false,
     }
 }

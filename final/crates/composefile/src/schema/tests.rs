@@ -61,6 +61,10 @@ fn what_is_wrong_is_refused_where_it_stands() {
             "3:22 services.web.environment.A: must be a string, a number, a boolean or null, but it is a date \
              (put it in quotes)",
         ),
+        (
+            "cpu_percent: 12.5",
+            "3:18 services.web.cpu_percent: must be a string or a whole number, but it is a number with a fraction",
+        ),
         ("build: [a]", "3:12 services.web.build: must be a string or a mapping, but it is a list"),
         (
             "build: {contxt: a}",
