@@ -9,7 +9,6 @@ use hull_image::reference::Reference;
 
 use crate::convert;
 use crate::error::{Error, Result};
-use crate::progress::{Event, Progress};
 
 /// An image that is pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +21,16 @@ pub struct Pull {
     pub may_fail: bool,
 }
 
-/// Gets images. The caller knows the registries, the credentials and the builder.
-pub trait Images {
-    /// Pulls an image.
-    fn pull(&mut self, pull: &Pull, progress: &mut dyn Progress) -> Result<()>;
-
-    /// Builds the images of services, with those that they are built from.
-    fn build(&mut self, services: &[String], progress: &mut dyn Progress) -> Result<()>;
+impl Pull {
+    /// The pull of a service's own image.
+    pub fn of(project: &Project, service: &Service) -> Self {
+        Self {
+            service: service.name.clone(),
+            image: service.image.clone(),
+            platform: convert_platform(project, service),
+            may_fail: service.build.is_some(),
+        }
+    }
 }
 
 /// What is to be done to get the images.
@@ -56,9 +58,7 @@ pub fn needed(
         }
         let may_fail = own.iter().any(|one| one.build.is_some() && one.image == service.image);
         if must_pull(service, created(&service.image), now)? {
-            let platform = convert_platform(project, service);
-            let (service, image) = (service.name.clone(), service.image.clone());
-            needed.pull.push(Pull { service, image, platform, may_fail });
+            needed.pull.push(Pull { may_fail, ..Pull::of(project, service) });
         }
         let images = service.volumes.iter().enumerate().filter(|(_, volume)| volume.kind == "image");
         for (index, volume) in images.filter(|(_, volume)| created(&volume.source).is_none()) {
@@ -98,37 +98,23 @@ fn must_pull(service: &Service, created: Option<SystemTime>, now: SystemTime) ->
     })
 }
 
-/// Pulls and builds what is missing. An image that could not be pulled and can be built is built.
-pub fn ensure(
-    engine: &Engine,
-    project: &Project,
-    no_build: bool,
-    images: &mut dyn Images,
-    progress: &mut dyn Progress,
-) -> Result<()> {
+/// What the engine is missing. The caller gets it, because it knows the registries, the credentials and the builder.
+pub fn missing(engine: &Engine, project: &Project, no_build: bool) -> Result<Needed> {
     let found = std::cell::RefCell::new(BTreeMap::<String, Option<SystemTime>>::new());
     let created =
         |name: &str| *found.borrow_mut().entry(name.to_owned()).or_insert_with(|| pulled(engine, name));
-    let mut needed = needed(project, no_build, &created, SystemTime::now())?;
-    for pull in &needed.pull {
-        if let Err(error) = images.pull(pull, progress) {
-            let is_there = created(&pull.image).is_some();
-            if !pull.may_fail {
-                return Err(error);
-            }
-            if no_build || is_there {
-                continue;
-            }
-            let services =
-                project.services.values().filter(|one| one.build.is_some() && one.image == pull.image);
-            needed.build.extend(services.map(|one| one.name.clone()));
+    needed(project, no_build, &created, SystemTime::now())
+}
+
+impl Needed {
+    /// An image could not be pulled that can be built: it is built, unless the engine has it.
+    pub fn build_instead(&mut self, engine: &Engine, project: &Project, image: &str) {
+        if pulled(engine, image).is_none() {
+            let services = project.services.values().filter(|one| one.build.is_some() && one.image == image);
+            self.build.extend(services.map(|one| one.name.clone()));
+            self.build.sort();
+            self.build.dedup();
         }
-    }
-    needed.build.sort();
-    needed.build.dedup();
-    match needed.build.is_empty() {
-        true => Ok(()),
-        false => images.build(&needed.build, progress),
     }
 }
 
@@ -143,13 +129,4 @@ fn pulled(engine: &Engine, name: &str) -> Option<SystemTime> {
             Some(since.unwrap_or(SystemTime::UNIX_EPOCH))
         }
     }
-}
-
-/// What is told of a pull.
-pub fn pulling(service: &str) -> Event {
-    Event { text: "Pulling".into(), ..Event::working(service, "") }
-}
-
-pub fn pull_done(service: &str) -> Event {
-    Event { text: "Pulled".into(), ..Event::done(service, "") }
 }

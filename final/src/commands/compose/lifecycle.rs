@@ -8,7 +8,7 @@ use hull_compose::lifecycle;
 use hull_compose::plan::{PlanOptions, Recreate};
 use hull_compose::up::UpOptions;
 
-use super::work::{Settings, Work, timeout};
+use super::work::{Ensure, Settings, Work, timeout};
 use super::{Session, absent};
 use crate::cli::compose::lifecycle::{
     Create, Diff, Down, Kill, RecreateArgs, Restart, Rm, Scale, Services, Stop,
@@ -51,8 +51,11 @@ pub fn create(session: &Session<'_>, args: &Create) -> Result<u8> {
         ignore_orphans: session.is_set("COMPOSE_IGNORE_ORPHANS"),
         ..UpOptions::default()
     };
+    let code = work.ensure_images(super::up::ensure(&args.recreate))?;
+    if code != 0 {
+        return Ok(code);
+    }
     session.show("Creating", |progress| {
-        work.ensure_images(args.recreate.no_build, args.recreate.quiet_pull, progress)?;
         work.apply(Settings::default(), progress).prepare(&options, &mut confirm(args.recreate.yes))?;
         Ok(())
     })
@@ -157,8 +160,11 @@ pub fn scale(session: &Session<'_>, args: &Scale) -> Result<u8> {
     let work = Work::of_files(session, opened.project, opened.env_files)?;
     let plan = PlanOptions { services, ..PlanOptions::default() };
     let options = UpOptions { plan, ..UpOptions::default() };
+    let code = work.ensure_images(Ensure::default())?;
+    if code != 0 {
+        return Ok(code);
+    }
     session.show("Running", |progress| {
-        work.ensure_images(false, false, progress)?;
         let mut apply = work.apply(Settings::default(), progress);
         let prepared = apply.prepare(&options, &mut confirm(false))?;
         let mut timeline = hull_compose::timeline::Timeline::new(Instant::now());

@@ -1,9 +1,9 @@
 //! `compose pull`, and the pulls before containers are made.
 
 use anyhow::{Result, bail};
-use hull_compose::convert;
+use hull_compose::images::Pull;
 use hull_compose::progress::{Event, Progress};
-use hull_composefile::model::{Project, Service};
+use hull_composefile::model::Project;
 use hull_composefile::{Dependencies, LoadOptions, ServiceEnvironment};
 use hull_engine::Engine;
 use hull_image::platform::Platform;
@@ -13,20 +13,10 @@ use hull_image::reference::Reference;
 use super::Session;
 use super::jobs::{self, Job};
 use super::layers::LayerEvents;
-use crate::cli::compose::image::Pull;
+use crate::cli::compose::image;
 use crate::commands::registry;
 
-/// An image to pull for a service.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    pub service: String,
-    pub image: String,
-    pub platform: Option<String>,
-    /// The image can be built instead.
-    pub may_fail: bool,
-}
-
-pub fn pull(session: &Session<'_>, args: &Pull) -> Result<u8> {
+pub fn pull(session: &Session<'_>, args: &image::Pull) -> Result<u8> {
     let dependencies = if args.include_deps { Dependencies::Include } else { Dependencies::Ignore };
     let options = LoadOptions {
         dependencies,
@@ -69,8 +59,8 @@ fn select(
     project: &Project,
     ignore_buildable: bool,
     progress: &mut dyn Progress,
-) -> Vec<Wanted> {
-    let mut wanted: Vec<Wanted> = Vec::new();
+) -> Vec<Pull> {
+    let mut wanted: Vec<Pull> = Vec::new();
     for (name, service) in &project.services {
         let is_present = || engine.images().identity(&service.image).is_ok();
         let skipped = match service.pull_policy.as_str() {
@@ -89,7 +79,7 @@ fn select(
         };
         match skipped {
             Some(why) => progress.event(event(name, &why, true)),
-            None => wanted.push(Wanted::of(project, service)),
+            None => wanted.push(Pull::of(project, service)),
         }
     }
     wanted
@@ -99,27 +89,12 @@ fn is_latest(image: &str) -> bool {
     Reference::parse(image).is_ok_and(|name| name.digest().is_none() && name.tag() == Some("latest"))
 }
 
-impl Wanted {
-    fn of(project: &Project, service: &Service) -> Self {
-        let platform = match service.platform.as_str() {
-            "" => project.environment.get("DOCKER_DEFAULT_PLATFORM").cloned(),
-            platform => Some(platform.to_owned()),
-        };
-        Self {
-            service: service.name.clone(),
-            image: convert::image(project, service),
-            platform: platform.filter(|platform| !platform.is_empty()),
-            may_fail: service.build.is_some(),
-        }
-    }
-}
-
 /// Pulls images at the same time. Returns the error of each that could not be pulled; after one that must not fail, the
 /// others are given up.
 pub fn pull_all(
     session: &Session<'_>,
     engine: &Engine,
-    wanted: &[Wanted],
+    wanted: &[Pull],
     quiet: bool,
     ignore_failures: bool,
     progress: &mut dyn Progress,
@@ -140,7 +115,7 @@ pub fn pull_all(
     Ok(errors)
 }
 
-fn pull_one(engine: &Engine, wanted: &Wanted, quiet: bool, progress: &mut dyn Progress) -> Result<()> {
+fn pull_one(engine: &Engine, wanted: &Pull, quiet: bool, progress: &mut dyn Progress) -> Result<()> {
     progress.event(event(&wanted.service, "Pulling", false));
     let access = registry::access(&Default::default())?;
     let candidates = access.settings().candidates(&wanted.image)?;
@@ -152,7 +127,7 @@ fn pull_one(engine: &Engine, wanted: &Wanted, quiet: bool, progress: &mut dyn Pr
     Ok(())
 }
 
-fn event(service: &str, text: &str, is_done: bool) -> Event {
+pub fn event(service: &str, text: &str, is_done: bool) -> Event {
     let event = if is_done { Event::done(service, "") } else { Event::working(service, "") };
     Event { text: text.to_owned(), ..event }
 }

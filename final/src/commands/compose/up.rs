@@ -9,7 +9,7 @@ use hull_compose::up::UpOptions;
 use hull_composefile::model::Project;
 
 use super::lifecycle::{confirm, plan_options};
-use super::work::{Settings, Work, timeout};
+use super::work::{Ensure, Settings, Work, timeout};
 use super::{Session, up_attached};
 use crate::cli::compose::lifecycle::RecreateArgs;
 use crate::cli::compose::up::Up;
@@ -33,8 +33,11 @@ pub fn up(session: &Session<'_>, args: &Up) -> Result<u8> {
     let mut timeline = Timeline::new(begun);
     let is_attached = !args.detach && !args.wait && !args.no_start;
     let work = &work;
+    let code = work.ensure_images(Ensure { quiet_build: args.quiet_build, ..ensure(&args.recreate) })?;
+    if code != 0 {
+        return Ok(code);
+    }
     let code = session.show("Running", |progress| {
-        work.ensure_images(args.recreate.no_build, args.recreate.quiet_pull, progress)?;
         let mut apply = work.apply(settings, progress);
         let prepared = apply.prepare(&options, &mut confirm(args.recreate.yes))?;
         if !args.no_start && !is_attached {
@@ -96,6 +99,11 @@ fn options(session: &Session<'_>, args: &Up) -> Result<UpOptions> {
     let seconds =
         args.wait_timeout.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
     Ok(UpOptions { plan, ignore_orphans, wait: args.wait, wait_timeout: seconds.map(Duration::from_secs) })
+}
+
+/// How the flags say that images are got.
+pub fn ensure(args: &RecreateArgs) -> Ensure {
+    Ensure { no_build: args.no_build, quiet_pull: args.quiet_pull, quiet_build: false }
 }
 
 /// What flags change of the files.

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use hull_compose::apply::Apply;
-use hull_compose::images::{self, Images, Pull};
+use hull_compose::images::{self, Pull};
 use hull_compose::observe::{Observed, observe};
-use hull_compose::progress::{Event, Progress};
+use hull_compose::progress::Progress;
 use hull_compose::scope::Scope;
 use hull_composefile::model::Project;
 use hull_docker::wire::container::CreateRequest;
-use hull_engine::{Engine, PullPolicy};
-use hull_image::progress::Silent;
+use hull_engine::Engine;
 
-use super::Session;
-use crate::commands::{daemon, registry};
+use super::{Session, build, pull};
+use crate::commands::daemon;
 
 /// A verb's project.
 pub struct Work<'s> {
@@ -24,6 +23,14 @@ pub struct Work<'s> {
     pub project: Option<Project>,
     pub env_files: Vec<String>,
     proxies: BTreeMap<String, String>,
+}
+
+/// How images are got.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ensure {
+    pub no_build: bool,
+    pub quiet_pull: bool,
+    pub quiet_build: bool,
 }
 
 /// How containers are stopped and made.
@@ -70,12 +77,48 @@ impl<'s> Work<'s> {
         }
     }
 
-    /// Pulls and builds what is missing.
-    pub fn ensure_images(&self, no_build: bool, quiet: bool, progress: &mut dyn Progress) -> Result<()> {
-        let Some(project) = &self.project else { return Ok(()) };
-        let mut getter = Getter { work: self, quiet };
-        images::ensure(&self.engine, project, no_build, &mut getter, progress)?;
-        Ok(())
+    /// Pulls and builds what is missing, and shows it. Returns an exit code.
+    pub fn ensure_images(&self, how: Ensure) -> Result<u8> {
+        let Some(project) = &self.project else { return Ok(0) };
+        let mut needed = images::missing(&self.engine, project, how.no_build)?;
+        if !needed.pull.is_empty() {
+            let code = self.pull(&needed.pull, how)?;
+            if code != 0 {
+                return Ok(code);
+            }
+            let replaced = needed.pull.iter().filter(|pull| pull.may_fail && !how.no_build);
+            let replaced: Vec<String> = replaced.map(|pull| pull.image.clone()).collect();
+            replaced.iter().for_each(|image| needed.build_instead(&self.engine, project, image));
+        }
+        if !needed.build.is_empty() {
+            let names: Vec<&str> = needed.build.iter().map(String::as_str).collect();
+            let options = build::default_options()?;
+            build::build_services(
+                self.session,
+                &self.engine,
+                project,
+                &names,
+                &options,
+                None,
+                how.quiet_build,
+            )?;
+        }
+        Ok(0)
+    }
+
+    fn pull(&self, pulls: &[Pull], how: Ensure) -> Result<u8> {
+        self.session.show("Pulling", |progress| {
+            if self.session.args.dry_run {
+                pulls.iter().for_each(|one| progress.event(pull::event(&one.service, "Pulled", true)));
+                return Ok(());
+            }
+            let errors = pull::pull_all(self.session, &self.engine, pulls, how.quiet_pull, false, progress)?;
+            let failed = pulls.iter().zip(errors).find(|(pull, error)| error.is_some() && !pull.may_fail);
+            match failed {
+                Some((pull, Some(error))) => bail!("service {}: {}: {error}", pull.service, pull.image),
+                _ => Ok(()),
+            }
+        })
     }
 }
 
@@ -87,52 +130,4 @@ fn complete(request: &mut CreateRequest) -> Result<(), String> {
 /// Seconds before SIGKILL. docker's -1 is without limit.
 pub fn timeout(seconds: Option<i64>) -> Option<u32> {
     seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX))
-}
-
-struct Getter<'w, 's> {
-    work: &'w Work<'s>,
-    quiet: bool,
-}
-
-impl Getter<'_, '_> {
-    fn try_pull(&self, pull: &Pull) -> Result<()> {
-        let daemon = daemon::read()?;
-        let how = hull_engine::Pull {
-            policy: PullPolicy::Always,
-            access: &|| registry::default_options(daemon),
-            progress: &|| Box::new(Silent),
-        };
-        self.work.engine.ensure_image(&pull.image, pull.platform.as_deref(), &how)?;
-        Ok(())
-    }
-}
-
-impl Images for Getter<'_, '_> {
-    fn pull(&mut self, pull: &Pull, progress: &mut dyn Progress) -> hull_compose::Result<()> {
-        progress.event(images::pulling(&pull.service));
-        if self.work.session.args.dry_run {
-            progress.event(images::pull_done(&pull.service));
-            return Ok(());
-        }
-        match self.try_pull(pull).with_context(|| format!("service {}", pull.service)) {
-            Ok(()) => {
-                progress.event(images::pull_done(&pull.service));
-                Ok(())
-            }
-            Err(error) => {
-                let text = format!("{:#}", error.root_cause());
-                let event = match pull.may_fail {
-                    true => Event { text: "Warning".into(), ..Event::warning(&pull.service, text) },
-                    false => Event { text: "Error".into(), ..Event::error(&pull.service, text) },
-                };
-                progress.event(event);
-                Err(hull_compose::Error::Invalid(format!("{error:#}")))
-            }
-        }
-    }
-
-    fn build(&mut self, services: &[String], progress: &mut dyn Progress) -> hull_compose::Result<()> {
-        let _ = (services, progress, self.quiet);
-        Err(hull_compose::Error::Invalid("this version cannot build".into()))
-    }
 }
