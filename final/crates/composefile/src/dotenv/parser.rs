@@ -28,25 +28,25 @@ impl<'a> Parser<'a> {
         mut self,
         values: &mut Environment,
         outer: &dyn Fn(&str) -> Option<String>,
-        unset: &mut dyn FnMut(&str),
+        unset: &mut dyn FnMut(&str, usize),
     ) -> Result<(), Why> {
         let mut length = 0;
         while self.skip_to_assignment() {
             let line = self.line;
             let Name { name, has_value } = self.name()?;
             if name.contains(' ') {
-                return Err(Why { line: Some(line), text: "key cannot contain a space".into() });
+                return Err(Why::numbered(line, "key cannot contain a space"));
             }
             let value = match has_value {
                 false => outer(&name),
-                true => Some(self.value(&mut Known { values, outer, unset })?),
+                true => Some(self.value(&mut Known { values, outer, unset, line })?),
             };
             if let Some(value) = value {
                 length += value.len();
                 if length > LENGTH {
                     let text =
                         format!("the values have more than {LENGTH} bytes with all variables replaced");
-                    return Err(Why { line: Some(line), text });
+                    return Err(Why::numbered(line, text));
                 }
                 values.insert(name, value);
             }
@@ -86,7 +86,7 @@ impl<'a> Parser<'a> {
             Some((_, other)) => {
                 let line = self.rest.lines().next().unwrap_or_default();
                 let text = format!("unexpected character {:?} in variable name {line:?}", other.to_string());
-                return Err(Why { line: Some(self.line), text });
+                return Err(Why::numbered(self.line, text));
             }
         };
         let name = self.rest[..at].trim_end().to_owned();
@@ -138,12 +138,12 @@ impl<'a> Parser<'a> {
             value.push(character);
         }
         let line = self.rest.split('\n').next().unwrap_or_default();
-        Err(Why { line: Some(self.line), text: format!("unterminated quoted value {line}") })
+        Err(Why::numbered(self.line, format_args!("unterminated quoted value {line}")))
     }
 }
 
 fn expand(value: &str, known: &mut Known<'_>) -> Result<String, Why> {
-    substitute(value, known).map_err(|error| Why { line: None, text: error.to_string() })
+    substitute(value, known).map_err(|error| Why { line: known.line, text: error.to_string() })
 }
 
 /// Blank, but no line break. Compose's list.
@@ -159,7 +159,8 @@ fn is_in_name(c: char) -> bool {
 struct Known<'a> {
     values: &'a Environment,
     outer: &'a dyn Fn(&str) -> Option<String>,
-    unset: &'a mut dyn FnMut(&str),
+    unset: &'a mut dyn FnMut(&str, usize),
+    line: usize,
 }
 
 impl Lookup for Known<'_> {
@@ -168,6 +169,6 @@ impl Lookup for Known<'_> {
     }
 
     fn unset(&mut self, name: &str) {
-        (self.unset)(name);
+        (self.unset)(name, self.line);
     }
 }

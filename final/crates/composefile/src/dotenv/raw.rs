@@ -11,7 +11,11 @@ pub(super) fn parse(
     values: &mut Environment,
     outer: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), Why> {
-    for entry in env::parse_file(text).map_err(|text| Why { line: None, text })? {
+    let failed = |text: String| {
+        let line = text.split(':').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        Why { line, text: format!("line {text}") }
+    };
+    for entry in env::parse_file(text).map_err(failed)? {
         match entry.split_once('=') {
             Some((name, value)) => drop(values.insert(name.to_owned(), value.to_owned())),
             None => {

@@ -8,7 +8,7 @@ fn read_text(text: &str, format: &str) -> Result<Vec<String>, String> {
         "SET" => Some(String::new()),
         _ => None,
     };
-    parse(text, format, &mut values, &outer, &mut Warnings::default()).map_err(|why| why.to_string())?;
+    parse(text, format, &mut values, &outer, &mut |_, _| ()).map_err(|why| why.text)?;
     Ok(values.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 

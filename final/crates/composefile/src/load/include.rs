@@ -79,8 +79,8 @@ fn load(
     };
     let env_files = env_files(&include, scope, &base)?;
     let mut environment = scope.environment.clone();
-    for (name, value) in
-        dotenv::read_all(scope.environment, &env_files, loader.warnings).map_err(|error| error.at(place))?
+    for (name, value) in dotenv::read_all(scope.environment, &env_files, &mut loader.notes())
+        .map_err(|error| error.at(place))?
     {
         environment.entry(name).or_insert(value);
     }

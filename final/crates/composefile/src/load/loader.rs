@@ -10,6 +10,7 @@ use super::paths::Resolver;
 use super::reset::Resets;
 use super::{LoadOptions, Sources, Warnings, extends, include, read_bounded};
 use crate::canonical::{self, Unreadable};
+use crate::dotenv::Notes;
 use crate::interpolate::{Environment, Interpolation};
 use crate::merge::{merge, unique};
 use crate::path::Path;
@@ -55,6 +56,10 @@ impl<'a> Loader<'a> {
         warnings: &'a mut Warnings,
     ) -> Self {
         Self { options, sources, warnings, budget: Budget::default(), documents: HashMap::new(), reads: 0 }
+    }
+
+    pub(super) fn notes(&mut self) -> Notes<'_> {
+        Notes { sources: self.sources, warnings: self.warnings }
     }
 
     pub(super) fn home(&self) -> Option<&'a str> {

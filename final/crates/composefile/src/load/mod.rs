@@ -40,12 +40,12 @@ pub use name::normalize as normalize_name;
 pub use options::{Dependencies, LoadOptions, ServiceEnvironment};
 pub use setup::compose_variables;
 pub use sources::{Source, Sources, Warning, Warnings};
-pub use variables::resolve_environment;
 
 use hull_yaml::tree::{Node, Value};
 
 pub(crate) use budget::Budget;
 
+use crate::dotenv::Notes;
 use crate::model::{Project, discouraged};
 use crate::{Error, Result, consistency, normalise};
 use loader::{Loader, Scope};
@@ -63,8 +63,8 @@ pub struct Loaded<T = Project> {
 
 /// Loads a project: finds its files, reads them with everything that they include and extend, and selects its services.
 pub fn load(options: &LoadOptions) -> Loaded {
-    gather(|sources, warnings, env_files| {
-        let (mut project, setup) = all_services(options, sources, warnings)?;
+    gather(|notes, env_files| {
+        let (mut project, setup) = all_services(options, notes)?;
         *env_files = setup.env_files;
         if project.name.is_empty() {
             return Err(Error::new("project name can't be empty. Use `--project-name` to set a valid name"));
@@ -78,7 +78,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
             project.drop_unused_resources();
         }
         if options.service_environment == ServiceEnvironment::Selected {
-            resolve_environment(&mut project, warnings)?;
+            variables::resolve_environment(&mut project, notes)?;
         }
         Ok(project)
     })
@@ -86,28 +86,26 @@ pub fn load(options: &LoadOptions) -> Loaded {
 
 /// The merged document of a project, which is all that there is of it without interpolation.
 pub fn load_model(options: &LoadOptions) -> Loaded<Node> {
-    gather(|sources, warnings, env_files| {
-        let (model, _, setup) = model(options, sources, warnings)?;
+    gather(|notes, env_files| {
+        let (model, _, setup) = model(options, notes)?;
         *env_files = setup.env_files;
         Ok(model)
     })
 }
 
-fn gather<T>(run: impl FnOnce(&mut Sources, &mut Warnings, &mut Vec<String>) -> Result<T>) -> Loaded<T> {
+fn gather<T>(run: impl FnOnce(&mut Notes<'_>, &mut Vec<String>) -> Result<T>) -> Loaded<T> {
     let (mut sources, mut warnings) = (Sources::default(), Warnings::default());
     let mut env_files = Vec::new();
-    let result = run(&mut sources, &mut warnings, &mut env_files);
+    let mut notes = Notes { sources: &mut sources, warnings: &mut warnings };
+    let result = run(&mut notes, &mut env_files);
     Loaded { result, sources, warnings: warnings.into_vec(), env_files }
 }
 
 /// The project with all services of its profiles.
-fn all_services(
-    options: &LoadOptions,
-    sources: &mut Sources,
-    warnings: &mut Warnings,
-) -> Result<(Project, Setup)> {
-    let (model, name, setup) = model(options, sources, warnings)?;
+fn all_services(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Project, Setup)> {
+    let (model, name, setup) = model(options, notes)?;
     let mut project = Project::decode(name, setup.directory.as_str(), model)?;
+    let warnings = &mut *notes.warnings;
     discouraged(&project.tree, &mut |text, place| warnings.add(text, Some(place)));
     project.compose_files.clone_from(&setup.files);
     project.environment.clone_from(&setup.environment);
@@ -116,9 +114,9 @@ fn all_services(
         consistency::check(&mut project)?;
     }
     if options.service_environment == ServiceEnvironment::Enabled {
-        resolve_environment(&mut project, warnings)?;
+        variables::resolve_environment(&mut project, notes)?;
     }
-    variables::resolve_labels(&mut project, warnings)?;
+    variables::resolve_labels(&mut project, notes)?;
     if options.service_environment != ServiceEnvironment::Selected {
         project.services.values_mut().for_each(|service| service.label_file.clear());
     }
@@ -126,13 +124,9 @@ fn all_services(
 }
 
 /// The merged document, and the project's name.
-fn model(
-    options: &LoadOptions,
-    sources: &mut Sources,
-    warnings: &mut Warnings,
-) -> Result<(Node, String, Setup)> {
-    let mut setup = setup::setup(options, warnings)?;
-    let mut loader = Loader::new(options, sources, warnings);
+fn model(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Node, String, Setup)> {
+    let mut setup = setup::setup(options, notes)?;
+    let mut loader = Loader::new(options, notes.sources, notes.warnings);
     let mut documents = Vec::new();
     for file in &setup.files {
         documents.extend(loader.documents(file)?);

@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use super::{LoadOptions, Warnings, errno, lexical, remote};
+use super::{LoadOptions, Sources, Warnings, errno, lexical, remote};
+use crate::dotenv::Notes;
 use crate::interpolate::Environment;
 use crate::{Error, Result, dotenv};
 
@@ -29,12 +30,12 @@ pub(super) struct Setup {
     pub(super) env_files: Vec<String>,
 }
 
-pub(super) fn setup(options: &LoadOptions, warnings: &mut Warnings) -> Result<Setup> {
+pub(super) fn setup(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<Setup> {
     let mut finder = Finder::new(options);
-    finder.read_env_files(warnings)?;
+    finder.read_env_files(notes)?;
     finder.files_of_environment()?;
-    finder.default_files(warnings)?;
-    finder.read_env_files(warnings)?;
+    finder.default_files(notes.warnings)?;
+    finder.read_env_files(notes)?;
     let profiles = match options.profiles.is_empty() {
         false => options.profiles.clone(),
         true => {
@@ -64,9 +65,10 @@ pub(super) fn setup(options: &LoadOptions, warnings: &mut Warnings) -> Result<Se
 pub fn compose_variables(options: &LoadOptions) -> Environment {
     let mut environment = options.environment.clone();
     let mut finder = Finder { compose: environment.clone(), ..Finder::bare(options) };
-    let values = finder
-        .find_env_files()
-        .and_then(|()| dotenv::read_all(&finder.environment, &finder.env_files, &mut Warnings::default()));
+    let (sources, warnings) = (&mut Sources::default(), &mut Warnings::default());
+    let values = finder.find_env_files().and_then(|()| {
+        dotenv::read_all(&finder.environment, &finder.env_files, &mut Notes { sources, warnings })
+    });
     for (name, value) in values.unwrap_or_default() {
         if name.starts_with("COMPOSE_") {
             environment.entry(name).or_insert(value);
@@ -152,9 +154,9 @@ impl<'a> Finder<'a> {
         Ok(())
     }
 
-    fn read_env_files(&mut self, warnings: &mut Warnings) -> Result<()> {
+    fn read_env_files(&mut self, notes: &mut Notes<'_>) -> Result<()> {
         self.find_env_files()?;
-        for (name, value) in dotenv::read_all(&self.environment, &self.env_files, warnings)? {
+        for (name, value) in dotenv::read_all(&self.environment, &self.env_files, notes)? {
             self.environment.entry(name).or_insert(value);
         }
         Ok(())

@@ -133,6 +133,12 @@ fn the_process_goes_before_env_files_and_a_later_file_before_an_earlier_one() {
     assert_eq!(wrong.error(), "0: strconv.ParseBool: parsing \"maybe\": invalid syntax");
     let missing = case(files).with(|options| options.env_files.push("three".into()));
     assert_eq!(missing.error(), "0: couldn't find env file: DIR/three");
+    let wrong = case(&format!("{WEB}== .env\nA=1\n\n B C=2\nD=$N\n"));
+    assert_eq!(wrong.error(), "3: failed to read DIR/.env: line 3: key cannot contain a space");
+    let unset = case(&format!("{WEB}== .env\nA=1\n D=$N\n")).load();
+    let place = unset.warnings[0].place.unwrap();
+    assert_eq!((place.line, place.column), (2, 2));
+    assert!(unset.sources.get(place).unwrap().name.ends_with(".env"));
 }
 
 #[test]

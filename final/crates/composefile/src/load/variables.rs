@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use hull_yaml::tree::Place;
 
-use super::{Warnings, errno};
+use super::{Sources, Warnings, errno};
+use crate::dotenv::Notes;
 use crate::interpolate::Environment;
 use crate::model::{Project, Service};
 use crate::{Error, Result, dotenv};
@@ -15,14 +16,14 @@ use crate::{Error, Result, dotenv};
 /// # Errors
 ///
 /// A file is missing, unless it is not required, or it cannot be read.
-pub fn resolve_environment(project: &mut Project, warnings: &mut Warnings) -> Result<()> {
+pub(super) fn resolve_environment(project: &mut Project, notes: &mut Notes<'_>) -> Result<()> {
     let mut services = std::mem::take(&mut project.services);
-    let result = services.values_mut().try_for_each(|service| environment_of(service, project, warnings));
+    let result = services.values_mut().try_for_each(|service| environment_of(service, project, notes));
     project.services = services;
     result
 }
 
-fn environment_of(service: &mut Service, project: &Project, warnings: &mut Warnings) -> Result<()> {
+fn environment_of(service: &mut Service, project: &Project, notes: &mut Notes<'_>) -> Result<()> {
     for (name, value) in service.environment.iter_mut() {
         if value.is_none() {
             *value = project.environment.get(name).cloned();
@@ -42,7 +43,7 @@ fn environment_of(service: &mut Service, project: &Project, warnings: &mut Warni
             Err(_) => continue,
             Ok(()) => {}
         }
-        dotenv::load(path, &file.format, &mut values, &outer, warnings).map_err(|error| error.at(place))?;
+        dotenv::load(path, &file.format, &mut values, &outer, notes).map_err(|error| error.at(place))?;
     }
     for (name, value) in values {
         service.environment.entry(name).or_insert(Some(value));
@@ -57,18 +58,19 @@ fn environment_of(service: &mut Service, project: &Project, warnings: &mut Warni
 /// # Errors
 ///
 /// A file of an enabled service is missing, or it cannot be read.
-pub(super) fn resolve_labels(project: &mut Project, warnings: &mut Warnings) -> Result<()> {
+pub(super) fn resolve_labels(project: &mut Project, notes: &mut Notes<'_>) -> Result<()> {
     let mut services = std::mem::take(&mut project.services);
     let place = |service: &Service, index: usize| {
         project.place(&["services", &service.name, "label_file", &index.to_string()])
     };
-    let result = services.values_mut().try_for_each(|service| labels_of(service, &place, warnings));
+    let result = services.values_mut().try_for_each(|service| labels_of(service, &place, notes));
     project.services = services;
     result?;
     let mut disabled = std::mem::take(&mut project.disabled_services);
     for service in disabled.values_mut() {
         // The services that are enabled later are those that the command line names.
-        labels_of(service, &|_, _| Place::default(), &mut Warnings::default()).ok();
+        let (sources, warnings) = (&mut Sources::default(), &mut Warnings::default());
+        labels_of(service, &|_, _| Place::default(), &mut Notes { sources, warnings }).ok();
     }
     project.disabled_services = disabled;
     Ok(())
@@ -77,7 +79,7 @@ pub(super) fn resolve_labels(project: &mut Project, warnings: &mut Warnings) -> 
 fn labels_of(
     service: &mut Service,
     place: &dyn Fn(&Service, usize) -> Place,
-    warnings: &mut Warnings,
+    notes: &mut Notes<'_>,
 ) -> Result<()> {
     let mut labels = Environment::new();
     for (index, path) in service.label_file.iter().enumerate() {
@@ -85,7 +87,7 @@ fn labels_of(
             exists(path, "label file")?;
             // A label of a file sees the labels of the files before it, and not the environment.
             let known = labels.clone();
-            dotenv::load(path, "", &mut labels, &|name| known.get(name).cloned(), warnings)
+            dotenv::load(path, "", &mut labels, &|name| known.get(name).cloned(), notes)
         };
         read().map_err(|error| error.at(place(service, index)))?;
     }
