@@ -9,6 +9,7 @@
 //! lifecycle    start, stop, restart, kill, pause, rm
 //! images       which have to be pulled or built
 //! labels       by which the objects of a project are found
+//! hooks        commands in a container after its start and before its stop
 //! graph        the order of services
 //! names        of its containers
 //! observe      what the engine has of a project
@@ -26,6 +27,7 @@ pub mod down;
 mod error;
 pub mod follow;
 pub mod graph;
+mod hooks;
 pub mod images;
 pub mod labels;
 pub mod lifecycle;

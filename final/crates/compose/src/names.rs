@@ -5,6 +5,16 @@ pub fn container(project: &str, service: &str, number: u32) -> String {
     format!("{project}-{service}-{number}")
 }
 
+/// A container's name without its project's: `web-1`. A name of its own stays as it is.
+pub fn without_project<'a>(project: &str, service: &str, name: &'a str) -> &'a str {
+    let rest = name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-')).unwrap_or(name);
+    let number = rest.strip_prefix(service).and_then(|number| number.strip_prefix('-'));
+    match number {
+        Some(number) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => name,
+    }
+}
+
 /// The name of a container while the one that it replaces still has its own: Compose's, so that each finishes what the
 /// other has begun.
 pub fn replacement(replaced_id: &str, name: &str) -> String {
@@ -21,6 +31,14 @@ pub fn of_replacement(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_usual_name_loses_its_project() {
+        assert_eq!(without_project("shop", "web", "shop-web-12"), "web-12");
+        for own in ["shop-web", "shop-web-", "shop-web-x", "other-web-1", "shop-db-1", "gate"] {
+            assert_eq!(without_project("shop", "web", own), own);
+        }
+    }
 
     #[test]
     fn a_replacement_is_known_by_its_name() {

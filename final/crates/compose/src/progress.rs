@@ -69,6 +69,11 @@ pub fn volume(name: &str) -> String {
 pub trait Progress: Send {
     fn event(&mut self, event: Event);
 
+    /// A line that a hook has printed. The source is its container's name.
+    fn output(&mut self, source: &str, line: &[u8]) {
+        let _ = (source, line);
+    }
+
     /// A sentence that is shown below everything else when the work is done.
     fn note(&mut self, text: &str);
 }

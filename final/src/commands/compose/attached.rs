@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use hull_compose::follow::{self, Follow};
+use hull_compose::follow::{self, Audience, Follow};
 use hull_compose::progress::Progress;
-use hull_engine::Engine;
 use hull_engine::options::LogsOptions;
+use hull_engine::{Engine, Stream};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -204,6 +204,7 @@ impl Loop<'_, '_> {
                     Said::Event(event) if role != Role::Start => self.display.event(&event),
                     Said::Event(_) => {}
                     Said::Note(text) => self.display.say(&text),
+                    Said::Output(source, line) => self.display.line(&source, Stream::Stdout, &line),
                     Said::Failed => {
                         // The child prints its error below what is waiting.
                         self.display.outlet.finish()?;
@@ -260,7 +261,7 @@ impl Loop<'_, '_> {
                 match said {
                     Said::Failed => child.let_it_report(),
                     Said::Ended(_) => return Ok(()),
-                    Said::Event(_) | Said::Note(_) => {}
+                    Said::Event(_) | Said::Note(_) | Said::Output(..) => {}
                 }
             }
         }

@@ -88,6 +88,7 @@ impl Running {
     fn take(&mut self, id: &str, progress: &mut dyn Progress) -> Result<bool> {
         for said in self.child.read()? {
             match said {
+                Said::Output(..) => {}
                 Said::Event(event) if event.status == Status::Error && event.id == id => {
                     self.error = Some(event.word);
                 }

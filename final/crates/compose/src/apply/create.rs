@@ -12,7 +12,6 @@ use crate::error::{Context, Error, Result};
 use crate::names;
 use crate::plan::{Plan, Replace, ServicePlan};
 use crate::progress::{self, Event};
-use crate::references;
 
 /// What has been made so far.
 #[derive(Default)]
@@ -52,7 +51,6 @@ impl Apply<'_> {
 
     fn create_of_service(&mut self, planned: &ServicePlan, made: &mut Made) -> Result<()> {
         let service = self.service(&planned.service)?;
-        let resolved = references::resolve(service, &first_of_each(&made.members));
         let mut members: Vec<(Option<u32>, Member)> = Vec::new();
         for one in &planned.keep {
             if one.is_running() {
@@ -63,7 +61,7 @@ impl Apply<'_> {
             members.push((one.number, Member { id: one.id.clone(), name, runs: one.is_running() }));
         }
         if !planned.replace.is_empty() || !planned.create.is_empty() {
-            let common = self.common(&resolved)?;
+            let common = self.common(service)?;
             for replace in &planned.replace {
                 let id = self.create_replacement(&common, replace, made)?;
                 made.replacements.insert(replace.container.id.clone(), id.clone());
@@ -188,11 +186,4 @@ impl Apply<'_> {
         }
         Error::all(errors)
     }
-}
-
-/// The container of each service that others refer to: the first by name.
-fn first_of_each(members: &Members) -> BTreeMap<String, String> {
-    let first = |members: &Vec<Member>| members.iter().min_by_key(|member| member.name.clone()).cloned();
-    let ids = members.iter().filter_map(|(service, members)| Some((service.clone(), first(members)?.id)));
-    ids.collect()
 }

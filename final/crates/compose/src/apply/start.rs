@@ -10,6 +10,7 @@ use super::wait::{Changes, Holds, look};
 use super::{AT_ONCE, Apply, Member, Members};
 use crate::error::{Context, Error, Result};
 use crate::graph::{Direction, Graph, Schedule};
+use crate::hooks::Hooks;
 use crate::plan::{Condition, Dependency};
 use crate::progress::{self, Event};
 use crate::scope::Scope;
@@ -65,7 +66,16 @@ struct Starts<'a, 'b> {
     /// The containers that can be started, by their place in [`Self::jobs`].
     queue: VecDeque<usize>,
     jobs: Vec<Job>,
+    /// The hooks that run, with their jobs.
+    hooks: Vec<(usize, When, Hooks)>,
     errors: Vec<Error>,
+}
+
+/// When hooks run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    BeforeRestart,
+    AfterStart,
 }
 
 /// A container that is started.
@@ -99,6 +109,7 @@ impl<'b> Apply<'b> {
             changes: None,
             queue: VecDeque::new(),
             jobs: vec![],
+            hooks: vec![],
             errors: vec![],
         };
         starts.run()
@@ -172,7 +183,7 @@ impl Starts<'_, '_> {
                 continue;
             }
             let waits = self.phases.iter().any(|phase| matches!(phase, Phase::Waiting { .. }));
-            if self.transitions.is_empty() && (!waits || !self.errors.is_empty()) {
+            if self.transitions.is_empty() && self.hooks.is_empty() && (!waits || !self.errors.is_empty()) {
                 let errors = std::mem::take(&mut self.errors);
                 return if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) };
             }
@@ -320,10 +331,49 @@ impl Starts<'_, '_> {
                 continue;
             }
             match self.copy_files(index) {
-                Ok(()) if self.options.restart => {
-                    self.transitions.restart(index, &id, None, self.apply.timeout)
-                }
+                Ok(()) if self.options.restart => self.run_hooks(index, When::BeforeRestart),
                 Ok(()) => self.transitions.start(index, &id),
+                Err(error) => self.started(index, Err(error)),
+            }
+        }
+    }
+
+    /// Begins what follows when the hooks have ended, or the hooks, if there are some.
+    fn run_hooks(&mut self, index: usize, when: When) {
+        let Job { node, member, .. } = &self.jobs[index];
+        let files = self.apply.project;
+        let service = files.and_then(|project| project.services.get(self.graph.name(*node)));
+        let hooks = service.map_or(&[][..], |service| match when {
+            When::BeforeRestart if member.runs => &service.pre_stop,
+            When::BeforeRestart => &[],
+            When::AfterStart => &service.post_start,
+        });
+        if let (Some(project), Some(service), false) = (files, service, hooks.is_empty()) {
+            let container = (&*member.id, &*member.name);
+            match Hooks::begin(self.apply.engine, &project.name, service, hooks, container) {
+                Ok(Some(hooks)) => return self.hooks.push((index, when, hooks)),
+                Ok(None) => {}
+                Err(error) => return self.started(index, Err(error)),
+            }
+        }
+        self.after_hooks(index, when);
+    }
+
+    fn after_hooks(&mut self, index: usize, when: When) {
+        match when {
+            When::BeforeRestart => {
+                let id = self.jobs[index].member.id.clone();
+                self.transitions.restart(index, &id, None, self.apply.timeout);
+            }
+            When::AfterStart => self.started(index, Ok(())),
+        }
+    }
+
+    fn turn_hooks(&mut self) {
+        for (index, when, mut hooks) in std::mem::take(&mut self.hooks) {
+            match hooks.turn(self.apply.engine, self.apply.progress) {
+                Ok(false) => self.hooks.push((index, when, hooks)),
+                Ok(true) => self.after_hooks(index, when),
                 Err(error) => self.started(index, Err(error)),
             }
         }
@@ -380,14 +430,18 @@ impl Starts<'_, '_> {
             deadlines.extend(changes.due());
         }
         // Events wake this only where somebody waits for a condition: each start has some of its own.
-        let fds: Vec<BorrowedFd<'_>> = self.changes.iter().flat_map(Changes::descriptors).collect();
+        let mut fds: Vec<BorrowedFd<'_>> = self.changes.iter().flat_map(Changes::descriptors).collect();
+        fds.extend(self.hooks.iter().filter_map(|(.., hooks)| hooks.descriptor()));
         let over = self.transitions.wait(&fds, deadlines.into_iter().min());
         for (index, transition) in over {
             if let Transition::Started(started) = transition {
                 let name = &self.jobs[index].member.name;
-                let started = started.map(drop).context(|| format!("container {name}"));
-                self.started(index, started);
+                match started.context(|| format!("container {name}")) {
+                    Ok(_) => self.run_hooks(index, When::AfterStart),
+                    Err(error) => self.started(index, Err(error)),
+                }
             }
         }
+        self.turn_hooks();
     }
 }

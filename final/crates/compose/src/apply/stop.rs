@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hull_engine::{Ended, Transition};
+use hull_engine::{Ended, Status, Transition};
 
 use super::{AT_ONCE, Apply};
 use crate::error::{Context, Error, Result};
 use crate::graph::{Direction, Graph, Schedule};
+use crate::hooks::Hooks;
 use crate::progress::{self, Event};
 
 /// A container that is stopped, and what follows.
@@ -47,6 +48,7 @@ impl Apply<'_> {
         let mut schedule = Schedule::new(graph, Direction::DependentsFirst);
         let mut transitions = self.engine.transitions();
         let mut errors = Vec::new();
+        let mut hooks: Vec<(usize, Hooks)> = Vec::new();
         loop {
             while let Some(node) = schedule.take_ready() {
                 match of_node.get(&node) {
@@ -54,34 +56,45 @@ impl Apply<'_> {
                     None => schedule.finish(node),
                 }
             }
-            let mut over = Vec::new();
+            let (mut over, mut failed) = (Vec::new(), Vec::new());
             while transitions.len() < AT_ONCE
                 && let Some(index) = queue.pop_front()
             {
                 let stop = &stops[index];
                 match self.begin_stop(stop) {
-                    Ok(()) if self.dry_run => over.push((index, Transition::Stopped(Ok(Ended::NotRunning)))),
-                    Ok(()) => transitions.stop(index, &stop.id, None, self.timeout),
-                    Err(error) => {
-                        errors.push(error);
-                        over.push((index, Transition::Stopped(Ok(Ended::NotRunning))));
-                    }
+                    Ok(_) if self.dry_run => over.push((index, Transition::Stopped(Ok(Ended::NotRunning)))),
+                    Ok(Some(own)) => hooks.push((index, own)),
+                    Ok(None) => transitions.stop(index, &stop.id, None, self.timeout),
+                    Err(error) => failed.push((index, error)),
                 }
             }
-            if over.is_empty() {
-                if transitions.is_empty() {
+            if over.is_empty() && failed.is_empty() {
+                if transitions.is_empty() && hooks.is_empty() {
                     return if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) };
                 }
-                over = transitions.wait(&[], None);
+                let fds: Vec<_> = hooks.iter().filter_map(|(_, hooks)| hooks.descriptor()).collect();
+                over = transitions.wait(&fds, None);
             }
+            for (index, mut own) in std::mem::take(&mut hooks) {
+                match own.turn(self.engine, self.progress) {
+                    Ok(false) => hooks.push((index, own)),
+                    Ok(true) => transitions.stop(index, &stops[index].id, None, self.timeout),
+                    Err(error) => failed.push((index, error)),
+                }
+            }
+            // A container whose hook fails keeps running, as in Compose.
+            let mut done: Vec<usize> = failed.iter().map(|(index, _)| *index).collect();
+            errors.extend(failed.into_iter().map(|(_, error)| error));
             for (index, transition) in over {
-                let stop = &stops[index];
                 if let Transition::Stopped(ended) = transition
-                    && let Err(error) = self.end_stop(stop, ended)
+                    && let Err(error) = self.end_stop(&stops[index], ended)
                 {
                     errors.push(error);
                 }
-                if let Some(node) = graph.find(&stop.service) {
+                done.push(index);
+            }
+            for index in done {
+                if let Some(node) = graph.find(&stops[index].service) {
                     left[node] -= 1;
                     if left[node] == 0 {
                         schedule.finish(node);
@@ -91,11 +104,20 @@ impl Apply<'_> {
         }
     }
 
-    fn begin_stop(&mut self, stop: &Stop) -> Result<()> {
-        if !matches!(stop.then, Then::Replace { .. }) {
-            self.progress.event(Event::working(progress::container(&stop.name), "Stopping"));
+    /// Returns the hooks that run before the stop. A container that is replaced runs none.
+    fn begin_stop(&mut self, stop: &Stop) -> Result<Option<Hooks>> {
+        if matches!(stop.then, Then::Replace { .. }) {
+            return Ok(None);
         }
-        Ok(())
+        self.progress.event(Event::working(progress::container(&stop.name), "Stopping"));
+        let service = self.project.and_then(|project| project.services.get(&stop.service));
+        let (Some(project), Some(service)) = (self.project, service) else { return Ok(None) };
+        let runs = || self.engine.moment(&stop.id).is_ok_and(|moment| moment.status == Status::Running);
+        if service.pre_stop.is_empty() || self.dry_run || !runs() {
+            return Ok(None);
+        }
+        let container = (&*stop.id, &*stop.name);
+        Hooks::begin(self.engine, &project.name, service, &service.pre_stop, container)
     }
 
     fn end_stop(&mut self, stop: &Stop, ended: hull_engine::Result<Ended>) -> Result<()> {

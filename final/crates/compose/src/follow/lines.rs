@@ -13,16 +13,16 @@ const BLOCK: usize = 64 * 1024;
 
 /// What stdout and stderr have begun.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     begun: [Vec<u8>; 2],
 }
 
-type Take<'a> = dyn FnMut(Stream, &[u8]) + 'a;
+pub(crate) type Take<'a> = dyn FnMut(Stream, &[u8]) + 'a;
 
 const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
 impl Lines {
-    pub(super) fn feed(&mut self, stream: Stream, bytes: &[u8], take: &mut Take<'_>) {
+    pub(crate) fn feed(&mut self, stream: Stream, bytes: &[u8], take: &mut Take<'_>) {
         self.begun[stream as usize].extend_from_slice(bytes);
         self.give(stream, take);
     }
@@ -43,7 +43,7 @@ impl Lines {
     }
 
     /// Gives what has no newline, because nothing follows.
-    pub(super) fn finish(&mut self, take: &mut Take<'_>) {
+    pub(crate) fn finish(&mut self, take: &mut Take<'_>) {
         for stream in STREAMS {
             self.give(stream, take);
             let begun = &mut self.begun[stream as usize];

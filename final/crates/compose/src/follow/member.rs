@@ -19,7 +19,6 @@ pub(super) struct Member {
     /// The container's name without its project's.
     pub source: String,
     pub service: String,
-    number: Option<u32>,
     pub is_shown: bool,
     /// It runs, or is going to.
     pub may_run: bool,
@@ -40,9 +39,8 @@ impl Member {
     pub(super) fn new(container: &Container, project: &str, is_shown: bool) -> Self {
         Self {
             id: container.id.clone(),
-            source: source(project, &container.service, container.number, &container.name),
+            source: names::without_project(project, &container.service, &container.name).to_owned(),
             service: container.service.clone(),
-            number: container.number,
             is_shown,
             may_run: true,
             output: Output::None,
@@ -127,7 +125,7 @@ impl Member {
     /// It has started. It may have got its name since it was created.
     pub(super) fn start(&mut self, engine: &Engine, project: &str, name: Option<&str>) {
         if let Some(name) = name {
-            self.source = source(project, &self.service, self.number, name);
+            self.source = names::without_project(project, &self.service, name).to_owned();
         }
         self.may_run = true;
         self.note_monitor(engine);
@@ -147,14 +145,5 @@ impl Member {
     pub(super) fn has_lost_monitor(&mut self) -> bool {
         let is_over = |monitor: &OwnedFd| until_readable(monitor, Some(Duration::ZERO)).unwrap_or(true);
         self.monitor.take_if(|monitor| is_over(monitor)).is_some()
-    }
-}
-
-/// A container with a name of its own keeps it.
-fn source(project: &str, service: &str, number: Option<u32>, name: &str) -> String {
-    let usual = number.map(|number| names::container(project, service, number));
-    match name.strip_prefix(project).and_then(|rest| rest.strip_prefix('-')) {
-        Some(rest) if usual.as_deref() == Some(name) => rest.to_owned(),
-        _ => name.to_owned(),
     }
 }

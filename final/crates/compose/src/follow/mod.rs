@@ -23,6 +23,7 @@ use rustix::event::{PollFd, PollFlags};
 use crate::error::{Context, Result};
 use crate::labels;
 use crate::observe::{self, Container};
+pub(crate) use lines::Lines;
 use member::Member;
 
 /// How often to look where inotify is not available.

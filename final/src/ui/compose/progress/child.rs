@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub enum Said {
     Event(Event),
     Note(String),
+    /// A line that a hook has printed, and its source.
+    Output(String, Vec<u8>),
     /// It waits for [`Child::let_it_report`], and prints its error then.
     Failed,
     /// Its exit code. Nothing follows.
@@ -142,6 +144,10 @@ impl Told {
 impl Progress for Told {
     fn event(&mut self, event: Event) {
         self.say(&Said::Event(event));
+    }
+
+    fn output(&mut self, source: &str, line: &[u8]) {
+        self.say(&Said::Output(source.to_owned(), line.to_vec()));
     }
 
     fn note(&mut self, text: &str) {

@@ -60,6 +60,8 @@ pub(super) fn run(show: &Show<'_>, work: impl FnOnce(&mut dyn Progress) -> Resul
             match said {
                 Said::Event(event) => screen.board.take(event, Instant::now()),
                 Said::Note(text) => screen.board.notes.push(text),
+                // Only a command that shows what containers print shows this.
+                Said::Output(..) => {}
                 Said::Failed => {
                     screen.draw(true);
                     child.let_it_report();
