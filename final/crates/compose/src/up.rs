@@ -69,6 +69,9 @@ impl Apply<'_> {
         let project = self.files()?;
         let scope = Scope::of_files(project)?;
         let graph = scope.graph()?;
+        for service in project.services.values() {
+            convert::ignored(project, service)?.iter().for_each(|warning| self.progress.note(warning));
+        }
         let plan = self.settle_resources(options, &graph, confirm)?;
         plan.warnings.iter().for_each(|warning| self.progress.note(warning));
         self.orphans(&plan, options)?;

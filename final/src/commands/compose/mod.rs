@@ -56,7 +56,8 @@ pub fn run(global: &Global, args: &Compose) -> Result<u8> {
             false => scripts::help_on(&["compose".to_owned()]),
         };
     };
-    dispatch(&Session::new(global, &args.project)?, verb)
+    let session = Session::new(global, &args.project)?;
+    dispatch(&session, verb).map_err(|error| session.located(error))
 }
 
 fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {

@@ -1,5 +1,6 @@
 //! The project and the engine that a verb works on. Both are opened when the verb first asks for them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use hull_compose::progress::Progress;
 use hull_composefile::model::Project;
-use hull_composefile::{Dependencies, LoadOptions, Loaded, ServiceEnvironment, load};
+use hull_composefile::{Dependencies, LoadOptions, Loaded, ServiceEnvironment, Sources, load};
 use hull_docker::bools;
 use hull_engine::Engine;
 
@@ -31,6 +32,8 @@ pub struct Session<'a> {
     environment: BTreeMap<String, String>,
     /// These, and the `COMPOSE_…` variables of the project's env files.
     variables: BTreeMap<String, String>,
+    /// The texts of the project that was loaded, to show where an error is.
+    sources: RefCell<Sources>,
 }
 
 /// A project that was loaded.
@@ -47,7 +50,14 @@ impl<'a> Session<'a> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         environment.entry("PWD".into()).or_insert_with(|| directory.display().to_string());
-        let mut session = Self { global, args, directory, environment, variables: BTreeMap::new() };
+        let mut session = Self {
+            global,
+            args,
+            directory,
+            environment,
+            variables: BTreeMap::new(),
+            sources: RefCell::default(),
+        };
         session.variables = hull_composefile::load::compose_variables(&session.options_without_stdin());
         Ok(session)
     }
@@ -118,7 +128,19 @@ impl<'a> Session<'a> {
                 None => warning.text.clone(),
             });
         }
-        loaded.result.map_err(|error| located(error, &loaded.sources, &self.directory))
+        let told = loaded.result.map_err(|error| located(error, &loaded.sources, &self.directory));
+        self.sources.replace(loaded.sources);
+        told
+    }
+
+    /// Draws an error that is about a key of the project, although it was found after the project was loaded.
+    pub fn located(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast_ref() {
+            Some(hull_compose::Error::File(why)) => {
+                located(why.clone(), &self.sources.borrow(), &self.directory)
+            }
+            _ => error,
+        }
     }
 
     /// The project's name. A compose file is read only if neither a flag nor a variable says it.
@@ -203,6 +225,6 @@ impl<'a> Session<'a> {
     pub fn show(&self, title: &str, work: impl FnOnce(&mut dyn Progress) -> Result<()>) -> Result<u8> {
         let report = |error: &anyhow::Error| errors::report(error, Code::Plain);
         let show = Show { style: self.style()?, title, is_dry_run: self.args.dry_run, report };
-        progress::run(&show, work)
+        progress::run(&show, |progress| work(progress).map_err(|error| self.located(error)))
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use hull_compose::convert;
 use hull_compose::plan::Recreate;
 use hull_compose::timeline::Timeline;
 use hull_compose::up::UpOptions;
@@ -27,6 +28,9 @@ pub fn up(session: &Session<'_>, args: &Up) -> Result<u8> {
     }
     set_up(&mut opened.project, &args.recreate, &args.scale)?;
     up_attached::check(args, &opened.project)?;
+    if !args.no_start {
+        convert::check_ports(&opened.project)?;
+    }
     let work = Work::of_files(session, opened.project, opened.env_files)?;
     let options = options(session, args)?;
     let settings = Settings { timeout: timeout(args.timeout), renew_volumes: args.renew_anon_volumes };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use hull_compose::apply::Apply;
+use hull_compose::convert;
 use hull_compose::images::{self, Pull};
 use hull_compose::observe::{Observed, observe};
 use hull_compose::progress::Progress;
@@ -80,6 +81,7 @@ impl<'s> Work<'s> {
     /// Pulls and builds what is missing, and shows it. Returns an exit code.
     pub fn ensure_images(&self, how: Ensure) -> Result<u8> {
         let Some(project) = &self.project else { return Ok(0) };
+        convert::check(project)?;
         let mut needed = images::missing(&self.engine, project, how.no_build)?;
         if !needed.pull.is_empty() {
             let code = self.pull(&needed.pull, how)?;

@@ -2,6 +2,7 @@
 //! starts.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hull_composefile::model::Service;
 use hull_engine::{ArchiveOptions, in_child};
@@ -32,6 +33,7 @@ impl Apply<'_> {
 /// A tar of the files, as Compose sends it to the engine.
 fn archive(copies: &[FileCopy]) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for copy in copies {
         let mut header = tar::Header::new_gnu();
         header.set_size(copy.content.len() as u64);
@@ -39,6 +41,7 @@ fn archive(copies: &[FileCopy]) -> std::io::Result<Vec<u8>> {
         header.set_uid(copy.uid.into());
         header.set_gid(copy.gid.into());
         header.set_entry_type(tar::EntryType::Regular);
+        header.set_mtime(now);
         tar.append_data(&mut header, copy.path.trim_start_matches('/'), copy.content.as_bytes())?;
     }
     tar.into_inner()

@@ -5,19 +5,20 @@
 //! process      what runs and as whom              resources   limits and devices
 //! security     the options of security_opt        mounts      volumes, binds and tmpfs
 //! networks     endpoints, links and ports         files       configs and secrets
-//! objects      networks and volumes               unsupported what is refused, and what is ignored
-//! build        what the builder is asked for
+//! objects      networks and volumes               build       what the builder is asked for
+//! check        what is refused                    ignored     what only a cluster has
 //! ```
 
 mod build;
+mod check;
 mod files;
+mod ignored;
 mod mounts;
 mod networks;
 mod objects;
 mod process;
 mod resources;
 mod security;
-mod unsupported;
 
 use std::collections::BTreeMap;
 
@@ -26,9 +27,10 @@ use hull_docker::wire::container::{CreateRequest, MountPoint};
 use hull_docker::wire::host_config::HostConfig;
 
 pub use build::{BuildOptions, build_order, build_request};
+pub use check::{check, check_ports};
 pub use files::{FileCopy, copies};
+pub use ignored::ignored;
 pub use objects::{network_request, volume_request};
-pub use unsupported::{check, ignored};
 
 use crate::{Error, Result, labels, names, references};
 
@@ -153,8 +155,8 @@ impl Wanted<'_> {
     }
 }
 
-/// The request for a container of a service. What hull cannot do is not told here but by [`check`], for all services before
-/// anything is made.
+/// The request for a container of a service. What hull cannot do is told by [`check`], for all of them before anything
+/// is made.
 pub fn create_request(around: &Around<'_>, service: &Service, wanted: &Wanted<'_>) -> Result<Request> {
     let mut request = CreateRequest {
         config: process::config(around, service, wanted)?,

@@ -28,14 +28,7 @@ const OWN_LINKS: [&str; 4] = ["hull0", "hl-", "hx-", "veth"];
 impl Engine {
     /// Creates a network.
     pub fn create_network(&self, options: &NetworkOptions) -> Result<NetworkRecord> {
-        check_name(&options.name)?;
-        let driver = DriverConfig::from_options(options)?;
-        if driver.as_driver().is_on_lan() && options.internal {
-            return Err(Error::Invalid {
-                what: format!("--internal of network {}", options.name),
-                why: "its containers are on the LAN, which is outside".into(),
-            });
-        }
+        let driver = checked(options)?;
         super::check_rights()?;
         let root = self.root();
         let _lock = store::lock_creation(root)?;
@@ -54,6 +47,26 @@ impl Engine {
             }
             false => Err(Error::NetworkExists(network.name)),
         }
+    }
+}
+
+impl NetworkOptions {
+    /// Checks what can be known without looking at the host and at the other networks.
+    pub fn check(&self) -> Result<()> {
+        checked(self).map(drop)
+    }
+}
+
+/// The driver of the network, if the options are right.
+fn checked(options: &NetworkOptions) -> Result<DriverConfig> {
+    check_name(&options.name)?;
+    let driver = DriverConfig::from_options(options)?;
+    match driver.as_driver().is_on_lan() && options.internal {
+        true => Err(Error::Invalid {
+            what: format!("--internal of network {}", options.name),
+            why: "its containers are on the LAN, which is outside".into(),
+        }),
+        false => Ok(driver),
     }
 }
 

@@ -1,35 +1,9 @@
-//! What a service asks for and does not get: refused where the container would be another one without it, and told where
-//! Compose ignores it as well.
+//! What a service asks for and does not get, because one machine has nothing like it: Compose ignores it as well.
 
 use hull_composefile::model::{Deploy, Project, Service};
 
-use super::{error, files};
+use super::files;
 use crate::Result;
-
-/// Refuses what hull cannot do.
-pub fn check(project: &Project, service: &Service) -> Result<()> {
-    let name = service.name.as_str();
-    let refuse = |is_set: bool, key: &str, why: &str| match is_set {
-        true => Err(error(project, &["services", name, key], why)),
-        false => Ok(()),
-    };
-    refuse(service.provider.is_some(), "provider", "hull runs no provider: a service is a container here")?;
-    refuse(!service.models.is_empty(), "models", "hull has no model runner")?;
-    refuse(
-        !service.storage_opt.is_empty(),
-        "storage_opt",
-        "hull's storage has no options for one container",
-    )?;
-    for (index, volume) in service.volumes.iter().enumerate() {
-        let kind = volume.kind.as_str();
-        if !["bind", "volume", "tmpfs"].contains(&kind) {
-            let index = index.to_string();
-            let path = ["services", name, "volumes", &index, "type"];
-            return Err(error(project, &path, &format!("hull has no mounts of type {kind:?}")));
-        }
-    }
-    Ok(())
-}
 
 /// What is said of a service that is created: the keys that have no effect.
 pub fn ignored(project: &Project, service: &Service) -> Result<Vec<String>> {
