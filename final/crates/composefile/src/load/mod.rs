@@ -77,7 +77,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
         if !options.all_resources {
             project.drop_unused_resources();
         }
-        if options.service_environment == ServiceEnvironment::Selected {
+        if options.service_environment != ServiceEnvironment::Unresolved {
             variables::resolve_environment(&mut project, notes)?;
         }
         Ok(project)

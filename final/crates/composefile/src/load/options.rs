@@ -54,7 +54,8 @@ pub enum ServiceEnvironment {
     /// is empty afterwards. Verbs that create containers need this one.
     #[default]
     Selected,
-    /// For every service whose profile is enabled; `env_file` is empty afterwards. `config` prints this one.
+    /// For every service whose profile is enabled, and for those that are selected whatever their profiles are; `env_file` is
+    /// empty afterwards. `config` prints this one.
     Enabled,
     /// Never: `env_file` and variables without a value stay as they are. `config --hash` and the verbs that only need
     /// names use this one.

@@ -333,6 +333,10 @@ fn env_files_of_services_that_are_not_selected_may_be_missing() {
     });
     assert_eq!(found.project().services.len(), 1);
     assert!(case(&files).error().starts_with("4: env file DIR/no not found"));
+    let named = files.replace("image: y", "image: y, profiles: [p]");
+    assert!(case(&named).load().result.is_ok());
+    let named = case(&named).with(|options| options.services.push("other".into()));
+    assert!(named.error().starts_with("4: env file DIR/no not found"));
 }
 
 #[test]
