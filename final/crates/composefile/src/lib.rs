@@ -16,6 +16,7 @@
 //! model        the typed project
 //! print        the project as YAML and JSON
 //! hash         what tells that a definition has changed
+//! flags       values of the command line that are written as in a file
 //! duration, float   their text, as Go has it
 //! ```
 
@@ -24,6 +25,7 @@ pub mod consistency;
 mod dotenv;
 mod duration;
 mod error;
+pub mod flags;
 mod float;
 pub mod hash;
 pub mod interpolate;

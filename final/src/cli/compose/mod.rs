@@ -90,13 +90,11 @@ pub enum Verb {
     /// Copy files between a service's container and this machine
     Cp(Deferred<image::Cp>),
     /// Create the containers of services
-    #[command(hide = true)]
     Create(Deferred<lifecycle::Create>),
     /// Show what up would change, and why
     #[command(hide = true)]
     Diff(Deferred<lifecycle::Diff>),
     /// Stop and remove the project's containers and networks
-    #[command(hide = true)]
     Down(Deferred<lifecycle::Down>),
     /// Show what happens to the project's containers
     Events(Deferred<list::Events>),
@@ -111,15 +109,12 @@ pub enum Verb {
     /// List the images that the project's containers were made from
     Images(Deferred<list::Images>),
     /// Send a signal to the containers of services
-    #[command(hide = true)]
     Kill(Deferred<lifecycle::Kill>),
     /// Show the logs of services
-    #[command(hide = true)]
     Logs(Deferred<up::Logs>),
     /// List projects
     Ls(Deferred<list::Ls>),
     /// Freeze all processes of services
-    #[command(hide = true)]
     Pause(Deferred<lifecycle::Services>),
     /// Print where a service's port is published
     Port(Deferred<list::Port>),
@@ -130,36 +125,28 @@ pub enum Verb {
     /// Push the images of services
     Push(Deferred<image::Push>),
     /// Stop and start the containers of services
-    #[command(hide = true)]
     Restart(Deferred<lifecycle::Restart>),
     /// Remove the stopped containers of services
-    #[command(hide = true)]
     Rm(Deferred<lifecycle::Rm>),
     /// Run a command in a new container of a service
     #[command(
         disable_help_subcommand = true,
         override_usage = "hull compose run [OPTIONS] SERVICE [COMMAND] [ARG]..."
     )]
-    #[command(hide = true)]
     Run(Deferred<run::Run>),
     /// Set how many containers services have
-    #[command(hide = true)]
     Scale(Deferred<lifecycle::Scale>),
     /// Start the containers of services
-    #[command(hide = true)]
     Start(Deferred<lifecycle::Services>),
     /// Show what the project's containers use, once a second
     Stats(Deferred<list::Stats>),
     /// Stop the containers of services
-    #[command(hide = true)]
     Stop(Deferred<lifecycle::Stop>),
     /// Show the processes of services
     Top(Deferred<list::Top>),
     /// Resume the containers of paused services
-    #[command(hide = true)]
     Unpause(Deferred<lifecycle::Services>),
     /// Create and start the project's containers
-    #[command(hide = true)]
     Up(Deferred<up::Up>),
     /// Print the version of Compose that hull follows
     Version(Deferred<config::Version>),

@@ -65,7 +65,7 @@ pub struct Run {
     /// Take a capability from the container
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_drop: Vec<String>,
-    /// Run in the background and print the container's name
+    /// Run in the background and print the container's id
     #[arg(short, long)]
     pub detach: bool,
     /// Run this program instead of the image's

@@ -7,7 +7,7 @@
 //! work        what these have in common
 //! ps, ls, images, volumes, top, port, stats, events                what there is      table  prints it
 //! build, pull, push   images            jobs, layers   several of them at the same time
-//! config, wait, exec (and attach), files (cp, export, commit), version
+//! config, run, wait, exec (and attach), files (cp, export, commit), version
 //! ```
 
 mod attached;
@@ -28,6 +28,7 @@ mod ports;
 mod ps;
 mod pull;
 mod push;
+mod run;
 mod session;
 mod stats;
 mod table;
@@ -84,6 +85,7 @@ fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
         Verb::Push(args) => push::push(session, args),
         Verb::Restart(args) => lifecycle::restart(session, args),
         Verb::Rm(args) => lifecycle::rm(session, args),
+        Verb::Run(args) => run::run(session, args),
         Verb::Scale(args) => lifecycle::scale(session, args),
         Verb::Start(args) => lifecycle::start(session, args),
         Verb::Stats(args) => stats::stats(session, args),
@@ -95,7 +97,6 @@ fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
         Verb::Volumes(args) => volumes::volumes(session, args),
         Verb::Wait(args) => wait::wait(session, args),
         Verb::Watch(args) => watch::watch(session, args),
-        _ => Err(absent("this command")),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cli::compose::ProjectArgs;
 use crate::environment;
 use crate::ui::compose::excerpt::{located, position};
 use crate::ui::compose::progress::{self, Show};
-use crate::ui::compose::style::Style;
+use crate::ui::compose::style::{Mode, Style};
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
@@ -223,8 +223,22 @@ impl<'a> Session<'a> {
 
     /// Does some work and shows it on stderr. Returns an exit code.
     pub fn show(&self, title: &str, work: impl FnOnce(&mut dyn Progress) -> Result<()>) -> Result<u8> {
+        self.show_unless(false, title, work)
+    }
+
+    /// [`Self::show`], where the work is not shown if `quiet`.
+    pub fn show_unless(
+        &self,
+        quiet: bool,
+        title: &str,
+        work: impl FnOnce(&mut dyn Progress) -> Result<()>,
+    ) -> Result<u8> {
         let report = |error: &anyhow::Error| errors::report(error, Code::Plain);
-        let show = Show { style: self.style()?, title, is_dry_run: self.args.dry_run, report };
+        let mut style = self.style()?;
+        if quiet {
+            style.mode = Mode::Quiet;
+        }
+        let show = Show { style, title, is_dry_run: self.args.dry_run, report };
         progress::run(&show, |progress| work(progress).map_err(|error| self.located(error)))
     }
 }

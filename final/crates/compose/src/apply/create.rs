@@ -7,7 +7,7 @@ use hull_docker::wire::container::MountPoint;
 use hull_engine::options::CreateOptions;
 
 use super::{Apply, Member, Members};
-use crate::convert::{self, Around, Peer, Replaced, Role, Wanted};
+use crate::convert::{self, Around, OneOff, Peer, Replaced, Role, Wanted};
 use crate::error::{Context, Error, Result};
 use crate::names;
 use crate::plan::{Plan, Replace, ServicePlan};
@@ -175,6 +175,27 @@ impl Apply<'_> {
         let record = self.engine.create(&options).context(what)?;
         made.ids.push(record.id.clone());
         Ok(record.id)
+    }
+
+    /// Creates a container of `run`, with its configs and secrets. `service` is what the flags have made of the service, and
+    /// `members` are the containers of services to which it may refer.
+    pub fn create_one_off(
+        &mut self,
+        service: &Service,
+        name: &str,
+        one_off: OneOff<'_>,
+        members: &Members,
+    ) -> Result<String> {
+        let common = self.common(service)?;
+        let mut made = Made { members: members.clone(), ..Made::default() };
+        let id = self.request(&common, name, name, Role::OneOff(one_off), &mut made)?;
+        if self.dry_run {
+            return Ok(id);
+        }
+        match self.copy_files(service, &id) {
+            Ok(()) => Ok(id),
+            Err(error) => Err(self.undo(made.ids, error)),
+        }
     }
 
     /// Removes containers that have been made in vain. Volumes that belong to others stay.
