@@ -31,7 +31,7 @@ pub fn transform(document: &mut Node, unreadable: Unreadable, warn: &mut Warn<'_
     let root = Path::ROOT;
     let mut ports_left = port::MOST;
     each_below(document, "services", &root, |service, path| {
-        service::transform(service, path, unreadable, &mut ports_left)
+        service::transform(service, path, unreadable, &mut ports_left, warn)
     })?;
     for kind in ["volumes", "networks", "secrets", "configs"] {
         each_below(document, kind, &root, |resource, path| external(resource, path, warn))?;

@@ -24,7 +24,13 @@ pub(super) fn transform(
             }
             Value::Integer(port) => port.to_string(),
             Value::String(text) => text.clone(),
-            _ => return Err(wrong_kind(item, &path.index(index), "a port")),
+            _ => {
+                return Err(wrong_kind(
+                    item,
+                    &path.index(index),
+                    "a string, or a whole number without a point",
+                ));
+            }
         };
         match parse(&text) {
             Ok(ports) => {
@@ -85,7 +91,9 @@ fn parse(text: &str) -> Result<Vec<Port<'_>>, String> {
     if !bare.is_empty() && bare.parse::<IpAddr>().is_err() {
         return Err(format!("{bare:?} is no IP address"));
     }
-    let (first, last) = range(container).ok_or_else(|| format!("{container:?} is no port of a container"))?;
+    let (first, last) = range(container)
+        .filter(|(first, _)| *first > 0)
+        .ok_or_else(|| format!("{container:?} is no port of a container"))?;
     let host = match host {
         "" => None,
         host => Some(range(host).ok_or_else(|| format!("{host:?} is no port of the host"))?),
@@ -143,6 +151,7 @@ mod tests {
             ("nowhere:1:2", vec!["\"nowhere\" is no IP address"]),
             ("80/icmp", vec!["there is no protocol \"icmp\""]),
             ("99999", vec!["\"99999\" is no port of a container"]),
+            ("0", vec!["\"0\" is no port of a container"]),
             ("", vec!["\"\" is no port of a container"]),
             ("x:80", vec!["\"x\" is no port of the host"]),
         ] {

@@ -7,6 +7,7 @@ pub(super) fn transform(
     path: &Path<'_>,
     unreadable: Unreadable,
     ports_left: &mut usize,
+    warn: &mut Warn<'_>,
 ) -> Result<()> {
     child(service, "build", path, |node, path| build(node, path, unreadable))?;
     child(service, "depends_on", path, depends_on)?;
@@ -18,7 +19,7 @@ pub(super) fn transform(
     for key in ["networks", "models"] {
         child(service, key, path, names_to_mapping)?;
     }
-    each_below(service, "volumes", path, |node, path| volume::transform(node, path, unreadable))?;
+    each_below(service, "volumes", path, |node, path| volume::transform(node, path, unreadable, warn))?;
     each_below(service, "devices", path, |node, path| device(node, path, unreadable))?;
     for key in ["secrets", "configs"] {
         each_below(service, key, path, |node, _| wrap_string(node, "source"))?;
@@ -146,7 +147,7 @@ fn device(node: &mut Node, path: &Path<'_>, unreadable: Unreadable) -> Result<()
 fn ulimit(node: &mut Node, path: &Path<'_>) -> Result<()> {
     match node.value {
         Value::Mapping(_) | Value::Integer(_) => Ok(()),
-        _ => Err(wrong_kind(node, path, "a number or a mapping with soft and hard")),
+        _ => Err(wrong_kind(node, path, "a whole number without a point, or a mapping with soft and hard")),
     }
 }
 

@@ -3,10 +3,20 @@
 use super::*;
 use crate::path::clean;
 
-pub(super) fn transform(node: &mut Node, path: &Path<'_>, unreadable: Unreadable) -> Result<()> {
+pub(super) fn transform(
+    node: &mut Node,
+    path: &Path<'_>,
+    unreadable: Unreadable,
+    warn: &mut Warn<'_>,
+) -> Result<()> {
     let Value::String(text) = &node.value else { return Ok(()) };
     match parse(text) {
-        Ok(volume) => node.value = volume.value(node.place),
+        Ok(volume) => {
+            for option in &volume.ignored {
+                warn(format!("{path}: the option {option:?} is ignored"), node.place);
+            }
+            node.value = volume.value(node.place);
+        }
         Err(_) if unreadable == Unreadable::Kept => {}
         Err(why) => {
             return Err(path
@@ -25,6 +35,8 @@ struct Volume<'a> {
     selinux: Option<&'a str>,
     propagation: Option<&'a str>,
     no_copy: bool,
+    /// Options that Compose drops.
+    ignored: Vec<&'a str>,
 }
 
 fn parse(text: &str) -> Result<Volume<'_>, &'static str> {
@@ -65,8 +77,8 @@ fn parse(text: &str) -> Result<Volume<'_>, &'static str> {
             "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
                 volume.propagation = Some(option)
             }
-            // Compose ignores the others.
-            _ => {}
+            "" => {}
+            _ => volume.ignored.push(option),
         }
     }
     Ok(volume)

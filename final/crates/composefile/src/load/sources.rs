@@ -1,5 +1,7 @@
 //! The texts that a project was read from, so that a place can be shown.
 
+use std::collections::BTreeSet;
+
 use hull_yaml::tree::Place;
 
 /// Every file that was read, by the number in [`Place::file`].
@@ -38,17 +40,20 @@ pub struct Warning {
 
 /// What has been warned about. A text is kept once.
 #[derive(Debug, Default)]
-pub struct Warnings(Vec<Warning>);
+pub struct Warnings {
+    warnings: Vec<Warning>,
+    texts: BTreeSet<String>,
+}
 
 impl Warnings {
     pub fn add(&mut self, text: impl Into<String>, place: Option<Place>) {
         let text = text.into();
-        if self.0.iter().all(|known| known.text != text) {
-            self.0.push(Warning { text, place });
+        if self.texts.insert(text.clone()) {
+            self.warnings.push(Warning { text, place });
         }
     }
 
     pub fn into_vec(self) -> Vec<Warning> {
-        self.0
+        self.warnings
     }
 }

@@ -56,11 +56,7 @@ pub(crate) fn split(line: &str) -> Option<(Vec<String>, &str)> {
     let mut rest = "";
     for (at, c) in line.char_indices() {
         if escaped {
-            word.push(match c {
-                't' => '\t',
-                'n' => '\n',
-                other => other,
-            });
+            word.push(c);
             (escaped, in_word) = (false, true);
             continue;
         }
@@ -156,7 +152,7 @@ mod tests {
             ("", Some(" ")),
             (r#"a "b c" 'd e' f\ g"#, Some("a|b c|d e|f g ")),
             (r#"a '' "" b"#, Some("a|||b ")),
-            (r"a\tb \n", Some("a\tb|\n ")),
+            (r#"a\tb "\n""#, Some("atb|n ")),
             ("a && b", Some("a && b")),
             ("a 2>&1", Some("a >&1")),
             ("a > b", Some("a > b")),

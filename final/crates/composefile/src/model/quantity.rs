@@ -69,12 +69,24 @@ impl Decode for UnitBytes {
             Value::String(text) if text == "-1" => {
                 Err(path.error(node, "the string \"-1\" is no size").hint("write -1 without quotes"))
             }
-            Value::String(text) => match hull_docker::size::parse(text) {
+            Value::String(text) => match hull_docker::size::parse(&without_underscores(text)) {
                 Ok(bytes) => Ok(Self(i64::try_from(bytes).unwrap_or(i64::MAX))),
                 Err(why) => Err(path.error(node, why)),
             },
             _ => Err(wrong_kind(node, path, "a size, such as 64m")),
         }
+    }
+}
+
+/// Go reads `1_000` as 1000.
+fn without_underscores(text: &str) -> std::borrow::Cow<'_, str> {
+    let separates = |(at, _): (usize, &str)| {
+        let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        is_digit(text.as_bytes()[..at].last()) && is_digit(text.as_bytes().get(at + 1))
+    };
+    match text.contains('_') && text.match_indices('_').all(separates) {
+        true => text.replace('_', "").into(),
+        false => text.into(),
     }
 }
 
@@ -121,8 +133,8 @@ impl Decode for FileMode {
     fn decode(node: &Node, path: &Path<'_>) -> Result<Self> {
         match &node.value {
             Value::Integer(mode) => Ok(Self(*mode)),
-            Value::String(text) => i64::from_str_radix(text, 8)
-                .map(Self)
+            Value::String(text) => u32::from_str_radix(text, 8)
+                .map(|mode| Self(mode.into()))
                 .map_err(|_| path.error(node, format_args!("{text:?} is not an octal file mode"))),
             _ => Err(wrong_kind(node, path, "an octal file mode")),
         }

@@ -89,6 +89,10 @@ macro_rules! integer {
 
         impl Decode for $type {
             fn decode(node: &Node, path: &Path<'_>) -> Result<Self> {
+                // Compose takes texts for signed numbers only: `mode: "0440"` would be decimal.
+                if Self::MIN == 0 && matches!(node.value, Value::String(_)) {
+                    return Err(wrong_kind(node, path, "a number").hint("write it without quotes"));
+                }
                 let number = integer(node, path)?;
                 let range = || format!("{number} is not between {} and {}", Self::MIN, Self::MAX);
                 Self::try_from(number).map_err(|_| path.error(node, range()))

@@ -40,6 +40,9 @@ const SIZES: [&str; 11] = [
     "services.*.volumes.*.tmpfs.size",
 ];
 
+/// What the schema has, but Compose's types have not.
+const IGNORED: [&str; 2] = ["services.*.pull_refresh_after", "networks.*.ipam.options"];
+
 /// Warns of the switches of YAML 1.1, of commands of which Compose drops a part, and of sizes that it ignores, in a document in
 /// the canonical form.
 pub fn discouraged(document: &Node, warn: &mut Warn<'_>) {
@@ -47,6 +50,20 @@ pub fn discouraged(document: &Node, warn: &mut Warn<'_>) {
 }
 
 fn walk(node: &Node, path: &Path<'_>, warn: &mut Warn<'_>) {
+    if let Value::Mapping(entries) = &node.value
+        && path.is("services.*.gpus.*")
+    {
+        const KNOWN: [&str; 5] = ["capabilities", "driver", "count", "device_ids", "options"];
+        let unknown =
+            entries.iter().filter(|(key, _)| !KNOWN.contains(&key.as_str()) && !key.starts_with("x-"));
+        unknown.for_each(|(key, entry)| {
+            warn(format!("{path}.{key}: is ignored, as by Docker Compose"), entry.key)
+        });
+    }
+    if IGNORED.iter().any(|pattern| path.is(pattern)) {
+        warn(format!("{path}: is ignored, as by Docker Compose"), node.place);
+        return;
+    }
     match &node.value {
         Value::Mapping(entries) => {
             entries.iter().for_each(|(key, entry)| walk(&entry.node, &path.key(key), warn));

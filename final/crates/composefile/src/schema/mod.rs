@@ -131,9 +131,10 @@ fn list(node: &Node, path: &Path<'_>, rule: &List) -> Result<()> {
 fn map(node: &Node, path: &Path<'_>, rule: &Map) -> Result<()> {
     let Value::Mapping(entries) = &node.value else { return Ok(()) };
     for (key, entry) in entries {
-        if rule.key.is_valid(key) {
+        // Where Compose takes any key, it looks at the values of valid ones only; the others would be half ignored.
+        if rule.key.is_valid(key) || !rule.is_closed {
             value(&entry.node, &path.key(key), &rule.value)?;
-        } else if rule.is_closed {
+        } else {
             let why = format!("{path}: the key {key:?} is not allowed: {}", rule.key.expected());
             return Err(Error::new(why).at(entry.key));
         }

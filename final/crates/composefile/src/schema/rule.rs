@@ -36,7 +36,7 @@ pub(super) struct List {
 #[derive(Debug)]
 pub(super) struct Map {
     pub(super) key: Key,
-    /// Whether a key that does not follow the rule is refused. Otherwise its value is not looked at.
+    /// Whether a key that does not follow the rule is refused.
     pub(super) is_closed: bool,
     pub(super) value: Rule,
 }
