@@ -42,6 +42,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "api_transports", 13),
     ("tests/suite", "api_faults", 22),
     ("final/crates/api", "hull_api", 2),
+    ("tests/suite", "compose_errors", 4),
     ("tests/suite", "volumes", 4),
     ("tests/suite", "mount", 5),
     ("tests/suite", "prune", 9),

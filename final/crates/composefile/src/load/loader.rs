@@ -128,8 +128,11 @@ impl<'a> Loader<'a> {
         let mut model = merge(model, document, &root)?;
         unique(&mut model, &root)?;
         if purpose == Purpose::Model {
-            schema::check(&model)
-                .map_err(|error| Error { why: format!("validating {file}: {}", error.why), ..error })?;
+            // A place says the file already.
+            schema::check(&model).map_err(|error| match error.place {
+                Some(_) => error,
+                None => Error { why: format!("validating {file}: {}", error.why), ..error },
+            })?;
             self.drop_version(file, &mut model);
         }
         let unreadable = if self.options.no_interpolate { Unreadable::Kept } else { Unreadable::Refused };
@@ -177,7 +180,7 @@ impl<'a> Loader<'a> {
         let documents = hull_yaml::tree::parse(&text, number).map_err(|error| {
             let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
             let place = Place { file: number, line: count(error.line), column: count(error.column) };
-            Error::new(format!("failed to parse {file}: yaml: line {}: {}", error.line, error.why)).at(place)
+            Error::new(error.why).at(place)
         })?;
         self.documents.insert(file.to_owned(), documents.clone());
         Ok(documents)
