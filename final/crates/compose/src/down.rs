@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use hull_engine::Error as EngineError;
+use hull_image::Error as ImageError;
+use hull_image::reference::Reference;
 use hull_storage::Error as StorageError;
 
 use crate::apply::{Apply, Stop, Then};
@@ -19,10 +21,19 @@ pub struct DownOptions {
     pub remove_orphans: bool,
     /// The project's volumes, and the anonymous volumes of its containers.
     pub volumes: bool,
+    pub images: Option<WhichImages>,
+}
+
+/// `--rmi`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichImages {
+    All,
+    /// Those that were built and have no name but the one of their service.
+    Local,
 }
 
 impl Apply<'_> {
-    /// Removes the project. Goes on past errors and returns them all. The images are the caller's to remove.
+    /// Removes the project. Goes on past errors and returns them all.
     pub fn down(&mut self, scope: &Scope, observed: &Observed, options: &DownOptions) -> Result<()> {
         let services = scope.select(&options.services)?;
         if !options.services.is_empty() && services.is_empty() {
@@ -58,6 +69,9 @@ impl Apply<'_> {
         for (key, name) in &scope.networks {
             errors.extend(self.remove_network(&scope.name, key, name, observed).err());
         }
+        if let Some(which) = options.images {
+            errors.extend(self.remove_images(scope, which, options.remove_orphans).err());
+        }
         if options.volumes {
             for (_, name) in &scope.volumes {
                 errors.extend(self.remove_volume(name, observed).err());
@@ -90,6 +104,54 @@ impl Apply<'_> {
             }
         }
         Ok(())
+    }
+
+    fn remove_images(&mut self, scope: &Scope, which: WhichImages, orphans: bool) -> Result<()> {
+        let all =
+            self.engine.images().list().map_err(EngineError::from).context(|| "list the images".into())?;
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for (name, service) in &scope.services {
+            match service.image.as_str() {
+                "" => drop(names.insert(format!("{}-{name}", scope.name))),
+                image if which == WhichImages::All => drop(names.insert(image.to_owned())),
+                _ => {}
+            }
+        }
+        names.retain(|name| self.engine.images().identity(name).is_ok());
+        for image in all {
+            let label = |key: &str| image.labels.get(key).map(String::as_str);
+            let is_known = label(labels::SERVICE).is_some_and(|name| scope.services.contains_key(name));
+            if label(labels::PROJECT) == Some(&scope.name) && (is_known || orphans) {
+                names.extend(image.names.first().cloned());
+            }
+        }
+        let familiar = |name: String| Reference::parse(&name).map_or(name, |reference| reference.familiar());
+        let names: BTreeSet<String> = names.into_iter().map(familiar).collect();
+        let mut errors = Vec::new();
+        for name in names {
+            let id = format!("Image {name}");
+            self.progress.event(Event::working(&id, "Removing"));
+            let removed = match self.dry_run {
+                true => Ok(()),
+                false => match self.engine.remove_images(std::slice::from_ref(&name), false) {
+                    Ok(mut removed) => {
+                        removed.pop().map_or(Ok(()), |one| one.map(drop).map_err(EngineError::from))
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            match removed {
+                Ok(()) => self.progress.event(Event::done(&id, "Removed")),
+                Err(EngineError::Image(ImageError::InUse { .. })) => {
+                    self.progress.event(Event::warning(&id, "Resource is still in use"));
+                }
+                Err(error) if error.is_no_such_image() => {
+                    self.progress.event(Event::done(&id, "Warning: No resource found to remove"));
+                }
+                Err(error) => errors.push(Error::Engine { what: id, source: error }),
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) }
     }
 
     fn remove_volume(&mut self, name: &str, observed: &Observed) -> Result<()> {

@@ -3,6 +3,7 @@
 //! ```text
 //! apply/       carries out a plan
 //! convert      what the engine is asked for
+//! diff         what up would change, and why
 //! down         removes a project
 //! error        what has failed, on which service
 //! follow/      what the containers print, and when they start and end
@@ -23,6 +24,7 @@
 
 pub mod apply;
 pub mod convert;
+pub mod diff;
 pub mod down;
 mod error;
 pub mod follow;

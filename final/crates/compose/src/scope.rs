@@ -48,6 +48,7 @@ impl Scope {
         for container in observed.containers.iter().filter(|one| !one.one_off) {
             let service = services.entry(container.service.clone()).or_default();
             service.scale += 1;
+            service.image.clone_from(&container.image);
             if service.depends_on.is_empty() {
                 service.depends_on = dependencies(container);
             }

@@ -6,9 +6,14 @@ use sha2::{Digest, Sha256};
 use crate::model::{Network, Service, Volume};
 use crate::print::json;
 
-/// The label `com.docker.compose.config-hash` of a container. What changes no container is left out: how its image is
-/// built and pulled, how many there are, and what starts before.
+/// The label `com.docker.compose.config-hash` of a container.
 pub fn service(service: &Service) -> String {
+    hex(&definition(service))
+}
+
+/// The JSON of which that is the hash. What changes no container is left out: how its image is built and pulled, how many
+/// there are, and what starts before.
+pub fn definition(service: &Service) -> String {
     let mut hashed = service.clone();
     hashed.build = None;
     hashed.pull_policy.clear();
@@ -18,7 +23,7 @@ pub fn service(service: &Service) -> String {
     if let Some(deploy) = &mut hashed.deploy {
         deploy.replicas = None;
     }
-    hex(&json::compact(&hashed))
+    json::compact(&hashed)
 }
 
 /// The label `com.docker.compose.config-hash` of a network.

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use hull_compose::down::DownOptions;
+use hull_compose::diff;
+use hull_compose::down::{DownOptions, WhichImages};
 use hull_compose::lifecycle;
 use hull_compose::plan::{PlanOptions, Recreate};
 use hull_compose::up::UpOptions;
 
+use super::Session;
 use super::work::{Ensure, Settings, Work, timeout};
-use super::{Session, absent};
 use crate::cli::compose::lifecycle::{
     Create, Diff, Down, Kill, RecreateArgs, Restart, Rm, Scale, Services, Stop,
 };
@@ -61,19 +62,30 @@ pub fn create(session: &Session<'_>, args: &Create) -> Result<u8> {
     })
 }
 
-pub fn diff(_session: &Session<'_>, _args: &Diff) -> Result<u8> {
-    Err(absent("diff"))
+pub fn diff(session: &Session<'_>, args: &Diff) -> Result<u8> {
+    let opened = session.load(&args.services)?;
+    let options = PlanOptions { services: args.services.clone(), ..PlanOptions::default() };
+    let changes = diff::diff(&session.engine()?, &opened.project, &options)?;
+    match args.format.as_str() {
+        "json" => output::pretty(&changes)?,
+        _ => output::text(&diff::text(&changes))?,
+    }
+    Ok(0)
 }
 
 pub fn down(session: &Session<'_>, args: &Down) -> Result<u8> {
-    if let Some(which) = args.rmi.as_deref().filter(|which| !["all", "local"].contains(which)) {
-        bail!("invalid value for --rmi: {which:?}");
-    }
+    let images = match args.rmi.as_deref() {
+        None | Some("") => None,
+        Some("all") => Some(WhichImages::All),
+        Some("local") => Some(WhichImages::Local),
+        Some(other) => bail!("invalid value for --rmi: {other:?}"),
+    };
     let (work, scope, observed) = Work::of_files_or_name(session, &args.services)?;
     let options = DownOptions {
         services: args.services.clone(),
         remove_orphans: session.remove_orphans(args.remove_orphans),
         volumes: args.volumes,
+        images,
     };
     let settings = Settings { timeout: timeout(args.timeout), ..Settings::default() };
     session

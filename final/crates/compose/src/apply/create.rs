@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hull_composefile::hash;
 use hull_composefile::model::Service;
 use hull_docker::wire::container::MountPoint;
 use hull_engine::options::CreateOptions;
@@ -169,6 +170,7 @@ impl Apply<'_> {
         let mut options = CreateOptions::try_from(request.request).context(what)?;
         options.name = Some(created.to_owned());
         options.platform = request.platform;
+        options.definition = Some(hash::definition(common.service));
         if self.dry_run {
             return Ok(created.to_owned());
         }

@@ -70,6 +70,8 @@ pub struct Wanted {
     pub networks: Vec<String>,
     /// The keys of the volumes that it mounts.
     pub volumes: Vec<String>,
+    /// The name of its image. Empty if it has none but the one that is built for it.
+    pub image: String,
     /// It is run by another program, and has no container.
     pub is_provided: bool,
 }
@@ -85,6 +87,7 @@ impl Wanted {
             container_name: Some(service.container_name.clone()).filter(|name| !name.is_empty()),
             depends_on: dependencies(service)?,
             references: references::of(service),
+            image: service.image.clone(),
             image_id: None,
             networks: service.networks.keys().cloned().collect(),
             volumes: service.volumes.iter().filter(named).map(|one| one.source.clone()).collect(),

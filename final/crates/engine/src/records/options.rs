@@ -133,6 +133,10 @@ pub struct CreateOptions {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub create_command: Vec<String>,
     pub platform: Option<String>,
+    /// What the caller has made the container from, for itself: it tells later what has changed. The engine does not read
+    /// it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
 }
 
 /// The streams to which the command that starts a container is attached.

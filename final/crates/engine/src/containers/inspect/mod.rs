@@ -37,6 +37,11 @@ impl Engine {
         Ok(Container { size_rw: Some(written), size_root_fs: Some(written + image), ..container })
     }
 
+    /// What the container was made from, if its maker has said so.
+    pub fn definition(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.find(name)?.options.definition)
+    }
+
     pub fn inspect(&self, name: &str) -> Result<Container> {
         let record = self.find(name)?;
         limits::settle_unlocked(self, &record.id)?;
