@@ -3,8 +3,6 @@
 #[path = "compose_up/project.rs"]
 mod project;
 
-use std::time::{Duration, Instant};
-
 use hull_test_support::Scenario;
 use hull_test_support::outcome::eventually;
 use project::{Project, SLEEP};
@@ -21,7 +19,7 @@ fn a_project_comes_up_stays_and_goes_down() {
     let up = p.spawn(&["up", "-d"]);
     eventually("the database runs", || p.status("db-1") == "running");
     assert_eq!((p.status("api-1"), p.status("web-1")), ("created".into(), "created".into()));
-    t.ok(&["exec", "shop-db-1", "touch", "/data/ready"]);
+    eventually("it takes commands", || t.hull(&["exec", "shop-db-1", "touch", "/data/ready"]).success());
     let up = up.wait();
     assert!(up.success(), "{up}");
     assert!(up.stderr.contains("Container shop-db-1  Healthy\n Container shop-api-1  Starting"), "{up}");

@@ -246,6 +246,8 @@ fn compare(path: String, before: &Value, after: &Value, found: &mut Vec<Attribut
                 compare(below, &value(old), &value(new), found);
             }
         }
+        (Value::Null, Value::Object(_)) => compare(path, &Value::Object(Default::default()), after, found),
+        (Value::Object(_), Value::Null) => compare(path, before, &Value::Object(Default::default()), found),
         // A list of the same length differs in elements, and another one as a whole.
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (index, (old, new)) in old.iter().zip(new).enumerate() {

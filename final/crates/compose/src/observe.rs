@@ -34,6 +34,8 @@ pub struct Container {
     /// It was made by `run`.
     pub one_off: bool,
     pub status: Status,
+    /// A command has begun to stop it, and may have been killed.
+    pub is_stopping: bool,
     pub health: Option<HealthStatus>,
     pub exit_code: Option<u8>,
     pub created: SystemTime,
@@ -69,7 +71,7 @@ impl Container {
     }
 
     pub fn is_running(&self) -> bool {
-        self.status == Status::Running
+        self.status == Status::Running && !self.is_stopping
     }
 
     /// It has run, and does not run any more.
@@ -90,6 +92,7 @@ impl Container {
             number,
             one_off: own.get(labels::ONE_OFF).is_some_and(|value| value == "True"),
             status: summary.status,
+            is_stopping: summary.is_stopping,
             health: summary.health,
             exit_code: summary.exit_code,
             created: summary.created,

@@ -122,10 +122,13 @@ impl Apply<'_> {
             (plan, observed) = plan_up(self.engine, project, &plan_options)?;
         }
         let is_replaced = |action: &ResourceAction| *action == ResourceAction::Replace;
-        if self.dry_run || !plan.networks.iter().chain(&plan.volumes).any(|one| is_replaced(&one.action)) {
+        if !plan.networks.iter().chain(&plan.volumes).any(|one| is_replaced(&one.action)) {
             return Ok(plan);
         }
         self.clear_resources(&plan, &observed, graph)?;
+        if self.dry_run {
+            return Ok(plan);
+        }
         plan_up(self.engine, project, &plan_options).map(|(plan, _)| plan)
     }
 
@@ -151,11 +154,13 @@ impl Apply<'_> {
         }
         self.stop(graph, &stops)?;
         for one in users(false) {
-            self.engine.remove_volume(&one.name).context(|| format!("remove volume {}", one.name))?;
+            let removed = if self.dry_run { Ok(()) } else { self.engine.remove_volume(&one.name) };
+            removed.context(|| format!("remove volume {}", one.name))?;
             self.progress.event(Event::done(progress::volume(&one.name), "Removed"));
         }
         for one in users(true) {
-            self.engine.remove_network(&one.name).context(|| format!("remove network {}", one.name))?;
+            let removed = if self.dry_run { Ok(()) } else { self.engine.remove_network(&one.name).map(drop) };
+            removed.context(|| format!("remove network {}", one.name))?;
             self.progress.event(Event::done(progress::network(&one.name), "Removed"));
         }
         Ok(())
@@ -199,20 +204,25 @@ impl Apply<'_> {
                 let volumes = *why == Reason::Orphan;
                 stops.push(stop(container, Then::Remove { volumes }));
             }
-            for replace in &service.replace {
-                let by = created.replacements.get(&replace.container.id).cloned().unwrap_or_default();
-                stops.push(stop(&replace.container, Then::Replace { by, name: replace.name.clone() }));
-            }
-            if plan.stop.contains(&service.service) {
-                let running = service.keep.iter().filter(|one| one.status.is_active());
-                stops.extend(running.map(|one| stop(one, Then::Nothing)));
-            }
+            stops.extend(service.replace.iter().map(|replace| stop(&replace.container, Then::Replace)));
+            // What a killed command has begun to stop has to end before it can be started.
+            let restarts = plan.stop.contains(&service.service);
+            let running =
+                service.keep.iter().filter(|one| one.status.is_active() && (restarts || one.is_stopping));
+            stops.extend(running.map(|one| stop(one, Then::Nothing)));
         }
         if !stops.is_empty() {
             self.stop(graph, &stops)?;
         }
-        for (container, name) in plan.services.iter().flat_map(|service| &service.rename) {
-            self.finish_rename(&container.id, &container.name, name)?;
+        // Only now: an interrupted command may have left several containers of which one has the name.
+        for service in &plan.services {
+            for (container, name) in &service.rename {
+                self.rename(&container.id, name)?;
+            }
+            for replace in &service.replace {
+                let by = created.replacements.get(&replace.container.id).map_or("", String::as_str);
+                self.rename(by, &replace.name)?;
+            }
         }
         Ok(())
     }

@@ -89,14 +89,16 @@ impl Engine {
     /// Removes a volume unless a container uses it.
     pub fn remove_volume(&self, name: &str) -> Result<()> {
         let _lock = self.lock_unused()?;
-        self.remove_volume_of_container(name)
+        self.remove_volume_of_container(name, "")
     }
 
-    /// Without the lock, which has to be taken before any container's: the caller holds the container's lock.
-    pub(crate) fn remove_volume_of_container(&self, name: &str) -> Result<()> {
+    /// Without the lock, which has to be taken before any container's: the caller holds the lock of the container with this
+    /// id, whose own use does not count.
+    pub(crate) fn remove_volume_of_container(&self, name: &str, id: &str) -> Result<()> {
         let mut users = Vec::new();
         self.each_record(|record| {
-            if record.mounts.iter().any(|mount| mount.name.as_deref() == Some(name)) {
+            let uses = || record.mounts.iter().any(|mount| mount.name.as_deref() == Some(name));
+            if record.id != id && uses() {
                 users.push(record.name.clone());
             }
         })?;

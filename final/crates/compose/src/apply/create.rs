@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hull_composefile::hash;
 use hull_composefile::model::Service;
 use hull_docker::wire::container::MountPoint;
-use hull_engine::options::CreateOptions;
+use hull_engine::options::{CreateOptions, MountOption};
 
 use super::{Apply, Member, Members};
 use crate::convert::{self, Around, OneOff, Peer, Replaced, Role, Wanted};
@@ -131,6 +131,18 @@ impl Apply<'_> {
         created
     }
 
+    /// An anonymous volume of the replaced container goes with the new one, though that has it by its name.
+    fn mark_inherited(&self, replaced: &[MountPoint], options: &mut CreateOptions) {
+        for mount in &mut options.mounts {
+            if let MountOption::Volume { name: Some(name), extras, .. } = mount
+                && replaced.iter().any(|one| one.name.as_ref() == Some(name))
+                && self.engine.volumes().find(name).is_ok_and(|found| found.is_some_and(|one| one.anonymous))
+            {
+                extras.inherited = true;
+            }
+        }
+    }
+
     /// The mounts of a container that its replacement may take over.
     fn kept_mounts(&self, id: &str, name: &str) -> Result<Vec<MountPoint>> {
         if self.renew_volumes {
@@ -170,6 +182,9 @@ impl Apply<'_> {
         let mut options = CreateOptions::try_from(request.request).context(what)?;
         options.name = Some(created.to_owned());
         options.platform = request.platform;
+        if let Role::Replacement(_, Replaced { mounts }) = wanted.role {
+            self.mark_inherited(mounts, &mut options);
+        }
         options.definition = Some(hash::definition(common.service));
         if self.dry_run {
             return Ok(created.to_owned());

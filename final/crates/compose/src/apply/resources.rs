@@ -15,7 +15,8 @@ impl Apply<'_> {
     /// Returns the networks that were made.
     pub fn make_resources(&mut self, plan: &Plan) -> Result<Vec<String>> {
         let mut made = Vec::new();
-        let is_new = |one: &&ResourcePlan| one.action == ResourceAction::Create;
+        // One that is replaced is gone by now.
+        let is_new = |one: &&ResourcePlan| !matches!(one.action, ResourceAction::Keep(_));
         for network in plan.networks.iter().filter(is_new) {
             if let Err(error) = self.make_network(network) {
                 return Err(self.undo_networks(made, error));

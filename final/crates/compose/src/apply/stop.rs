@@ -25,8 +25,8 @@ pub enum Then {
     Nothing,
     /// It is removed; with `volumes`, its anonymous volumes too.
     Remove { volumes: bool },
-    /// It is removed, and the container with the id `by` gets the name.
-    Replace { by: String, name: String },
+    /// It is removed, because there is a new one.
+    Replace,
 }
 
 impl Apply<'_> {
@@ -106,7 +106,7 @@ impl Apply<'_> {
 
     /// Returns the hooks that run before the stop. A container that is replaced runs none.
     fn begin_stop(&mut self, stop: &Stop) -> Result<Option<Hooks>> {
-        if matches!(stop.then, Then::Replace { .. }) {
+        if stop.then == Then::Replace {
             return Ok(None);
         }
         self.progress.event(Event::working(progress::container(&stop.name), "Stopping"));
@@ -140,7 +140,7 @@ impl Apply<'_> {
                 self.progress.event(Event::working(&id, "Removing"));
                 self.remove(&stop.id, *volumes)
             }
-            Then::Replace { by, name } => self.remove(&stop.id, false).and_then(|()| self.rename(by, name)),
+            Then::Replace => self.remove(&stop.id, false),
         };
         match removed {
             Ok(()) => {
@@ -165,12 +165,9 @@ impl Apply<'_> {
         }
     }
 
-    fn rename(&self, id: &str, name: &str) -> hull_engine::Result<()> {
-        if self.dry_run { Ok(()) } else { self.engine.rename(id, name) }
-    }
-
-    /// Gives a container the name that an earlier command was ended before it could give.
-    pub fn finish_rename(&mut self, id: &str, before: &str, name: &str) -> Result<()> {
-        self.rename(id, name).context(|| format!("rename container {before} to {name}"))
+    /// Gives a container the name that it is to have in the end.
+    pub fn rename(&mut self, id: &str, name: &str) -> Result<()> {
+        let renamed = if self.dry_run { Ok(()) } else { self.engine.rename(id, name) };
+        renamed.context(|| format!("name container {name}"))
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn container(name: &str, service: &str, number: u32) -> Container {
         number: Some(number),
         one_off: false,
         status: Status::Running,
+        is_stopping: false,
         health: None,
         exit_code: None,
         created: SystemTime::UNIX_EPOCH,

@@ -6,7 +6,7 @@ use crate::attach::registration;
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 use crate::events::Event;
-use crate::records::record::Record;
+use crate::records::record::{MountRecord, Record};
 use crate::records::run_dir;
 
 /// The objects to be removed. If the container's record is damaged, those that can be found without it.
@@ -24,7 +24,8 @@ pub(crate) struct Remains {
 
 impl Remains {
     pub(crate) fn of(record: &Record, with_volumes: bool) -> Self {
-        let anonymous = record.mounts.iter().filter(|mount| mount.anonymous && with_volumes);
+        let goes_with_it = |mount: &&MountRecord| mount.anonymous || mount.extras.inherited;
+        let anonymous = record.mounts.iter().filter(|_| with_volumes).filter(goes_with_it);
         Self {
             id: record.id.clone(),
             name: record.name.clone(),
@@ -67,25 +68,26 @@ impl Remains {
     }
 }
 
-/// Everything a container has on disk. Its directory is first renamed out of sight: from then on the container does
-/// not exist, and what an interruption leaves is cleared by the next listing. Goes on past errors and reports them all.
+/// Everything a container has on disk. Its anonymous volumes go first, because only its record tells of them. Then its
+/// directory is renamed out of sight: from then on the container does not exist, and what an interruption leaves is
+/// cleared by the next listing. Goes on past errors and reports them all.
 pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
     let root = engine.root();
     let mut errors = Errors::default();
     // A monitor does not see the host's mounts. The next listing unmounts what its container has left there.
     errors.note(crate::rootfs::host_mount::collect(root, |id| id != remains.id));
-    errors.note(staging::remove_whole(&root.container_dir(&remains.id)));
-    for name in &remains.names {
-        errors.note(names::release(root, name, &remains.id));
-    }
     for name in &remains.volumes {
         // docker's rule: a volume that another container took with --volumes-from stays for that one, and goes with it.
-        match engine.remove_volume_of_container(name) {
+        match engine.remove_volume_of_container(name, &remains.id) {
             Err(Error::Storage(
                 hull_storage::Error::VolumeInUse { .. } | hull_storage::Error::NoSuchVolume(_),
             )) => {}
             removed => errors.note(removed),
         }
+    }
+    errors.note(staging::remove_whole(&root.container_dir(&remains.id)));
+    for name in &remains.names {
+        errors.note(names::release(root, name, &remains.id));
     }
     errors.note(crate::userns::leases::release(root, &remains.id));
     registration::dismiss_all(&root.container_run_dir(&remains.id), &remains.name);

@@ -10,6 +10,7 @@ use crate::attach::Message;
 use crate::error::{Error, Report, Result};
 use crate::events::Event;
 use crate::records::record::Record;
+use crate::records::run_dir;
 use crate::records::state::{Phase, State};
 use crate::records::stream::Stream;
 use crate::rootfs::etc_files;
@@ -148,6 +149,10 @@ impl EventLoop {
     /// The current run is the last one. The answer tells the client that no restart can come before its signal.
     fn stop_for(&mut self, index: usize, stop: Stop) {
         self.stop = Some(stop);
+        // Before the answer, and so before the signal.
+        if let Some(container) = &self.container {
+            run_dir::mark_stopping(container.engine.root(), &container.id);
+        }
         // On cgroup v1 a frozen process does not even take SIGKILL.
         let was_frozen = self.clients.has_freezer();
         self.clients.forget_freezers();

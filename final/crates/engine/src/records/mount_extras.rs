@@ -40,6 +40,9 @@ pub struct MountExtras {
     /// The number of what a builder hands over as the source ([`crate::records::handed`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handed: Option<usize>,
+    /// The volume is anonymous, and the container has it from the one that it has replaced. It goes with the container.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
     /// `idmap`: the files of a bind mount have the container's ids. Those of a volume have them anyway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub idmap: bool,

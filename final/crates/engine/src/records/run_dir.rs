@@ -10,6 +10,20 @@ use crate::error::{Errors, IoContext, Result};
 /// The name of the lock file.
 pub(crate) const LOCK: &str = "lock";
 
+/// The name of a file that exists from the moment on at which the container is to end. The command that wanted so may be
+/// killed, and the next one finds out.
+const STOPPING: &str = "stopping";
+
+/// Records that the container is to end. If it cannot be recorded, it ends all the same.
+pub(crate) fn mark_stopping(root: &Root, id: &str) {
+    let _ = std::fs::write(root.container_run_dir(id).join(STOPPING), b"");
+}
+
+/// Whether a running container is to end.
+pub(crate) fn is_stopping(root: &Root, id: &str) -> bool {
+    root.container_run_dir(id).join(STOPPING).exists()
+}
+
 /// Removes the directory. The lock file goes last: a command that waits for this lock checks the path again afterwards,
 /// and finds that it is gone. Goes on past errors and reports them all.
 pub(crate) fn remove(root: &Root, id: &str) -> Result<()> {

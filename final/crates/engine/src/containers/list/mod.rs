@@ -27,6 +27,7 @@ use crate::records::find::directories;
 use crate::records::health::{self, HealthStatus};
 use crate::records::options::{MountOption, NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::{MountRecord, Record};
+use crate::records::run_dir;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
@@ -41,6 +42,8 @@ pub struct Summary {
     pub command: String,
     pub created: SystemTime,
     pub status: Status,
+    /// A command has begun to stop it.
+    pub is_stopping: bool,
     pub exit_code: Option<u8>,
     /// `None` for a container without a health check.
     pub health: Option<HealthStatus>,
@@ -186,6 +189,7 @@ impl Engine {
         let is_checked = head.healthcheck.as_ref().is_some_and(health::is_check);
         let health = is_checked.then(|| health::status(self.root(), id, snapshot.status, started)).flatten();
         let mut one = Summary { health, damage, ..summary(head, snapshot, published) };
+        one.is_stopping = one.status.is_active() && run_dir::is_stopping(self.root(), id);
         one.network_ids = endpoints.iter().map(|endpoint| endpoint.network.id.clone()).collect();
         one.details.endpoints = endpoints;
         Ok(Some(one))
@@ -206,6 +210,7 @@ impl Engine {
             command: String::new(),
             created: made,
             status: status.filter(|status| status.is_active()).unwrap_or(Status::Dead),
+            is_stopping: false,
             exit_code: None,
             health: None,
             started: started.map(|time| time.0),
@@ -242,6 +247,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         command: command_line(&[head.process.entrypoint, head.process.command].concat()),
         created: head.created.0,
         status: snapshot.status,
+        is_stopping: false,
         exit_code: exit.as_ref().map(|exit| exit.code),
         health: None,
         started: started.map(|time| time.0),
