@@ -1,18 +1,18 @@
 use super::*;
+use crate::load::{LoadOptions, load};
 use crate::model::Project;
-use crate::{Value, canonical, consistency, normalise, schema, validate};
 
 fn project(text: &str) -> Project {
-    let mut document = hull_yaml::tree::parse(text, 0).unwrap().remove(0);
-    schema::check(&document).unwrap();
-    canonical::transform(&mut document, canonical::Unreadable::Refused, &mut |_, _| {}).unwrap();
-    canonical::set_defaults(&mut document).unwrap();
-    validate::check(&document).unwrap();
-    normalise::normalise(&mut document, "p", &Default::default()).unwrap();
-    let Value::Mapping(_) = document.value else { panic!("{text}") };
-    let mut project = Project::decode("p", "/", document).unwrap();
-    consistency::check(&mut project).unwrap();
-    project
+    let options = LoadOptions {
+        files: vec!["-".into()],
+        stdin: Some(text.into()),
+        current_directory: "/".into(),
+        project_name: Some("p".into()),
+        all_resources: true,
+        profiles: vec!["*".into()],
+        ..LoadOptions::default()
+    };
+    load(&options).result.unwrap()
 }
 
 /// Each line has the hash that Docker Compose 2.40.3 prints, and the attribute that a service with `image: a` has with it.

@@ -189,6 +189,7 @@ fn wrong_type(node: &Node, path: &Path<'_>, rules: &[Rule]) -> Error {
     match node.value {
         Value::Mapping(_) | Value::Sequence(_) | Value::Null => error,
         Value::Integer(_) | Value::Float(_) if takes_numbers => error,
+        Value::Integer(_) | Value::Float(_) if fits_boolean(rules) => error.hint("write true or false"),
         _ if rules.iter().any(takes_text) => error.hint("put it in quotes"),
         _ => error,
     }
@@ -201,6 +202,10 @@ fn takes_text(rule: &Rule) -> bool {
         Rule::Either(rules) => rules.iter().any(takes_text),
         _ => false,
     }
+}
+
+fn fits_boolean(rules: &[Rule]) -> bool {
+    matches!(rules, [Rule::Scalar(types)] if *types == BOOLEAN | STRING)
 }
 
 fn takes_numbers(rule: &Rule) -> bool {

@@ -65,6 +65,10 @@ fn what_is_wrong_is_refused_where_it_stands() {
             "cpu_percent: 12.5",
             "3:18 services.web.cpu_percent: must be a string or a whole number, but it is a number with a fraction",
         ),
+        (
+            "tty: 1",
+            "3:10 services.web.tty: must be a string or a boolean, but it is a number (write true or false)",
+        ),
         ("build: [a]", "3:12 services.web.build: must be a string or a mapping, but it is a list"),
         (
             "build: {contxt: a}",
