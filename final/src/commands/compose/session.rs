@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hull_compose::progress::Progress;
@@ -43,9 +44,17 @@ pub struct Opened {
     pub env_files: Vec<String>,
 }
 
+/// The current directory by the name that the shell has for it, so that a project in a symlink has the symlink's name.
+fn current_directory() -> std::io::Result<PathBuf> {
+    let here = std::env::current_dir()?;
+    let of = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let named = std::env::var_os("PWD").map(PathBuf::from).filter(|path| path.is_absolute());
+    Ok(named.filter(|path| of(path).is_some_and(|file| of(&here) == Some(file))).unwrap_or(here))
+}
+
 impl<'a> Session<'a> {
     pub fn new(global: &'a Global, args: &'a ProjectArgs) -> Result<Self> {
-        let directory = std::env::current_dir().context("cannot find the current directory")?;
+        let directory = current_directory().context("cannot find the current directory")?;
         let mut environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
