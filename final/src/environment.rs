@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use hull_engine::SearchPath;
 use hull_image::registry;
 use hull_storage::paths;
+use serde_json::{Value, json};
 
 /// A variable that is set to nothing counts as not set.
 fn path(name: &str) -> Option<PathBuf> {
@@ -60,6 +62,39 @@ pub fn paths() -> paths::Environment {
 /// Credentials, settings and proxies of registries.
 pub fn registry() -> registry::Environment {
     registry::Environment::of(std::env::vars_os())
+}
+
+/// docker's `config.json`; an empty object if there is none.
+fn docker_config() -> anyhow::Result<Value> {
+    let directory = path("DOCKER_CONFIG").or_else(|| Some(home()?.join(".docker")));
+    let Some(file) = directory.map(|directory| directory.join("config.json")) else { return Ok(json!({})) };
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(json!({})),
+        text => text.with_context(|| format!("cannot read {}", file.display()))?,
+    };
+    serde_json::from_str(&text).with_context(|| format!("{} is not valid", file.display()))
+}
+
+/// The credentials of docker's `config.json`, alone: what a container gets that may use the engine as the caller does.
+pub fn docker_credentials() -> anyhow::Result<String> {
+    Ok(json!({"auths": docker_config()?["auths"]}).to_string())
+}
+
+/// The proxies of docker's `config.json`, as its client passes them to each container that it makes.
+pub fn docker_proxies() -> anyhow::Result<BTreeMap<String, String>> {
+    let names = [
+        ("httpProxy", "HTTP_PROXY"),
+        ("httpsProxy", "HTTPS_PROXY"),
+        ("noProxy", "NO_PROXY"),
+        ("ftpProxy", "FTP_PROXY"),
+        ("allProxy", "ALL_PROXY"),
+    ];
+    let config = docker_config()?;
+    let given = names.into_iter().filter_map(|(key, name)| {
+        let value = config["proxies"]["default"][key].as_str().filter(|value| !value.is_empty())?;
+        Some([(name.to_owned(), value.to_owned()), (name.to_lowercase(), value.to_owned())])
+    });
+    Ok(given.flatten().collect())
 }
 
 /// The proxies that a build passes to RUN, by the names of their variables. docker reads both spellings.

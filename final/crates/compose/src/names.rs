@@ -1,8 +1,8 @@
 //! The names of a project's containers.
 
-/// `shop-web-1`.
-pub fn container(project: &str, service: &str, number: u32) -> String {
-    format!("{project}-{service}-{number}")
+/// `shop-web-1`, or `shop_web_1` in a project with this separator.
+pub fn container(project: &str, service: &str, number: u32, separator: char) -> String {
+    format!("{project}{separator}{service}{separator}{number}")
 }
 
 /// A container's name without its project's: `web-1`. A name of its own stays as it is.

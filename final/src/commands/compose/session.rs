@@ -125,7 +125,11 @@ impl<'a> Session<'a> {
     pub fn open(&self, options: &LoadOptions) -> Result<Opened> {
         let loaded = load(options);
         let env_files = loaded.env_files.clone();
-        Ok(Opened { project: self.told(loaded)?, env_files })
+        let mut project = self.told(loaded)?;
+        if self.args.compatibility || self.is_set("COMPOSE_COMPATIBILITY") {
+            project.separator = '_';
+        }
+        Ok(Opened { project, env_files })
     }
 
     /// Prints the warnings, and draws the error.

@@ -15,6 +15,7 @@ use hull_engine::Engine;
 
 use super::{Session, build, pull};
 use crate::commands::daemon;
+use crate::environment;
 
 /// A verb's project.
 pub struct Work<'s> {
@@ -43,9 +44,11 @@ pub struct Settings {
 
 impl<'s> Work<'s> {
     /// A project of files.
-    pub fn of_files(session: &'s Session<'s>, project: Project, env_files: Vec<String>) -> Result<Self> {
+    pub fn of_files(session: &'s Session<'s>, mut project: Project, env_files: Vec<String>) -> Result<Self> {
+        convert::use_api_socket(&mut project, environment::docker_credentials)?;
         let engine = session.engine()?;
-        Ok(Self { session, engine, project: Some(project), env_files, proxies: BTreeMap::new() })
+        let proxies = environment::docker_proxies()?;
+        Ok(Self { session, engine, project: Some(project), env_files, proxies })
     }
 
     /// The project of the files, or only the named one: Compose's rule for verbs that find their containers by labels.

@@ -7,6 +7,7 @@ use hull_composefile::model::{Project, Service, ServiceVolume};
 use hull_engine::options::CreateOptions;
 use hull_engine::{NetworkOptions, VolumeOptions};
 
+use super::api_socket::SOCKET;
 use super::{Around, Peer, Request, Wanted, create_request, error, files, network_request, volume_request};
 use crate::Result;
 
@@ -28,6 +29,10 @@ fn check_service(project: &Project, service: &Service) -> Result<()> {
     refuse(project, service)?;
     for (index, volume) in service.volumes.iter().enumerate() {
         check_volume(project, service, index, volume)?;
+    }
+    if service.use_api_socket && !Path::new(SOCKET).exists() {
+        let why = format!("there is no {SOCKET}: start `hull serve` first");
+        return Err(error(project, &["services", &service.name, "use_api_socket"], &why));
     }
     files::copies(project, service)?;
     // No other service has a container yet, and its id says nothing of whether the rest is right.

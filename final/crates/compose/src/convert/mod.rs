@@ -7,8 +7,10 @@
 //! networks     endpoints, links and ports         files       configs and secrets
 //! objects      networks and volumes               build       what the builder is asked for
 //! check        what is refused                    ignored     what only a cluster has
+//! api_socket   use_api_socket
 //! ```
 
+mod api_socket;
 mod build;
 mod check;
 mod files;
@@ -26,6 +28,7 @@ use hull_composefile::model::{Project, Service};
 use hull_docker::wire::container::{CreateRequest, MountPoint};
 use hull_docker::wire::host_config::HostConfig;
 
+pub use api_socket::use_api_socket;
 pub use build::{BuildOptions, build_order, build_request};
 pub use check::{check, check_ports};
 pub use files::{FileCopy, copies};
@@ -246,7 +249,7 @@ fn labels_of(
     if let Some(number) = wanted.number() {
         set(labels::CONTAINER_NUMBER, number.to_string());
         if let Role::Replacement(..) = wanted.role {
-            set(labels::REPLACE, replaced_name(service, number));
+            set(labels::REPLACE, replaced_name(project, service, number));
         }
     }
     let dependency = |(name, one): (&String, &hull_composefile::model::Dependency)| {
@@ -270,9 +273,9 @@ pub fn hash(around: &Around<'_>, service: &Service) -> Result<String> {
 }
 
 /// The name of the replaced container as the label has it, which is without the project's.
-fn replaced_name(service: &Service, number: u32) -> String {
+fn replaced_name(project: &Project, service: &Service, number: u32) -> String {
     match service.container_name.as_str() {
-        "" => format!("{}-{number}", service.name),
+        "" => format!("{}{}{number}", service.name, project.separator),
         name => name.to_owned(),
     }
 }
@@ -280,7 +283,7 @@ fn replaced_name(service: &Service, number: u32) -> String {
 /// The name of a service's container.
 pub fn container_name(project: &Project, service: &Service, number: u32) -> String {
     match service.container_name.as_str() {
-        "" => names::container(&project.name, &service.name, number),
+        "" => names::container(&project.name, &service.name, number, project.separator),
         name => name.to_owned(),
     }
 }
@@ -288,7 +291,7 @@ pub fn container_name(project: &Project, service: &Service, number: u32) -> Stri
 /// The image of a service: its own, or the one that is built for it.
 pub fn image(project: &Project, service: &Service) -> String {
     match service.image.as_str() {
-        "" => format!("{}-{}", project.name, service.name),
+        "" => format!("{}{}{}", project.name, project.separator, service.name),
         image => image.to_owned(),
     }
 }

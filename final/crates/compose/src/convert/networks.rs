@@ -108,14 +108,17 @@ fn port_bindings(service: &Service) -> PortMap {
 
 /// `CONTAINER:ALIAS`. A linked container has three names: the link's, and its own with and without the project's.
 fn links(around: &Around<'_>, service: &Service, wanted: &Wanted<'_>) -> Vec<String> {
-    let project = &around.project.name;
+    let (project, separator) = (&around.project.name, around.project.separator);
     let mut all = Vec::new();
     for text in &service.links {
         let (linked, alias) = text.split_once(':').unwrap_or((text, text));
         let number = wanted.number().map_or_else(|| "-1".to_owned(), |number| number.to_string());
         for peer in (around.peers)(linked) {
-            let names =
-                [alias.to_owned(), format!("{linked}-{number}"), format!("{project}-{linked}-{number}")];
+            let names = [
+                alias.to_owned(),
+                format!("{linked}{separator}{number}"),
+                format!("{project}{separator}{linked}{separator}{number}"),
+            ];
             all.extend(names.map(|name| format!("{}:{name}", peer.name)));
         }
     }

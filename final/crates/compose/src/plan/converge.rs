@@ -111,7 +111,9 @@ impl Converge<'_> {
 
     fn name(&self, service_name: &str, service: &Wanted, number: u32) -> String {
         let own = service.container_name.clone();
-        own.unwrap_or_else(|| names::container(&self.wanted.name, service_name, number))
+        own.unwrap_or_else(|| {
+            names::container(&self.wanted.name, service_name, number, self.wanted.separator)
+        })
     }
 
     /// `None` if the hash is known only when the containers are made that the service refers to.

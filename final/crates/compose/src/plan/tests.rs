@@ -18,6 +18,7 @@ fn hash(name: &str, references: &BTreeMap<String, String>) -> Result<String> {
 fn wanted(services: &[(&str, Wanted)]) -> WantedProject<'static> {
     let own = |(name, service): &(&str, Wanted)| ((*name).to_owned(), service.clone());
     WantedProject {
+        separator: '-',
         name: PROJECT.into(),
         services: services.iter().map(own).collect(),
         disabled: vec![],

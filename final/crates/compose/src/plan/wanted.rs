@@ -121,6 +121,8 @@ pub struct WantedVolume {
 
 pub struct WantedProject<'a> {
     pub name: String,
+    /// Between the parts of the names of its containers.
+    pub separator: char,
     pub services: BTreeMap<String, Wanted>,
     /// Services of the files that are left out.
     pub disabled: Vec<String>,
@@ -151,6 +153,7 @@ impl<'a> WantedProject<'a> {
         };
         Ok(Self {
             name: project.name.clone(),
+            separator: project.separator,
             services,
             disabled: project.disabled_services.keys().cloned().collect(),
             networks: project.networks.iter().map(network).collect(),

@@ -28,6 +28,8 @@ pub struct Project {
     pub disabled_services: BTreeMap<String, Service>,
     /// The active profiles.
     pub profiles: Vec<String>,
+    /// What stands between the parts of the names of containers and images: `-`, and `_` for `--compatibility`.
+    pub separator: char,
     /// The merged document from which the project was decoded.
     pub tree: Node,
 }
@@ -54,6 +56,7 @@ impl Project {
             environment: BTreeMap::new(),
             disabled_services: BTreeMap::new(),
             profiles: Vec::new(),
+            separator: '-',
             tree,
         })
     }
