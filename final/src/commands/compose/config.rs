@@ -122,7 +122,7 @@ fn load(
 /// The project as it will be run. A dollar is doubled, so that what is printed can be read as a compose file again.
 fn project(session: &Session<'_>, args: &Config) -> Result<String> {
     let environment = match args.no_env_resolution {
-        true => ServiceEnvironment::Unresolved,
+        true => ServiceEnvironment::EnabledByProfile,
         false => ServiceEnvironment::Enabled,
     };
     let mut project = load(session, args, &args.names, environment)?;

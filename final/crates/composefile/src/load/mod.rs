@@ -77,7 +77,7 @@ pub fn load(options: &LoadOptions) -> Loaded {
         if !options.all_resources {
             project.drop_unused_resources();
         }
-        if options.service_environment != ServiceEnvironment::Unresolved {
+        if matches!(options.service_environment, ServiceEnvironment::Selected | ServiceEnvironment::Enabled) {
             variables::resolve_environment(&mut project, notes)?;
         }
         Ok(project)
@@ -113,7 +113,8 @@ fn all_services(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Project
     if !options.no_consistency {
         consistency::check(&mut project)?;
     }
-    if options.service_environment == ServiceEnvironment::Enabled {
+    let before = [ServiceEnvironment::Enabled, ServiceEnvironment::EnabledByProfile];
+    if before.contains(&options.service_environment) {
         variables::resolve_environment(&mut project, notes)?;
     }
     variables::resolve_labels(&mut project, notes)?;

@@ -57,6 +57,8 @@ pub enum ServiceEnvironment {
     /// For every service whose profile is enabled, and for those that are selected whatever their profiles are; `env_file` is
     /// empty afterwards. `config` prints this one.
     Enabled,
+    /// Only for every service whose profile is enabled: that is all that `config --no-env-resolution` makes different.
+    EnabledByProfile,
     /// Never: `env_file` and variables without a value stay as they are. `config --hash` and the verbs that only need
     /// names use this one.
     Unresolved,
