@@ -100,3 +100,8 @@ fn hooks_run_after_the_start_and_before_the_stop() {
 fn an_attached_up_ends_as_its_containers_do() {
     project("attached");
 }
+
+#[test]
+fn services_have_what_they_ask_for() {
+    project("attributes");
+}
