@@ -31,6 +31,9 @@ impl Error {
     /// Adds a hint if one of the known words is like the wrong one.
     #[must_use]
     pub fn did_you_mean<'a>(self, wrong: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        // The distance costs time and memory by the product of the lengths, and a long word is no slip.
+        let is_short = |word: &str| word.len() <= 64;
+        let known = known.filter(|word| is_short(wrong) && is_short(word));
         let best = known.map(|word| (strsim::damerau_levenshtein(wrong, word), word)).min();
         match best {
             Some((distance, word))

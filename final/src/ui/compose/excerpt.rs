@@ -10,8 +10,14 @@ use crate::ui::errors::Hint;
 /// A longer line is cut on both sides of the column.
 const WIDTH: usize = 100;
 
+/// A longer sentence is cut: a file can have a key of a megabyte.
+const MAX_SENTENCE: usize = 2000;
+
 /// `directory` is the current one: files below it are named from there.
-pub fn located(error: Error, sources: &Sources, directory: &Path) -> anyhow::Error {
+pub fn located(mut error: Error, sources: &Sources, directory: &Path) -> anyhow::Error {
+    if let Some((end, _)) = error.why.char_indices().nth(MAX_SENTENCE) {
+        error.why.replace_range(end.., "…");
+    }
     let shown = error.place.and_then(|place| drawn(&error.why, place, sources, directory));
     let told = anyhow::anyhow!("{}", shown.unwrap_or(error.why));
     match error.hint {
