@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::canonical::{self, Unreadable};
 use crate::dotenv::{self, Notes};
 use crate::interpolate::Environment;
-use crate::load::{Sources, Warnings};
 use crate::model::{Port, Project, Service, ServiceVolume, ShellCommand};
+use crate::sources::{Sources, Warnings};
 use crate::{Error, Result};
 
 /// What the flags `--publish`, `--volume` and `--entrypoint` say of a service.

@@ -8,6 +8,9 @@
 //! normalise    names, the default network, dependencies that are implied
 //! consistency  rules about several objects
 //! path         where a value is in a document
+//! sources      the texts that were read, and the warnings
+//! budget       how much a project may be made of
+//! read         files
 //! dotenv       .env, env_file and label_file
 //! interpolate  variables become text
 //! merge        overrides
@@ -20,6 +23,7 @@
 //! duration, float   their text, as Go has it
 //! ```
 
+mod budget;
 pub mod canonical;
 pub mod consistency;
 mod dotenv;
@@ -35,10 +39,13 @@ pub mod model;
 pub mod normalise;
 pub mod path;
 pub mod print;
+mod read;
 pub mod schema;
 mod select;
+mod sources;
 pub mod validate;
 
 pub use error::{Error, Result, Warn};
 pub use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
-pub use load::{Dependencies, LoadOptions, Loaded, ServiceEnvironment, Sources, Warning, load, load_model};
+pub use load::{Dependencies, LoadOptions, Loaded, ServiceEnvironment, load, load_model};
+pub use sources::{Source, Sources, Warning, Warnings};

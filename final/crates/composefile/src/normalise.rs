@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::SECRET_CONTENT;
 use crate::path::{Path, clean};
 use crate::{Entry, Mapping, Node, Place, Result, Value, model};
 
 type Environment = BTreeMap<String, String>;
-
-/// The key under which a secret keeps the content that a variable gives it.
-pub(crate) const SECRET_CONTENT: &str = "x-#value";
 
 /// Gives variables without a value the environment's: `environment: [NAME]`, and secrets and configs that name a variable.
 pub fn resolve_environment(document: &mut Node, environment: &Environment) {

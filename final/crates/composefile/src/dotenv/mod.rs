@@ -15,7 +15,8 @@ mod tests;
 use hull_yaml::tree::Place;
 
 use crate::interpolate::{Environment, unset};
-use crate::load::{Sources, Warnings, errno, read_bounded};
+use crate::read::{errno, read_bounded};
+use crate::sources::{Sources, Warnings};
 use crate::{Error, Result};
 
 /// More than this is no file of variables.

@@ -2,8 +2,8 @@
 
 use hull_yaml::tree::{Place, Value};
 
-use crate::load::Warnings;
 use crate::path::Path;
+use crate::sources::Warnings;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cast {

@@ -16,8 +16,9 @@ use std::collections::BTreeMap;
 
 use hull_yaml::tree::{Node, Place, Value};
 
-use crate::load::{Budget, Warnings};
+use crate::budget::Budget;
 use crate::path::Path;
+use crate::sources::Warnings;
 use crate::{Error, Result};
 
 use cast::Cast;

@@ -2,9 +2,9 @@
 
 use hull_yaml::tree::{Mapping, Node, Place, Value};
 
-use super::loader::{Loader, Purpose, Scope};
 use super::paths::Resolver;
 use super::reset::Resets;
+use super::scope::{Purpose, Reader, Scope};
 use super::{lexical, remote};
 use crate::merge::merge;
 use crate::path::Path;
@@ -15,7 +15,7 @@ const DEPTH: usize = 200;
 
 /// Replaces every service that extends another one by what both say.
 pub(super) fn apply(
-    loader: &mut Loader<'_>,
+    reader: &mut dyn Reader<'_>,
     document: &mut Node,
     file: &str,
     scope: &Scope<'_>,
@@ -28,7 +28,7 @@ pub(super) fn apply(
         return Err(Error::new("services must be a mapping").at(place));
     };
     let names: Vec<String> = services.keys().cloned().collect();
-    let mut extension = Extension { loader, scope, file, chain: Vec::new() };
+    let mut extension = Extension { reader, scope, file, chain: Vec::new() };
     for name in names {
         extension.service(&name, services, resets)?;
     }
@@ -36,7 +36,7 @@ pub(super) fn apply(
 }
 
 struct Extension<'a, 'b> {
-    loader: &'a mut Loader<'b>,
+    reader: &'a mut dyn Reader<'b>,
     scope: &'a Scope<'a>,
     /// The file of the command line or of the `include`.
     file: &'a str,
@@ -111,7 +111,7 @@ impl Extension<'_, '_> {
         self.chain.pop();
         let base = services.get(service).map(|entry| &entry.node);
         let Some(base) = base.filter(|base| base.value != Value::Null) else { return Ok(None) };
-        self.loader.budget.pay(base)?;
+        self.reader.common().budget.pay(base)?;
         Ok(Some(base.clone()))
     }
 
@@ -142,11 +142,11 @@ impl Extension<'_, '_> {
         let scope = Scope { directory: &directory, ..*self.scope };
         let empty = Node { value: Value::Mapping(Mapping::new()), place: reference.place, tag: None };
         let (mut model, resets) = self
-            .loader
+            .reader
             .file(&local, &scope, Purpose::Extended, empty)
             .map_err(|error| error.at(reference.place))?;
-        let resolver = Resolver { directory: &directory, home: self.loader.home() };
-        resolver.resolve(&mut model, &Path::ROOT, self.loader.warnings)?;
+        let resolver = Resolver { directory: &directory, home: self.reader.common().home() };
+        resolver.resolve(&mut model, &Path::ROOT, self.reader.common().warnings)?;
         let Value::Mapping(mut entries) = model.value else { return Ok((Mapping::new(), resets)) };
         let Some(services) = entries.remove("services") else {
             return Err(refuse(format!("cannot extend service {name:?} in {local}: no services section")));

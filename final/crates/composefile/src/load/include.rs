@@ -2,8 +2,9 @@
 
 use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
 
-use super::loader::{Loader, Scope};
-use super::{errno, lexical, remote};
+use super::scope::{Reader, Scope};
+use super::{lexical, remote};
+use crate::read::errno;
 use crate::{Error, Result, dotenv};
 
 /// How deep files may include each other.
@@ -22,7 +23,7 @@ struct Include {
 
 /// Adds what the files in `include` define to `document`, which is of `file`.
 pub(super) fn apply(
-    loader: &mut Loader<'_>,
+    reader: &mut dyn Reader<'_>,
     document: &mut Node,
     file: &str,
     scope: &Scope<'_>,
@@ -45,15 +46,15 @@ pub(super) fn apply(
     }
     for (index, item) in items.into_iter().enumerate() {
         let place = item.place;
-        let item = Include::of(item, index, loader)?;
-        let model = load(loader, item, scope, &included, place)?;
+        let item = Include::of(item, index, reader)?;
+        let model = load(reader, item, scope, &included, place)?;
         import(model, entries)?;
     }
     Ok(())
 }
 
 fn load(
-    loader: &mut Loader<'_>,
+    reader: &mut dyn Reader<'_>,
     include: Include,
     scope: &Scope<'_>,
     included: &[String],
@@ -79,13 +80,13 @@ fn load(
     };
     let env_files = env_files(&include, scope, &base)?;
     let mut environment = scope.environment.clone();
-    for (name, value) in dotenv::read_all(scope.environment, &env_files, &mut loader.notes())
+    for (name, value) in dotenv::read_all(scope.environment, &env_files, &mut reader.common().notes())
         .map_err(|error| error.at(place))?
     {
         environment.entry(name).or_insert(value);
     }
     let scope = Scope { directory: &directory, base: &base, environment: &environment, included };
-    loader.model(&files, &scope, true).map_err(|error| error.at(place))
+    reader.model(&files, &scope, true).map_err(|error| error.at(place))
 }
 
 /// The named files, or the `.env` in the directory of the file.
@@ -155,7 +156,7 @@ fn same(one: &Value, other: &Value) -> bool {
 
 impl Include {
     /// A text is a path.
-    fn of(item: Node, index: usize, loader: &mut Loader<'_>) -> Result<Self> {
+    fn of(item: Node, index: usize, reader: &mut dyn Reader<'_>) -> Result<Self> {
         let mut include = Self { paths: Vec::new(), project_directory: None, env_files: Vec::new() };
         let entries = match item.value {
             Value::Mapping(entries) => entries,
@@ -186,7 +187,7 @@ impl Include {
                 // Compose ignores it without a word.
                 _ => {
                     let why = format!("include[{index}].{key} is unknown, and has no effect");
-                    loader.warnings.add(why, Some(entry.key));
+                    reader.common().warnings.add(why, Some(entry.key));
                 }
             }
         }

@@ -5,69 +5,36 @@ use std::collections::HashMap;
 
 use hull_yaml::tree::{Mapping, Node, Place, Value};
 
-use super::budget::Budget;
 use super::paths::Resolver;
 use super::reset::Resets;
-use super::{LoadOptions, Sources, Warnings, extends, include, read_bounded};
+use super::scope::{Common, Purpose, Reader, Scope};
+use super::{LoadOptions, extends, include};
+use crate::budget::Budget;
 use crate::canonical::{self, Unreadable};
-use crate::dotenv::Notes;
-use crate::interpolate::{Environment, Interpolation};
+use crate::interpolate::Interpolation;
 use crate::merge::{merge, unique};
 use crate::path::Path;
+use crate::read::read_bounded;
+use crate::sources::{Sources, Warnings};
 use crate::{Error, Result, normalise, schema, validate};
 
 /// How many files a project may read: includes that include each other's files twice would else read billions.
 const FILES: usize = 5_000;
 
-/// What all files of a project have in common.
+/// Reads the files of one project.
 pub(super) struct Loader<'a> {
-    pub(super) options: &'a LoadOptions,
-    pub(super) sources: &'a mut Sources,
-    pub(super) warnings: &'a mut Warnings,
-    pub(super) budget: Budget,
+    common: Common<'a>,
     /// The documents of the files that were read.
     documents: HashMap<String, Vec<Node>>,
     reads: usize,
 }
 
-/// What the files of one list have in common: those of the command line, or those of one `include`.
-pub(super) struct Scope<'a> {
-    /// Where relative paths of the files begin, as the model shows them. It is relative for an include.
-    pub(super) directory: &'a str,
-    /// The same directory, absolute: where references to other files begin.
-    pub(super) base: &'a str,
-    pub(super) environment: &'a Environment,
-    /// The files that include these, the outermost one first.
-    pub(super) included: &'a [String],
-}
-
-/// What a file is read for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Model,
-    /// Its services are extended: they are checked after they are merged into the services that extend them.
-    Extended,
-}
-
-impl<'a> Loader<'a> {
-    pub(super) fn new(
-        options: &'a LoadOptions,
-        sources: &'a mut Sources,
-        warnings: &'a mut Warnings,
-    ) -> Self {
-        Self { options, sources, warnings, budget: Budget::default(), documents: HashMap::new(), reads: 0 }
+impl<'a> Reader<'a> for Loader<'a> {
+    fn common(&mut self) -> &mut Common<'a> {
+        &mut self.common
     }
 
-    pub(super) fn notes(&mut self) -> Notes<'_> {
-        Notes { sources: self.sources, warnings: self.warnings }
-    }
-
-    pub(super) fn home(&self) -> Option<&'a str> {
-        self.options.environment.get("HOME").map(String::as_str)
-    }
-
-    /// The merged document of some files, in the canonical form and with its paths resolved.
-    pub(super) fn model(&mut self, files: &[String], scope: &Scope<'_>, resolve_paths: bool) -> Result<Node> {
+    fn model(&mut self, files: &[String], scope: &Scope<'_>, resolve_paths: bool) -> Result<Node> {
         let mut model = Node { value: Value::Mapping(Mapping::new()), place: Place::default(), tag: None };
         for file in files {
             (model, _) = self.file(file, scope, Purpose::Model, model)?;
@@ -75,15 +42,14 @@ impl<'a> Loader<'a> {
         canonical::set_defaults(&mut model)?;
         validate::check(&model)?;
         if resolve_paths {
-            let resolver = Resolver { directory: scope.directory, home: self.home() };
-            resolver.resolve(&mut model, &Path::ROOT, self.warnings)?;
+            let resolver = Resolver { directory: scope.directory, home: self.common.home() };
+            resolver.resolve(&mut model, &Path::ROOT, self.common.warnings)?;
         }
         normalise::resolve_environment(&mut model, scope.environment);
         Ok(model)
     }
 
-    /// `model` with the documents of a file merged into it, and what the last one resets.
-    pub(super) fn file(
+    fn file(
         &mut self,
         file: &str,
         scope: &Scope<'_>,
@@ -95,6 +61,17 @@ impl<'a> Loader<'a> {
             (model, resets) = self.document(document, file, scope, purpose, model)?;
         }
         Ok((model, resets))
+    }
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(
+        options: &'a LoadOptions,
+        sources: &'a mut Sources,
+        warnings: &'a mut Warnings,
+    ) -> Self {
+        let common = Common { options, sources, warnings, budget: Budget::default() };
+        Self { common, documents: HashMap::new(), reads: 0 }
     }
 
     fn document(
@@ -110,11 +87,11 @@ impl<'a> Loader<'a> {
             return Err(Error::new("top-level object must be a mapping").at(document.place));
         }
         let resets = Resets::take(&mut document);
-        if !self.options.no_interpolate {
+        if !self.common.options.no_interpolate {
             let mut variables = Interpolation {
                 environment: scope.environment,
-                warnings: self.warnings,
-                budget: &mut self.budget,
+                warnings: self.common.warnings,
+                budget: &mut self.common.budget,
             };
             variables.replace(&mut document, &root)?;
         }
@@ -135,8 +112,9 @@ impl<'a> Loader<'a> {
             })?;
             self.drop_version(file, &mut model);
         }
-        let unreadable = if self.options.no_interpolate { Unreadable::Kept } else { Unreadable::Refused };
-        let warnings = &mut *self.warnings;
+        let unreadable =
+            if self.common.options.no_interpolate { Unreadable::Kept } else { Unreadable::Refused };
+        let warnings = &mut *self.common.warnings;
         canonical::transform(&mut model, unreadable, &mut |text, place| warnings.add(text, Some(place)))?;
         super::values::omit_empty(&mut model);
         unique(&mut model, &root)?;
@@ -150,7 +128,7 @@ impl<'a> Loader<'a> {
                 "{file}: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential \
                  confusion"
             );
-            self.warnings.add(why, Some(version.key));
+            self.common.warnings.add(why, Some(version.key));
         }
     }
 
@@ -162,11 +140,11 @@ impl<'a> Loader<'a> {
             return Err(Error::new(why).hint("look for files that include the same files again and again"));
         }
         if let Some(documents) = self.documents.get(file) {
-            documents.iter().try_for_each(|document| self.budget.pay(document))?;
+            documents.iter().try_for_each(|document| self.common.budget.pay(document))?;
             return Ok(documents.clone());
         }
         let text = match file {
-            "-" => self.options.stdin.clone().unwrap_or_default(),
+            "-" => self.common.options.stdin.clone().unwrap_or_default(),
             file => {
                 let limit = u64::try_from(hull_yaml::tree::BYTES).unwrap_or(u64::MAX);
                 let bytes = read_bounded(file, limit)?;
@@ -176,7 +154,7 @@ impl<'a> Loader<'a> {
                 })?
             }
         };
-        let number = self.sources.add(file, text.as_str());
+        let number = self.common.sources.add(file, text.as_str());
         let documents = hull_yaml::tree::parse(&text, number).map_err(|error| {
             let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
             let place = Place { file: number, line: count(error.line), column: count(error.column) };

@@ -4,19 +4,17 @@
 //! options    what the command line says
 //! setup      which files, variables and profiles there are
 //! name       the project's name
-//! budget     how much a project may be made of
 //! reset      `!reset` and `!override`
 //! paths      relative paths, by the rules of `lexical`
 //! remote     names that are no files of this machine
 //! loader     one file after the other becomes one document
+//! scope      what files that are read together have in common
 //! extends    services that begin with others
 //! include    files with a directory and variables of their own
 //! values     what is as good as missing
 //! variables  env_file and label_file
-//! sources    the texts that were read, and the warnings
 //! ```
 
-mod budget;
 mod extends;
 mod include;
 mod lexical;
@@ -26,29 +24,25 @@ mod options;
 mod paths;
 mod remote;
 mod reset;
+mod scope;
 mod setup;
-mod sources;
 #[cfg(test)]
 mod tests;
 mod values;
 mod variables;
 
-use std::fs::File;
-use std::io::Read;
-
 pub use name::normalize as normalize_name;
 pub use options::{Dependencies, LoadOptions, ServiceEnvironment};
 pub use setup::compose_variables;
-pub use sources::{Source, Sources, Warning, Warnings};
 
 use hull_yaml::tree::{Node, Value};
 
-pub(crate) use budget::Budget;
-
 use crate::dotenv::Notes;
 use crate::model::{Project, discouraged};
+use crate::sources::{Sources, Warning, Warnings};
 use crate::{Error, Result, consistency, normalise};
-use loader::{Loader, Scope};
+use loader::Loader;
+use scope::{Reader, Scope};
 use setup::Setup;
 
 /// What [`load`] found. Also when there is no project, the texts show where an error stands.
@@ -132,7 +126,8 @@ fn model(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Node, String, 
     for file in &setup.files {
         documents.extend(loader.documents(file)?);
     }
-    let name = name::find(options, &setup.directory, &documents, &setup.environment, loader.warnings)?;
+    let name =
+        name::find(options, &setup.directory, &documents, &setup.environment, loader.common().warnings)?;
     setup.environment.insert("COMPOSE_PROJECT_NAME".into(), name.clone());
     let scope = Scope {
         directory: &setup.directory,
@@ -153,25 +148,4 @@ fn model(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Node, String, 
         normalise::normalise(&mut model, &name, &setup.environment)?;
     }
     Ok((model, name, setup))
-}
-
-/// The bytes of a file. A file over `limit` is refused before more of it is read.
-pub(crate) fn read_bounded(path: &str, limit: u64) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|error| Error::new(format!("open {path}: {}", errno(&error))))?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::new(format!("read {path}: {}", errno(&error))))?;
-    match u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        true => Err(Error::new(format!("{path}: the file is larger than {limit} bytes"))),
-        false => Ok(bytes),
-    }
-}
-
-/// The kernel's words, as Go has them: `no such file or directory`.
-pub(crate) fn errno(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }

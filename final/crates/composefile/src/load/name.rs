@@ -2,9 +2,11 @@
 
 use hull_yaml::tree::{Node, Value};
 
-use super::{Budget, LoadOptions, Warnings, lexical};
+use super::{LoadOptions, lexical};
+use crate::budget::Budget;
 use crate::interpolate::{Environment, Interpolation};
 use crate::path::Path;
+use crate::sources::Warnings;
 use crate::{Error, Result};
 
 /// A name that the user gives must be valid as it is.

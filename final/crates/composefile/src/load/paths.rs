@@ -2,8 +2,10 @@
 
 use hull_yaml::tree::{Mapping, Node, Value};
 
-use super::{Warnings, errno, lexical, remote};
+use super::{lexical, remote};
 use crate::path::Path;
+use crate::read::errno;
+use crate::sources::Warnings;
 use crate::{Error, Result};
 
 /// What resolution needs to know.

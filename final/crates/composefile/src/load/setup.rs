@@ -5,9 +5,11 @@
 
 use std::path::Path;
 
-use super::{LoadOptions, Sources, Warnings, errno, lexical, remote};
+use super::{LoadOptions, lexical, remote};
 use crate::dotenv::Notes;
 use crate::interpolate::Environment;
+use crate::read::errno;
+use crate::sources::{Sources, Warnings};
 use crate::{Error, Result, dotenv};
 
 const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];

@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 
 use hull_yaml::tree::Place;
 
-use super::{Sources, Warnings, errno};
 use crate::dotenv::Notes;
 use crate::interpolate::Environment;
 use crate::model::{Project, Service};
+use crate::read::errno;
+use crate::sources::{Sources, Warnings};
 use crate::{Error, Result, dotenv};
 
 /// Gives every enabled service the variables of its `env_file`, which is empty afterwards, and the environment's values for

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::mapping::Labels;
 use super::object::{Decode, Print, field, object, serialize};
 use super::quantity::FileMode;
-use crate::normalise::SECRET_CONTENT;
 use crate::path::Path;
 use crate::print::{Form, Tree};
 use crate::{Node, Result};
+
+/// The key under which a secret keeps the content that a variable gives it.
+pub(crate) const SECRET_CONTENT: &str = "x-#value";
 
 object! {
     /// A config or a secret that a service or a build mounts.

@@ -35,6 +35,7 @@ pub use build::{Build, SshConfig, SshKey};
 pub use command::{HealthCheckTest, ShellCommand};
 pub use deploy::*;
 pub use device::{BlkioConfig, DeviceMapping, DeviceRequest, ThrottleDevice, WeightDevice};
+pub(crate) use file::SECRET_CONTENT;
 pub use file::{Config, CredentialSpec, EnvFile, FileObject, FileReference, Secret};
 pub use lifecycle::*;
 pub(crate) use mapping::text;
