@@ -49,6 +49,13 @@ impl Hooks {
         self.running.as_ref().map(AsFd::as_fd)
     }
 
+    /// Waits for more.
+    pub(crate) fn wait(&self) {
+        if let Some(running) = self.descriptor() {
+            let _ = hull_sys::wait::until_readable(running, None);
+        }
+    }
+
     fn next(&mut self, engine: &Engine) -> Result<()> {
         self.running = None;
         let Some(hook) = self.left.pop_front() else { return Ok(()) };

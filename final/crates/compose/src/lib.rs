@@ -20,6 +20,7 @@
 //! scope        what a verb works on
 //! timeline     what waited for what
 //! up           makes the engine have what the files say
+//! watch/       files of the host that change, and what follows
 //! ```
 
 pub mod apply;
@@ -41,5 +42,6 @@ pub mod references;
 pub mod scope;
 pub mod timeline;
 pub mod up;
+pub mod watch;
 
 pub use error::{Error, Result};

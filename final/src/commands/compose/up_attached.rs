@@ -90,7 +90,7 @@ fn shown(args: &Up, project: &Project) -> Result<BTreeSet<String>> {
             bail!("cannot attach to services not included in up: {}", unknown.join(", "));
         }
     }
-    args.no_attach.iter().for_each(|name| _ = shown.remove(name));
+    shown.retain(|name| !args.no_attach.contains(name));
     Ok(shown)
 }
 
