@@ -18,6 +18,8 @@ use hull_engine::{Engine, Stream};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use super::watch;
+use super::watching::Watching;
 use crate::ui::compose::display::{Display, Settings};
 use crate::ui::compose::progress::{Child, INTERRUPTED, Said};
 use crate::ui::compose::signals::Signals;
@@ -69,6 +71,8 @@ struct Loop<'l, 'w> {
     display: Display<'l>,
     signals: &'l Signals,
     children: Vec<(Role, Child)>,
+    /// `--watch`
+    watching: Option<Watching<'w>>,
     interrupts: u32,
     /// A container's end has stopped the others.
     is_stopping: bool,
@@ -77,9 +81,9 @@ struct Loop<'l, 'w> {
     failed: Option<u8>,
 }
 
-impl Attached<'_> {
+impl<'w> Attached<'w> {
     /// Starts the containers and shows what they print. Returns the command's exit code.
-    pub fn run(&self) -> Result<u8> {
+    pub fn run(&self, watching: Option<Watching<'w>>) -> Result<u8> {
         let signals = Signals::take_over()?;
         // What containers have printed before is not shown.
         let logs = LogsOptions { tail: Some(0), timestamps: self.timestamps, ..LogsOptions::default() };
@@ -96,6 +100,9 @@ impl Attached<'_> {
         if !sources.is_empty() {
             display.say(&format!("Attaching to {}", sources.join(", ")));
         }
+        if watching.is_some() {
+            display.say_of_watch("Watch enabled");
+        }
         let start = (Role::Start, Child::start(self.report, |progress| (self.start)(progress))?);
         let mut run = Loop {
             attached: self,
@@ -103,6 +110,7 @@ impl Attached<'_> {
             display,
             signals: &signals,
             children: vec![start],
+            watching,
             interrupts: 0,
             is_stopping: false,
             code: None,
@@ -133,13 +141,21 @@ impl Loop<'_, '_> {
                 }
             }
             self.hear_children()?;
+            // Not before the containers run: a file that is copied then stays.
+            let is_starting = self.children.iter().any(|(role, _)| *role == Role::Start);
+            if let Some(watching) = self.watching.as_mut().filter(|_| !is_starting) {
+                let display = &mut self.display;
+                watching.turn(&mut |said| watch::show(display, said))?;
+            }
             if !self.display.outlet.has_enough() {
                 self.follow.turn(&mut self.display)?;
                 self.display.check()?;
                 self.judge_ends()?;
             }
             let has_failed = self.failed.is_some() && self.interrupts == 0 && !self.is_stopping;
-            if has_failed || self.follow.is_over() && self.children.is_empty() {
+            // The containers that a change restarts may be gone for a moment.
+            let is_busy = self.watching.as_ref().is_some_and(Watching::is_busy);
+            if has_failed || self.follow.is_over() && self.children.is_empty() && !is_busy {
                 return Ok(());
             }
         }
@@ -148,11 +164,15 @@ impl Loop<'_, '_> {
     fn wait(&mut self) -> Result<()> {
         let mut fds = vec![self.display.outlet.interest(), PollFd::new(self.signals, PollFlags::IN)];
         fds.extend(self.children.iter().map(|(_, child)| PollFd::new(child, PollFlags::IN)));
+        let is_starting = self.children.iter().any(|(role, _)| *role == Role::Start);
+        let watching = self.watching.as_ref().filter(|_| !is_starting);
+        fds.extend(watching.iter().flat_map(|watching| watching.interests()));
         let is_full = self.display.outlet.has_enough();
         if !is_full {
             fds.extend(self.follow.interests());
         }
-        let timeout: Option<Duration> = self.follow.timeout().filter(|_| !is_full);
+        let own: Option<Duration> = self.follow.timeout().filter(|_| !is_full);
+        let timeout = own.into_iter().chain(watching.and_then(Watching::timeout)).min();
         match poll(&mut fds, timeout.and_then(|timeout| timeout.try_into().ok()).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno).context("cannot wait for the containers"),
@@ -167,6 +187,8 @@ impl Loop<'_, '_> {
         self.interrupts += 1;
         match self.interrupts {
             1 => {
+                // What changes from now on is left to the next command.
+                self.watching = None;
                 self.display.say("Gracefully Stopping... press Ctrl+C again to force");
                 self.children
                     .iter()

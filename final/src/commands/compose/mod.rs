@@ -39,6 +39,7 @@ mod version;
 mod volumes;
 mod wait;
 mod watch;
+mod watching;
 mod work;
 
 use anyhow::Result;

@@ -82,6 +82,9 @@ fn check(args: &Up) -> Result<()> {
              --attach-dependencies or --watch"
         );
     }
+    if args.watch && args.recreate.no_build {
+        bail!("--no-build and --watch are incompatible");
+    }
     if args.renew_anon_volumes && args.recreate.no_recreate {
         bail!("--no-recreate and --renew-anon-volumes are incompatible");
     }

@@ -10,6 +10,7 @@ use hull_composefile::model::Project;
 
 use super::Session;
 use super::attached::{Attached, OnExit};
+use super::watching::{Reaction, Watching};
 use super::work::{Settings, Work, timeout};
 use crate::cli::compose::up::Up;
 use crate::ui::compose::display;
@@ -32,6 +33,16 @@ pub fn run(session: &Session<'_>, args: &Up, work: &Work<'_>, project: &Project)
     let engine = &work.engine;
     let scope = Scope::of_files(project)?;
     let look = || observe(engine, &project.name);
+    let report: fn(&anyhow::Error) -> u8 = |error| errors::report(error, Code::Plain);
+    let watching = match args.watch {
+        true => {
+            let reaction = Reaction { work, project, prune: false, report };
+            let mut watching = Watching::begin(reaction, &[], !args.recreate.no_build)?;
+            watching.look_at_present_files()?;
+            Some(watching)
+        }
+        false => None,
+    };
     Attached {
         engine,
         project: project.name.clone(),
@@ -57,9 +68,9 @@ pub fn run(session: &Session<'_>, args: &Up, work: &Work<'_>, project: &Project)
             apply.kill_services(&scope, &look()?, &args.services, "SIGKILL", false)?;
             Ok(())
         },
-        report: |error| errors::report(error, Code::Plain),
+        report,
     }
-    .run()
+    .run(watching)
 }
 
 /// The services whose output is shown: those that are named, or all that are to be attached to.

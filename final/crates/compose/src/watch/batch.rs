@@ -74,9 +74,9 @@ impl Batch {
                     actions.sync.entry(service()).or_default().insert(mapping);
                 }
                 match rule.action {
-                    Action::Rebuild => drop(actions.rebuild.insert(service())),
-                    Action::Restart | Action::SyncRestart => drop(actions.restart.insert(service())),
-                    Action::SyncExec => drop(actions.exec.entry(service()).or_default().insert(index)),
+                    Action::Rebuild => _ = actions.rebuild.insert(service()),
+                    Action::Restart | Action::SyncRestart => _ = actions.restart.insert(service()),
+                    Action::SyncExec => _ = actions.exec.entry(service()).or_default().insert(index),
                     Action::Sync => {}
                 }
             }

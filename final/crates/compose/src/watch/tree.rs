@@ -135,7 +135,7 @@ impl Tree {
             new.extend(rules.paths().into_iter().map(Path::to_owned));
         }
         for directory in new {
-            self.add_below(&directory, rules, &mut |path| drop(changed.insert(path)))?;
+            self.add_below(&directory, rules, &mut |path| _ = changed.insert(path))?;
         }
         // Names that appear and vanish above a rule's path are not its.
         changed.retain(|path| rules.paths().iter().any(|own| path.starts_with(own)));
