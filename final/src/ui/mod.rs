@@ -11,7 +11,6 @@
 
 pub mod book;
 pub mod build;
-#[allow(dead_code, unused_imports, reason = "for the verbs of compose that are hidden")]
 pub mod compose;
 pub mod errors;
 pub mod hints;

@@ -155,6 +155,5 @@ pub enum Verb {
     /// Wait until the containers of services stop, and print their exit codes
     Wait(Deferred<lifecycle::Wait>),
     /// Rebuild and refresh containers when files change
-    #[command(hide = true)]
     Watch(Deferred<up::Watch>),
 }

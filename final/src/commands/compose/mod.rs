@@ -101,7 +101,3 @@ fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
     }
 }
 
-/// The error of a verb that is hidden, because hull cannot do it.
-fn absent(verb: &str) -> anyhow::Error {
-    anyhow::anyhow!("hull compose does not have {verb}")
-}
