@@ -45,6 +45,9 @@ pub fn classify(error: &anyhow::Error) -> (Option<Kind>, Option<Detail>) {
         if let Some(error) = cause.downcast_ref::<hull_engine::Error>() {
             return Some((error.kind(), error.detail()));
         }
+        if let Some(hull_compose::Error::Engine { source, .. }) = cause.downcast_ref() {
+            return Some((source.kind(), source.detail()));
+        }
         if let Some(error) = cause.downcast_ref::<hull_image::Error>() {
             return Some((error.kind(), Detail::of_image(error)));
         }

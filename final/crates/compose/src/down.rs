@@ -148,7 +148,7 @@ impl Apply<'_> {
                 Err(error) if error.is_no_such_image() => {
                     self.progress.event(Event::done(&id, "Warning: No resource found to remove"));
                 }
-                Err(error) => errors.push(Error::Engine { what: id, source: error }),
+                Err(error) => errors.push(Error::Engine { what: id, source: Box::new(error) }),
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(Error::all(errors)) }

@@ -6,7 +6,7 @@ pub enum Error {
     File(#[from] hull_composefile::Error),
     /// What the engine was asked to do for a service, a network or a volume.
     #[error("{what}: {source}")]
-    Engine { what: String, source: hull_engine::Error },
+    Engine { what: String, source: Box<hull_engine::Error> },
     #[error("{0}")]
     Invalid(String),
     #[error("{}", lines(.0))]
@@ -20,7 +20,7 @@ pub(crate) trait Context<T> {
 
 impl<T> Context<T> for hull_engine::Result<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| Error::Engine { what: what(), source })
+        self.map_err(|source| Error::Engine { what: what(), source: Box::new(source) })
     }
 }
 

@@ -91,7 +91,7 @@ impl Apply<'_> {
                 Ok(()) => self.progress.event(Event::done(id, "Killed")),
                 Err(error) => {
                     self.progress.event(Event::error(&id, "Error while Killing"));
-                    errors.push(Error::Engine { what: id, source: error });
+                    errors.push(Error::Engine { what: id, source: Box::new(error) });
                 }
             }
         };
@@ -149,7 +149,7 @@ impl Apply<'_> {
                 Err(error) if error.is_no_such_container() => self.progress.event(Event::done(id, "Removed")),
                 Err(error) => {
                     self.progress.event(Event::error(&id, error.to_string()));
-                    errors.push(Error::Engine { what: id, source: error });
+                    errors.push(Error::Engine { what: id, source: Box::new(error) });
                 }
             }
         };
