@@ -106,7 +106,7 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn failure(command: &Command) -> Code {
     if let Command::Compose(args) = command {
         return match args.verb {
-            Some(Verb::Exec(_)) => Code::Exec,
+            Some(Verb::Exec(_) | Verb::Run(_)) => Code::Exec,
             _ => Code::Plain,
         };
     }

@@ -16,6 +16,8 @@ use crate::cli::compose::list::Ps;
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 
+const NO_TITLE: &str = "<no value>";
+
 const COLUMNS: Columns = Columns {
     titles: &[
         ("ID", "CONTAINER ID"),
@@ -31,6 +33,14 @@ const COLUMNS: Columns = Columns {
         ("Status", "STATUS"),
         ("Size", "SIZE"),
         ("Labels", "LABELS"),
+        // Compose has no titles for these.
+        ("ExitCode", NO_TITLE),
+        ("Health", NO_TITLE),
+        ("LocalVolumes", NO_TITLE),
+        ("Mounts", NO_TITLE),
+        ("Names", NO_TITLE),
+        ("Networks", NO_TITLE),
+        ("Publishers", NO_TITLE),
     ],
     shown: &["Name", "Image", "Command", "Service", "RunningFor", "Status", "Ports"],
 };
