@@ -108,6 +108,13 @@ const BAD: &[Bad] = &[
         says: &["services.b", "container_name", "\"name\""],
     },
     Bad {
+        about: "more containers than there can be",
+        text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    scale: 2000000000\n",
+        other: "",
+        at: "compose.yaml:5:12: ",
+        says: &["services.a.scale", "more than 10000 containers"],
+    },
+    Bad {
         about: "a directory that is missing",
         text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    volumes:\n      - type: bind\n        source: \
                ./missing\n        target: /x\n        bind: {create_host_path: false}\n",

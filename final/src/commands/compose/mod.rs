@@ -100,4 +100,3 @@ fn dispatch(session: &Session<'_>, verb: &Verb) -> Result<u8> {
         Verb::Watch(args) => watch::watch(session, args),
     }
 }
-

@@ -11,6 +11,9 @@ use super::api_socket::SOCKET;
 use super::{Around, Peer, Request, Wanted, create_request, error, files, network_request, volume_request};
 use crate::Result;
 
+/// How many containers a project may have. A plan has an entry for each.
+const MAX_CONTAINERS: i64 = 10_000;
+
 /// Checks the services, networks and volumes of a project that are to be made.
 pub fn check(project: &Project) -> Result<()> {
     for (key, network) in project.networks.iter().filter(|(_, network)| !network.external) {
@@ -22,6 +25,15 @@ pub fn check(project: &Project) -> Result<()> {
         VolumeOptions::try_from(volume_request(project, key, volume))
             .map_err(|why| error(project, &["volumes", key], &why.to_string()))?;
     }
+    project.services.values().try_fold(0i64, |containers, service| {
+        let containers = containers.saturating_add(service.scale().max(0));
+        let key = if service.deploy.is_some() { "deploy" } else { "scale" };
+        let why = format!("the project has more than {MAX_CONTAINERS} containers");
+        match containers > MAX_CONTAINERS {
+            true => Err(error(project, &["services", &service.name, key], &why)),
+            false => Ok(containers),
+        }
+    })?;
     project.services.values().try_for_each(|service| check_service(project, service))
 }
 
