@@ -182,6 +182,14 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> nix::Result<()> 
     Errno::result(sent).map(drop)
 }
 
+/// pidfd_getfd(2), Linux 5.6: a duplicate of another process's descriptor. The caller may have to be able to ptrace(2) it.
+pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: takes three integers and returns a new descriptor or -1.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
+    // SAFETY: as above: the descriptor is ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 /// Kills a child with SIGKILL and reaps it. Returns its exit code, as [`reap`] does.
 pub fn kill_and_reap(child: BorrowedFd<'_>) -> nix::Result<u8> {
     match pidfd_send_signal(child, libc::SIGKILL) {

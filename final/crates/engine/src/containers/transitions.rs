@@ -18,6 +18,7 @@ use crate::events::Event;
 use crate::handle::ending::{Ended, Ending, Endings, wait_for_any};
 use crate::handle::running::POLL_INTERVAL;
 use crate::monitor::launch::{Begun, Launch, Launched, Starting, begin};
+use crate::net::Succession;
 use crate::records::health::{self, Check, HealthStatus};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -109,7 +110,19 @@ impl Transitions<'_> {
 
     /// Begins to start a container, after those that it requires.
     pub fn start(&mut self, number: usize, name: &str) {
-        match self.begin_start(name) {
+        let begun = self.begin_start(name, None);
+        self.note_begun(number, name, begun);
+    }
+
+    /// Begins to start a container beside a running one, `old`, that it is to replace: it has none of its ports and aliases
+    /// until [`Engine::take_over`].
+    pub fn start_beside(&mut self, number: usize, name: &str, old: &str) {
+        let begun = self.begin_start(name, Some(old));
+        self.note_begun(number, name, begun);
+    }
+
+    fn note_begun(&mut self, number: usize, name: &str, begun: Result<Begun>) {
+        match begun {
             Ok(Begun::Starting(starting)) => self.starting.push((number, name.to_owned(), starting)),
             Ok(Begun::Over(launched)) => {
                 let started = matches!(launched, Launched::Started(_));
@@ -119,13 +132,17 @@ impl Transitions<'_> {
         }
     }
 
-    fn begin_start(&self, name: &str) -> Result<Begun> {
+    fn begin_start(&self, name: &str, old: Option<&str>) -> Result<Begun> {
         let record = self.engine.find(name)?;
+        let succession = match old {
+            Some(old) => Succession::of(self.engine, &record, &self.engine.find(old)?)?,
+            None => None,
+        };
         for required in &record.options.requires {
             self.engine.start_detached(required)?;
         }
         let size = record.options.console_size;
-        begin(self.engine, &record, Launch::ByUser, StartAttach::Detached, size)
+        begin(self.engine, &record, Launch::ByUser, (StartAttach::Detached, size), succession)
     }
 
     /// Begins to stop a container as [`Engine::stop`] does. One that does not run is over at once.

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Report, Result};
 use crate::gc::killed_monitor::{self, Killer};
 use crate::handle::running::{POLL_INTERVAL, Stopped, readable};
+use crate::net::Succession;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
@@ -63,7 +64,7 @@ pub(crate) fn launch(
     attach: StartAttach,
     size: Option<WindowSize>,
 ) -> Result<Launched> {
-    match begin(engine, record, why, attach, size)? {
+    match begin(engine, record, why, (attach, size), None)? {
         Begun::Over(launched) => Ok(launched),
         Begun::Starting(mut starting) => {
             // Without a limit, because the monitor may have to fill a volume.
@@ -78,13 +79,14 @@ pub(crate) fn launch(
     }
 }
 
-/// The same without waiting for the monitor's answer.
+/// The same without waiting for the monitor's answer. With a succession, the container starts beside the one that it is to
+/// replace.
 pub(crate) fn begin(
     engine: &Engine,
     record: &Record,
     why: Launch,
-    attach: StartAttach,
-    size: Option<WindowSize>,
+    (attach, size): (StartAttach, Option<WindowSize>),
+    succession: Option<Succession>,
 ) -> Result<Begun> {
     let lock = engine.lock(&record.id)?;
     let mut record = record.clone();
@@ -122,7 +124,7 @@ pub(crate) fn begin(
     match process::fork().context(|| "fork the monitor".into())? {
         Fork::Child => {
             drop(ours);
-            let start = Start { command: theirs, attach, size, restart_count };
+            let start = Start { command: theirs, attach, size, restart_count, succession };
             run::monitor(engine.clone(), record, start, lock)
         }
         Fork::Parent { pid } => {

@@ -24,7 +24,7 @@ use crate::error::{Errors, IoContext, Report, Result};
 use crate::events::{Event, emit_all};
 use crate::gc::cgroup_parents;
 use crate::gc::removal::Remains;
-use crate::net::Attachment;
+use crate::net::{Attachment, Succession};
 use crate::records::health;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::WindowSize;
@@ -42,6 +42,8 @@ pub(super) struct Start {
     pub attach: StartAttach,
     pub size: Option<WindowSize>,
     pub restart_count: u32,
+    /// The container starts beside one that it is to replace.
+    pub succession: Option<Succession>,
 }
 
 /// Everything after the fork. It ends with `_exit`, because the command's buffers and exit handlers belong to the command.
@@ -49,11 +51,12 @@ pub(super) struct Start {
 /// The lock is shared with the command (flock(2)) and kept until the monitor's state is on disk. If the command is killed
 /// before that, no other command takes the container for stopped.
 pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) -> ! {
-    let Start { command, attach, size, restart_count } = start;
+    let Start { command, attach, size, restart_count, succession } = start;
     let handed = record.handed.clone();
-    let kept = handed.iter().flat_map(|handed| handed.descriptors()).chain([command.as_fd(), lock.as_fd()]);
-    let ready =
-        detach(&kept.collect::<Vec<_>>()).and_then(|()| Monitor::new(engine, record, size, restart_count));
+    let handed_over = succession.iter().flat_map(Succession::descriptors);
+    let kept = handed.iter().flat_map(|handed| handed.descriptors()).chain(handed_over);
+    let kept: Vec<_> = kept.chain([command.as_fd(), lock.as_fd()]).collect();
+    let ready = detach(&kept).and_then(|()| Monitor::new(engine, record, (size, restart_count), succession));
     drop(lock);
     let outcome = match ready {
         Ok(mut monitor) => monitor.live(command, attach),
@@ -82,7 +85,12 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    fn new(engine: Engine, record: Record, size: Option<WindowSize>, restart_count: u32) -> Result<Self> {
+    fn new(
+        engine: Engine,
+        record: Record,
+        (size, restart_count): (Option<WindowSize>, u32),
+        succession: Option<Succession>,
+    ) -> Result<Self> {
         let run_dir = engine.root().container_run_dir(&record.id);
         let Some(monitor_lock) = MonitorLock::take(engine.root(), &record.id)? else {
             return Err(MonitorLock::refusal(engine.root(), &record.id, &record.name));
@@ -99,7 +107,7 @@ impl Monitor {
             restart_count,
             runtime: record.options.runtime.clone(),
         };
-        let network = Attachment::plan(engine.network_context(), &record, &state.monitor)?;
+        let network = Attachment::plan(engine.network_context(), &record, &state.monitor, succession)?;
         // The socket exists before the state names this monitor, so a command that reads the state can connect.
         let listener = Listener::bind(&run_dir).context(|| format!("listen in {}", run_dir.display()))?;
         state.store(engine.root(), &record.id)?;

@@ -23,6 +23,7 @@ use super::interfaces as links;
 use super::proxy::Proxies;
 use super::publish;
 use super::resolver::{ContainerResolver, has_resolver};
+use super::succession::Succession;
 use super::{allocate, events, expose, stale};
 use crate::error::{Errors, Result};
 use crate::events::Event;
@@ -49,6 +50,8 @@ pub(crate) struct Attachment {
     detached: Vec<String>,
     resolver: Option<ContainerResolver>,
     proxies: Proxies,
+    /// The container has not yet taken over from the one that it succeeds.
+    succession: Option<Succession>,
     user_mode: Option<UserModeProcess>,
     running: Option<Running>,
     /// The container's endpoints as last read, because somebody may empty the run root while it runs.
@@ -76,7 +79,12 @@ fn interfaces(networks: &[NetworkOption]) -> Vec<String> {
 
 impl Attachment {
     /// Allocates addresses, reserves ports, and records what will be made. Nothing stays allocated when it fails.
-    pub(crate) fn plan(context: Context<'_>, record: &Record, monitor: &ProcessId) -> Result<Self> {
+    pub(crate) fn plan(
+        context: Context<'_>,
+        record: &Record,
+        monitor: &ProcessId,
+        succession: Option<Succession>,
+    ) -> Result<Self> {
         match record.options.network {
             // The step's builder has attached the namespace of the stage.
             _ if record.shares_stage_network() => return Ok(Self::default()),
@@ -85,7 +93,7 @@ impl Attachment {
             _ => return Ok(Self::default()),
         }
         let mut state = NetworkState::default();
-        let planned = Self::allocate(context, record, monitor, &mut state);
+        let planned = Self::allocate(context, record, monitor, succession, &mut state);
         let planned = planned.and_then(|planned| {
             state.store(context.root, &record.id)?;
             Ok(planned)
@@ -106,17 +114,28 @@ impl Attachment {
         context: Context<'_>,
         record: &Record,
         monitor: &ProcessId,
+        succession: Option<Succession>,
         state: &mut NetworkState,
     ) -> Result<Self> {
         let mut sockets = Sockets::open()?;
         for (option, interface) in record.options.networks.iter().zip(interfaces(&record.options.networks)) {
+            let nameless = succession.as_ref().map(|_| NetworkOption { aliases: vec![], ..option.clone() });
+            let option = nameless.as_ref().unwrap_or(option);
             let endpoint = allocate::allocate(context, record, option, interface, monitor, &mut sockets)?;
             state.endpoints.push(endpoint);
         }
         let mut attachment = Self { sockets: Some(sockets), ..Self::default() };
         let mappings = record.mappings();
         attachment.descriptors_before = publish::raise_descriptor_limit(2 * mappings.len());
-        attachment.reserved = publish::reserve(state, &mappings)?;
+        match succession {
+            None => attachment.reserved = publish::reserve(state, &mappings)?,
+            Some(mut succession) => {
+                state.succeeds = Some(succession.id.clone());
+                attachment.reserved = std::mem::take(&mut succession.reserved);
+                publish::hold(state, &attachment.reserved);
+                attachment.succession = Some(succession);
+            }
+        }
         Ok(attachment)
     }
 
@@ -195,9 +214,11 @@ impl Attachment {
 
     /// The descriptors for the monitor to poll.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        let reserved = if self.running.is_some() { self.reserved.as_slice() } else { &[] };
+        let accepts = self.running.is_some() && self.succession.is_none();
+        let reserved = if accepts { self.reserved.as_slice() } else { &[] };
         let resolver = self.resolver.iter().flat_map(|resolver| resolver.dns.descriptors());
-        resolver.chain(self.proxies.descriptors(reserved))
+        let predecessor = self.succession.iter().map(|one| (one.monitor(), PollFlags::IN));
+        resolver.chain(self.proxies.descriptors(reserved)).chain(predecessor)
     }
 
     /// When [`Self::serve`] is due even if no descriptor is ready.
@@ -208,9 +229,24 @@ impl Attachment {
     /// Answers DNS queries and accepts connections to proxied ports.
     pub(crate) fn serve(&mut self) {
         self.resolver.iter_mut().for_each(ContainerResolver::serve);
-        if let Some(Running { root, id, .. }) = &self.running {
+        if self.succession.as_ref().is_some_and(Succession::has_ended) {
+            self.succeed();
+        }
+        if let (Some(Running { root, id, .. }), None) = (&self.running, &self.succession) {
             // Without a known endpoint there is no target, and the connection is closed.
             self.proxies.serve(&self.reserved, || endpoint::endpoints(root, id).unwrap_or_default());
+        }
+    }
+
+    /// The container that this one succeeds has ended before the command that started this one could hand over.
+    fn succeed(&mut self) {
+        self.succession = None;
+        if let Some(Running { root, id, .. }) = &self.running
+            && let Ok(record) = Record::load(root, id)
+        {
+            // There is nobody to report an error to. The next start of the container publishes the ports.
+            let _ = super::succession::take_over(root, &record);
+            let _ = self.reload();
         }
     }
 
@@ -218,7 +254,14 @@ impl Attachment {
     /// a resolver of its own, which its resolv.conf has to name.
     pub(crate) fn reload(&mut self) -> Result<bool> {
         let Some(Running { root, id, pid }) = &self.running else { return Ok(false) };
-        let endpoints = endpoint::endpoints(root, id)?;
+        let state = NetworkState::load(root, id)?;
+        if state.is_succeeded {
+            self.reserved.clear();
+        }
+        if state.succeeds.is_none() {
+            self.succession = None;
+        }
+        let endpoints = state.endpoints;
         self.known.clone_from(&endpoints);
         if let Some(resolver) = &mut self.resolver {
             resolver.reload();

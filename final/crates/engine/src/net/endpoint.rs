@@ -73,6 +73,13 @@ pub(super) struct NetworkState {
     /// Ports whose connections a process copies, because no nftables rule can forward them.
     #[serde(default, rename = "relayed")]
     pub proxied: Vec<PublishedPort>,
+    /// The container starts beside one that it is to replace: until it takes over, its ports are not forwarded to it, and it
+    /// is not found by its aliases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<String>,
+    /// Another container has taken over the ports and aliases.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_succeeded: bool,
     /// Ports that a user-mode network's program publishes.
     #[serde(default, rename = "carried")]
     pub user_mode: Vec<PublishedPort>,

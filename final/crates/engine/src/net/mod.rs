@@ -58,6 +58,7 @@ mod special;
 mod stale;
 mod store;
 mod subnets;
+mod succession;
 pub mod trace;
 mod verbs;
 
@@ -78,6 +79,7 @@ pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use resolver::{has_resolver, rename};
 pub(crate) use shared::mark_shared;
 pub(crate) use store::find;
+pub(crate) use succession::Succession;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 

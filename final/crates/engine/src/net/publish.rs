@@ -49,6 +49,27 @@ pub(super) fn reserve(state: &mut NetworkState, mappings: &[Mapping]) -> Result<
     }
 }
 
+/// The host's ports that another container has, as those of its successor, to which they are not forwarded yet.
+pub(super) fn hold(state: &mut NetworkState, reserved: &[ReservedPort]) {
+    let has_ipv6 = has_ipv6(state);
+    let ports = reserved.iter().filter(|port| has_ipv6 || port.host.is_ipv4()).map(PublishedPort::from);
+    state.unpublished = ports.collect();
+}
+
+/// Forwards the ports that were held.
+pub(super) fn release_held(state: &mut NetworkState) {
+    let has_ipv6 = has_ipv6(state);
+    let held = std::mem::take(&mut state.unpublished).into_iter();
+    (state.proxied, state.unpublished) = held.partition(|port| needs_proxy(port, has_ipv6));
+    state.publish();
+}
+
+/// Whether the network whose settings for published ports apply has IPv6.
+fn has_ipv6(state: &NetworkState) -> bool {
+    let networks = state.endpoints.iter().map(|endpoint| &endpoint.network);
+    networks.filter(|network| network.can_publish()).map(NetworkRecord::has_ipv6).next().unwrap_or(false)
+}
+
 /// A mapping that names no host address publishes on all addresses of both families under the same number. These are the
 /// IPv6 mappings: on all addresses, or on ::1 alone if the container has no IPv6 address.
 fn ipv6_mappings(mappings: &[Mapping], reserved: &[ReservedPort], has_ipv6: bool) -> Vec<Mapping> {

@@ -157,7 +157,7 @@ fn serve(
         restart_count: 0,
         runtime: None,
     };
-    let mut network = Attachment::plan(engine.network_context(), record, &state.monitor)?;
+    let mut network = Attachment::plan(engine.network_context(), record, &state.monitor, None)?;
     state.store(root, &record.id)?;
     crate::rootless::register_holder(root.run())?;
     drop(lock);

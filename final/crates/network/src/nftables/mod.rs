@@ -154,6 +154,25 @@ impl Table {
         }
     }
 
+    /// Forwards the published ports to other endpoints than before, in one transaction: a packet finds the one or the other.
+    pub fn move_ports(&self, socket: &mut Socket, from: &[Endpoint<'_>], to: &[Endpoint<'_>]) -> Result<()> {
+        to.iter().try_for_each(Endpoint::check)?;
+        let mut batch = Batch::on(&self.name);
+        for (set, elements) in from.iter().flat_map(Endpoint::ports) {
+            batch.delete_elements(set, &elements);
+        }
+        for (set, elements) in to.iter().flat_map(Endpoint::ports) {
+            batch.add_elements(set, &elements);
+        }
+        match batch.commit(socket, || format!("move ports in the nftables table {}", self.name)) {
+            // Those before are gone: nothing has to be replaced, or another tool has flushed the tables.
+            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EEXIST | libc::EBUSY)) => {
+                self.attach(socket, to).map(drop)
+            }
+            moved => moved,
+        }
+    }
+
     /// Adds a network, before it has a container.
     pub fn add_network(&self, socket: &mut Socket, network: &Network<'_>) -> Result<()> {
         check_name(network.bridge)?;

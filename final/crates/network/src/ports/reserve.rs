@@ -33,6 +33,27 @@ impl ReservedPort {
         }
     }
 
+    /// A port that another process has reserved, of whose socket this is a duplicate. `None` if the socket is of another
+    /// kind, or of another port of the host than `ports` names.
+    pub fn shared(socket: OwnedFd, ports: &[(u16, Port)]) -> Option<Self> {
+        let host = SocketAddr::try_from(getsockname(&socket).ok()?).ok()?;
+        let kind = sockopt::socket_type(&socket).ok()?;
+        let is_kind = |port: &Port| match port.transport {
+            Transport::Tcp | Transport::Sctp => kind == SocketType::STREAM,
+            Transport::Udp => kind == SocketType::DGRAM,
+        };
+        let found = ports.iter().find(|(number, port)| *number == host.port() && is_kind(port));
+        let listens = host.is_ipv6() && sockopt::socket_acceptconn(&socket).ok()?;
+        // A connection that is being copied has the port, too.
+        let is_connected = rustix::net::getpeername(&socket).is_ok();
+        found.filter(|_| !is_connected).map(|(_, port)| Self { host, container: *port, socket, listens })
+    }
+
+    /// The socket that holds the port.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
     /// The socket to accept connections from that have to be copied to the container.
     pub fn listener(&self) -> Option<BorrowedFd<'_>> {
         self.listens.then(|| self.socket.as_fd())
