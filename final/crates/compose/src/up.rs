@@ -7,11 +7,11 @@ use hull_composefile::hash;
 use hull_composefile::model::{Project, Service};
 use hull_engine::Engine;
 
-use crate::apply::{Apply, Created, Members, StartOptions, Stop, Then, WaitFor};
+use crate::apply::{Apply, Created, Members, Roll, StartOptions, Stop, Then, WaitFor};
 use crate::convert;
 use crate::error::{Context, Error, Result};
 use crate::graph::Graph;
-use crate::observe::{Observed, observe};
+use crate::observe::{Container, Observed, observe};
 use crate::plan::{Condition, Plan, PlanOptions, Reason, ResourceAction, WantedProject, plan};
 use crate::progress::{self, Event};
 use crate::references;
@@ -27,6 +27,8 @@ pub struct UpOptions {
     pub wait: bool,
     /// How long a service waits for what it depends on, and how long [`Self::wait`] lasts.
     pub wait_timeout: Option<Duration>,
+    /// Replace running containers without a moment in which nobody answers.
+    pub rolling: bool,
 }
 
 /// Asked before data are lost.
@@ -36,8 +38,9 @@ pub type Confirm<'a> = &'a mut dyn FnMut(&str) -> Result<bool>;
 pub struct Prepared {
     pub scope: Scope,
     pub graph: Graph,
-    /// The containers of each service.
+    /// The containers of each service. Of one that is replaced while it runs, the old one.
     pub members: Members,
+    pub rolls: Vec<Roll>,
 }
 
 /// Plans what `up` would do.
@@ -80,12 +83,20 @@ impl Apply<'_> {
             Ok(created) => created,
             Err(error) => return Err(self.undo_networks(networks, error)),
         };
+        let rolls = if options.rolling { self.rolls(&plan, &created)? } else { vec![] };
+        let plan = without(plan, &scope, &rolls);
         self.replace(&plan, &graph, &created)?;
         let mut members = created.members;
         for service in &plan.stop {
             members.entry(service.clone()).or_default().iter_mut().for_each(|member| member.runs = false);
         }
-        Ok(Prepared { scope, graph, members })
+        for roll in &rolls {
+            let own = members.entry(roll.service.clone()).or_default();
+            for member in own.iter_mut().filter(|member| member.id == roll.new) {
+                (member.id, member.runs) = (roll.old.0.clone(), true);
+            }
+        }
+        Ok(Prepared { scope, graph, members, rolls })
     }
 
     /// Starts what does not run, and waits for all if that was asked for.
@@ -95,9 +106,17 @@ impl Apply<'_> {
         options: &UpOptions,
         timeline: &mut Timeline,
     ) -> Result<()> {
-        let Prepared { scope, graph, members } = prepared;
+        let Prepared { scope, graph, members, rolls } = prepared;
         let start = StartOptions { wait_timeout: options.wait_timeout, restart: false };
         self.start(scope, graph, members, start, timeline)?;
+        self.roll(rolls, options.wait_timeout, timeline)?;
+        let mut members = members.clone();
+        for member in members.values_mut().flatten() {
+            if let Some(roll) = rolls.iter().find(|roll| roll.old.0 == member.id) {
+                member.id.clone_from(&roll.new);
+            }
+        }
+        let members = &members;
         match options.wait {
             true => self.wait(&waits(scope), members, options.wait_timeout),
             false => Ok(()),
@@ -179,7 +198,7 @@ impl Apply<'_> {
             ));
             return Ok(());
         }
-        let remove = |one: &crate::observe::Container| Stop {
+        let remove = |one: &Container| Stop {
             service: String::new(),
             id: one.id.clone(),
             name: one.name.clone(),
@@ -192,7 +211,7 @@ impl Apply<'_> {
     /// Stops what goes, and gives the new containers their names.
     fn replace(&mut self, plan: &Plan, graph: &Graph, created: &Created) -> Result<()> {
         let mut stops = Vec::new();
-        let stop = |one: &crate::observe::Container, then: Then| Stop {
+        let stop = |one: &Container, then: Then| Stop {
             service: one.service.clone(),
             id: one.id.clone(),
             name: one.name.clone(),
@@ -200,6 +219,14 @@ impl Apply<'_> {
         };
         for service in &plan.services {
             for (container, why) in &service.remove {
+                let same = |one: &&Container| one.number == container.number && one.status.is_active();
+                if let (Reason::Replaced, Some(new), false) =
+                    (why, service.keep.iter().find(same), self.dry_run)
+                {
+                    // An `up --rolling` was killed before it could hand over. If that fails, the new container takes over
+                    // when the old one has ended.
+                    let _ = self.engine.take_over(&new.id, &container.id);
+                }
                 // Its replacement has its volumes.
                 let volumes = *why == Reason::Orphan;
                 stops.push(stop(container, Then::Remove { volumes }));
@@ -226,6 +253,21 @@ impl Apply<'_> {
         }
         Ok(())
     }
+}
+
+/// The plan without what is replaced later, while it runs. What restarts with that does not have to.
+fn without(mut plan: Plan, scope: &Scope, rolls: &[Roll]) -> Plan {
+    for service in &mut plan.services {
+        service.replace.retain(|replace| !rolls.iter().any(|roll| roll.old.0 == replace.container.id));
+    }
+    let replaced: Vec<&str> =
+        plan.services.iter().filter(|one| !one.replace.is_empty()).map(|one| one.service.as_str()).collect();
+    let restarts = |service: &String| {
+        let depends_on = scope.services.get(service).map(|service| &service.depends_on);
+        depends_on.into_iter().flatten().any(|(on, one)| one.restart && replaced.contains(&on.as_str()))
+    };
+    plan.stop.retain(restarts);
+    plan
 }
 
 /// What `--wait` waits for: a service that others wait for to complete is not to keep running.

@@ -105,7 +105,14 @@ fn options(session: &Session<'_>, args: &Up) -> Result<UpOptions> {
     }
     let seconds =
         args.wait_timeout.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
-    Ok(UpOptions { plan, ignore_orphans, wait: args.wait, wait_timeout: seconds.map(Duration::from_secs) })
+    Ok(UpOptions {
+        plan,
+        ignore_orphans,
+        wait: args.wait,
+        wait_timeout: seconds.map(Duration::from_secs),
+        // What is not started cannot become healthy.
+        rolling: args.rolling && !args.no_start,
+    })
 }
 
 /// How the flags say that images are got.

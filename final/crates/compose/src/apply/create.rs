@@ -216,10 +216,10 @@ impl Apply<'_> {
     }
 
     /// Removes containers that have been made in vain. Volumes that belong to others stay.
-    fn undo(&mut self, ids: Vec<String>, error: Error) -> Error {
+    pub(super) fn undo(&mut self, ids: Vec<String>, error: Error) -> Error {
         let mut errors = vec![error];
         for id in ids.into_iter().rev() {
-            let removed = self.engine.remove(&id, false, true);
+            let removed = self.engine.remove(&id, true, true);
             errors.extend(removed.context(|| "remove a new container".into()).err());
         }
         Error::all(errors)

@@ -4,6 +4,7 @@
 //! resources  networks and volumes           create  new containers, which nothing replaces yet
 //! stop       many at once, in an order      start   as parallel as the dependencies allow
 //! wait       what a dependency has to be    files   configs and secrets that have no file
+//! roll       replaces a running container without a gap
 //! ```
 //!
 //! All new containers are created before the first one is stopped, so an error in any of them leaves the project as it was.
@@ -13,6 +14,7 @@
 mod create;
 mod files;
 mod resources;
+mod roll;
 mod start;
 mod stop;
 mod wait;
@@ -27,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 
 pub use create::Created;
+pub use roll::Roll;
 pub use start::{StartOptions, WaitFor};
 pub use stop::{Stop, Then};
 
