@@ -56,10 +56,21 @@ pub fn debian() -> Result<PathBuf, String> {
     })
 }
 
-/// Debian with a database (redis-server) and Python, by apt in [`debian`]'s tree.
+/// Debian with a database (redis-server) and Python.
 pub fn debian_tools() -> Result<PathBuf, String> {
+    debian_with("debian-tools.tar", &["redis-server", "python3"])
+}
+
+/// Debian with what a site consists of: nginx, Python, PostgreSQL and Redis.
+pub fn debian_services() -> Result<PathBuf, String> {
+    let packages = ["nginx-light", "postgresql", "python3-psycopg2", "python3-redis", "redis-server"];
+    debian_with("debian-services.tar", &packages)
+}
+
+/// [`debian`]'s tree with packages, by apt.
+fn debian_with(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let debian = debian()?;
-    cached("debian-tools.tar", |to| {
+    cached(name, |to| {
         let tree = tempfile::tempdir().map_err(|e| e.to_string())?;
         let root = tree.path();
         run_quietly(Command::new("tar").arg("-C").arg(root).arg("-xf").arg(&debian))?;
@@ -76,8 +87,11 @@ pub fn debian_tools() -> Result<PathBuf, String> {
             run_quietly(&mut chroot)
         };
         apt(&["update", "-qq"])?;
-        apt(&["install", "-y", "-qq", "--no-install-recommends", "redis-server", "python3"])?;
+        apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())?;
         apt(&["clean"])?;
+        for unused in ["usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists"] {
+            let _ = fs::remove_dir_all(root.join(unused));
+        }
         tar(root, to)
     })
 }
