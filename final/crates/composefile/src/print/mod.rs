@@ -13,4 +13,4 @@ mod tree;
 mod yaml;
 
 pub use tree::{Form, Tree};
-pub use yaml::yaml;
+pub use yaml::{yaml, yaml_uninterpolated};

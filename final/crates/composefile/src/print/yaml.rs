@@ -10,8 +10,19 @@ const INDENT: usize = 2;
 /// A key that is longer, in bytes, does not stand on one line with its value.
 const SIMPLE_KEY: usize = 128;
 
+/// As Compose prints a project, with version 3.0.4 of the library.
 pub fn yaml(tree: &Tree) -> String {
-    let mut writer = Writer { text: String::new() };
+    write(tree, false)
+}
+
+/// As Compose prints what it has not interpolated, with version 3.0.1 of the library, which loses a line break at the
+/// beginning of a text.
+pub fn yaml_uninterpolated(tree: &Tree) -> String {
+    write(tree, true)
+}
+
+fn write(tree: &Tree, loses_first_break: bool) -> String {
+    let mut writer = Writer { text: String::new(), loses_first_break };
     writer.node(tree, 0, Position::Root);
     writer.end_line();
     writer.text
@@ -29,6 +40,7 @@ enum Position {
 
 struct Writer {
     text: String,
+    loses_first_break: bool,
 }
 
 impl Writer {
@@ -168,8 +180,7 @@ impl Writer {
             (true, Some(before)) if is_break(before) => self.text.push('+'),
             (true, Some(_)) => {}
         }
-        // A break at the beginning ends this line, as yaml.v3 has it.
-        if !text.starts_with(is_break) {
+        if !self.loses_first_break || !text.starts_with(is_break) {
             self.text.push('\n');
         }
         let mut follows_break = true;
@@ -331,9 +342,19 @@ mod tests {
         let cases = include_str!("../../tests/data/yaml.jsonl");
         for case in cases.lines() {
             let (value, text): (Value, String) = serde_json::from_str(case).unwrap();
-            assert_eq!(yaml(&tree(value.clone())), text, "{value}");
+            assert_eq!(yaml_uninterpolated(&tree(value.clone())), text, "{value}");
+            if !value.to_string().contains(r#""\n"#) {
+                assert_eq!(yaml(&tree(value.clone())), text, "{value}");
+            }
         }
         assert!(cases.lines().count() > 150);
+    }
+
+    #[test]
+    fn a_break_at_the_beginning_is_kept_in_a_project() {
+        let tree = Tree::Sequence(vec![Tree::String("\na".into())]);
+        assert_eq!(yaml(&tree), "- |2-\n\n  a\n");
+        assert_eq!(yaml_uninterpolated(&tree), "- |2-\n  a\n");
     }
 
     #[test]
