@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 use hull_composefile::interpolate::variables;
 use hull_composefile::model::{Print, Project};
-use hull_composefile::print::{Form, Tree, json, yaml};
+use hull_composefile::print::{Form, Tree, json, yaml, yaml_uninterpolated};
 use hull_composefile::{Entry, LoadOptions, Node, ServiceEnvironment, Value, hash, load_model};
 use hull_image::reference::Reference;
 use hull_image::registry::Access;
@@ -188,7 +188,7 @@ fn model(session: &Session<'_>, args: &Config) -> Result<String> {
         keep_images(&mut model);
     }
     Ok(match format(args)? {
-        Format::Yaml => yaml(&Tree::of(&model, Form::Yaml)),
+        Format::Yaml => yaml_uninterpolated(&Tree::of(&model, Form::Yaml)),
         Format::Json => json::pretty(&Tree::of(&model, Form::Json)),
     })
 }
@@ -290,7 +290,7 @@ fn variable_table(session: &Session<'_>, args: &Config) -> Result<String> {
                 (name, Tree::Mapping(fields.collect()))
             });
             // Compose's own lists are indented by four, and this one has two levels.
-            Ok(yaml(&Tree::map(tree, Form::Yaml)).replace("\n  ", "\n    "))
+            Ok(yaml_uninterpolated(&Tree::map(tree, Form::Yaml)).replace("\n  ", "\n    "))
         }
         "json" => Ok(json::wide(&found) + "\n\n"),
         format => {
