@@ -1,10 +1,12 @@
 //! `compose config`: the project that the files make.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 
 use anyhow::{Context, Result, bail};
+use hull_composefile::consistency::container_names;
 use hull_composefile::interpolate::variables;
-use hull_composefile::model::{Print, Project};
+use hull_composefile::model::{Print, Project, Service};
 use hull_composefile::print::{Form, Tree, json, yaml, yaml_uninterpolated};
 use hull_composefile::{Entry, LoadOptions, Node, ServiceEnvironment, Value, hash, load_model};
 use hull_image::reference::Reference;
@@ -17,14 +19,15 @@ use crate::ui::output;
 
 pub fn config(session: &Session<'_>, args: &Config) -> Result<u8> {
     let text = text(session, args)?;
-    if args.quiet {
-        return Ok(0);
-    }
     let prints_project = !args.services && !prints_list(args);
     match args.output.as_deref().filter(|path| prints_project && !path.as_os_str().is_empty()) {
+        // What is a list is printed in spite of it.
+        _ if args.quiet && prints_project => {}
         Some(path) if !text.is_empty() => {
             std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
+        // A file gets exactly what Compose writes.
+        _ if !std::io::stdout().is_terminal() => output::raw(&text)?,
         _ => output::text(&text)?,
     }
     Ok(0)
@@ -126,19 +129,22 @@ fn project(session: &Session<'_>, args: &Config) -> Result<String> {
         false => ServiceEnvironment::Enabled,
     };
     let mut project = load(session, args, &args.names, environment)?;
+    if !args.no_consistency {
+        let unique = container_names(&project).map_err(hull_compose::Error::File);
+        unique.map_err(|error| session.located(error.into()))?;
+    }
     if args.resolve_image_digests || args.lock_image_digests {
         let access = registry::access(&Default::default())?;
         for service in project.services.values_mut().filter(|service| !service.image.is_empty()) {
             service.image = pinned(&access, &service.image)?;
         }
     }
-    let tree = |form: Form| match args.lock_image_digests {
-        true => images_only(&project, form),
-        false => project.tree(form),
-    };
+    if args.lock_image_digests {
+        keep_only_images(&mut project);
+    }
     let text = match format(args)? {
-        Format::Yaml => yaml(&tree(Form::Yaml)),
-        Format::Json => json::pretty(&tree(Form::Json)),
+        Format::Yaml => yaml(&project.tree(Form::Yaml)),
+        Format::Json => json_text(&project.tree(Form::Json))?,
     };
     Ok(text.replace('$', "$$"))
 }
@@ -167,14 +173,15 @@ fn pinned(access: &Access, image: &str) -> Result<String> {
     Ok(reference.canonical())
 }
 
-/// A compose file that only says which images the services have.
-fn images_only(project: &Project, form: Form) -> Tree {
-    let service = |(name, service): (&String, &hull_composefile::model::Service)| {
-        let image = ("image".to_owned(), Tree::String(service.image.clone()));
-        (name.clone(), Tree::Mapping(vec![image]))
-    };
-    let services = Tree::map(project.services.iter().map(service), form);
-    Tree::Mapping(vec![("services".to_owned(), services)])
+/// Leaves only the images of the services.
+fn keep_only_images(project: &mut Project) {
+    for service in project.services.values_mut() {
+        *service = Service { image: std::mem::take(&mut service.image), ..Service::default() };
+    }
+    let Project { name, networks, volumes, secrets, configs, models, extensions, .. } = project;
+    name.clear();
+    (networks.clear(), volumes.clear(), secrets.clear(), configs.clear(), models.clear());
+    extensions.clear();
 }
 
 /// The merged files as they are, without the values of variables.
@@ -189,8 +196,15 @@ fn model(session: &Session<'_>, args: &Config) -> Result<String> {
     }
     Ok(match format(args)? {
         Format::Yaml => yaml_uninterpolated(&Tree::of(&model, Form::Yaml)),
-        Format::Json => json::pretty(&Tree::of(&model, Form::Json)),
+        Format::Json => json_text(&Tree::of(&model, Form::Json))?,
     })
+}
+
+fn json_text(tree: &Tree) -> Result<String> {
+    if tree.has_number_outside_json() {
+        bail!("an extension field is .inf or .nan, and JSON has no such number");
+    }
+    Ok(json::pretty(tree))
 }
 
 fn services_of(model: &mut Node) -> impl Iterator<Item = &mut Entry> {

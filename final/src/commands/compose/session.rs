@@ -68,6 +68,8 @@ impl<'a> Session<'a> {
             sources: RefCell::default(),
         };
         session.variables = hull_composefile::load::compose_variables(&session.options_without_stdin());
+        // Each verb refuses a wrong value.
+        session.style()?;
         Ok(session)
     }
 

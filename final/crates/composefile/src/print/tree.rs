@@ -70,6 +70,18 @@ impl Tree {
     }
 }
 
+impl Tree {
+    /// Whether there is a number in it that JSON does not have: an infinite one, or none.
+    pub fn has_number_outside_json(&self) -> bool {
+        match self {
+            Self::Double(value) => !value.is_finite(),
+            Self::Sequence(items) => items.iter().any(Self::has_number_outside_json),
+            Self::Mapping(entries) => entries.iter().any(|(_, value)| value.has_number_outside_json()),
+            _ => false,
+        }
+    }
+}
+
 impl Serialize for Tree {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
