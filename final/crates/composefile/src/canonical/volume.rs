@@ -77,7 +77,8 @@ fn parse(text: &str) -> Result<Volume<'_>, &'static str> {
             "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
                 volume.propagation = Some(option)
             }
-            "" => {}
+            // A mount is as consistent as the first asks for anyway, and the others allow less.
+            "" | "consistent" | "cached" | "delegated" => {}
             _ => volume.ignored.push(option),
         }
     }

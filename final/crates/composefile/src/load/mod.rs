@@ -137,7 +137,8 @@ fn model(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Node, String, 
     };
     let mut model = loader.model(&setup.files, &scope, !options.no_path_resolution)?;
     if matches!(&model.value, Value::Mapping(entries) if entries.is_empty()) {
-        return Err(Error::new("empty compose file").hint("add services:"));
+        let why = format!("{}: empty compose file", setup.files.join(", "));
+        return Err(Error::new(why).hint("add services:"));
     }
     if name.is_empty() {
         return Err(

@@ -372,8 +372,8 @@ fn profiles_and_names_select_services() {
 #[test]
 fn a_document_must_be_a_mapping_and_must_not_be_empty() {
     for (text, expected) in [
-        ("", "0: empty compose file"),
-        ("{}", "0: empty compose file"),
+        ("", "0: DIR/compose.yaml: empty compose file"),
+        ("{}", "0: DIR/compose.yaml: empty compose file"),
         ("---\n", "2: top-level object must be a mapping"),
         ("- a\n", "1: top-level object must be a mapping"),
         ("services: [a]\n", "1: services must be a mapping"),

@@ -124,18 +124,21 @@ impl Decode for EnvFile {
 }
 
 impl Print for EnvFile {
-    // As YAML, Compose forgets the format.
     fn tree(&self, form: Form) -> Tree {
-        if self.required {
+        // Compose's YAML forgets the format. Its JSON does so only where the file is required, and hashes contain that.
+        let keeps_format = !self.format.is_empty() && (form == Form::Yaml || !self.required);
+        if self.required && !keeps_format {
             return self.path.tree(form);
         }
-        let required = ("required".to_owned(), Tree::Bool(false));
-        let mut fields = vec![("path".to_owned(), self.path.tree(form)), required];
-        if form == Form::Json && !self.format.is_empty() {
-            fields.push(("format".to_owned(), self.format.tree(form)));
+        let mut fields = Vec::new();
+        if form == Form::Yaml || !self.path.is_empty() {
+            fields.push(("path".to_owned(), self.path.tree(form)));
         }
-        if form == Form::Json && self.path.is_empty() {
-            fields.remove(0);
+        if !self.required {
+            fields.push(("required".to_owned(), Tree::Bool(false)));
+        }
+        if keeps_format {
+            fields.push(("format".to_owned(), self.format.tree(form)));
         }
         Tree::Mapping(fields)
     }
