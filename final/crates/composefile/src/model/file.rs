@@ -124,21 +124,18 @@ impl Decode for EnvFile {
 }
 
 impl Print for EnvFile {
+    // As YAML, Compose forgets the format.
     fn tree(&self, form: Form) -> Tree {
-        // Compose's YAML forgets the format. Its JSON does so only where the file is required, and hashes contain that.
-        let keeps_format = !self.format.is_empty() && (form == Form::Yaml || !self.required);
-        if self.required && !keeps_format {
+        if self.required {
             return self.path.tree(form);
         }
-        let mut fields = Vec::new();
-        if form == Form::Yaml || !self.path.is_empty() {
-            fields.push(("path".to_owned(), self.path.tree(form)));
-        }
-        if !self.required {
-            fields.push(("required".to_owned(), Tree::Bool(false)));
-        }
-        if keeps_format {
+        let required = ("required".to_owned(), Tree::Bool(false));
+        let mut fields = vec![("path".to_owned(), self.path.tree(form)), required];
+        if form == Form::Json && !self.format.is_empty() {
             fields.push(("format".to_owned(), self.format.tree(form)));
+        }
+        if form == Form::Json && self.path.is_empty() {
+            fields.remove(0);
         }
         Tree::Mapping(fields)
     }
