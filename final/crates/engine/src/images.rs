@@ -103,7 +103,14 @@ impl Engine {
 
     /// For the id of each image in use, the name of a container that uses it.
     fn users_of_images(&self) -> Result<HashMap<String, String>> {
-        Ok(self.list()?.into_iter().map(|container| (container.image_id, container.name)).collect())
+        let mut users = HashMap::new();
+        for container in self.list()? {
+            // A mounted image is named by its id, and no volume or directory can have such a name.
+            let mounted = container.mounts.into_iter().filter(|mount| mount.starts_with("sha256:"));
+            users.extend(mounted.map(|id| (id, container.name.clone())));
+            users.insert(container.image_id, container.name);
+        }
+        Ok(users)
     }
 }
 

@@ -113,7 +113,7 @@ fn check_volume(project: &Project, service: &Service, index: usize, volume: &Ser
                 }
             }
         }
-        "volume" | "tmpfs" => Ok(()),
+        "volume" | "tmpfs" | "image" => Ok(()),
         kind => Err(error(project, &path("type"), &format!("hull has no mounts of type {kind:?}"))),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path};
 
-use crate::wire::host_config::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
+use crate::wire::host_config::{BindOptions, DriverConfig, ImageOptions, Mount, TmpfsOptions, VolumeOptions};
 use crate::{bools, csv, path, size};
 
 use super::{local_driver, volume};
@@ -64,6 +64,9 @@ fn set(mount: &mut Mount, key: &str, value: &str) -> Result<(), String> {
             mount.tmpfs_options.get_or_insert_default().mode =
                 Some(mode.map_err(|_| format!("tmpfs-mode {value:?} is not octal"))?);
         }
+        "image-subpath" => {
+            mount.image_options = Some(ImageOptions { subpath: value.to_owned() });
+        }
         "consistency" => mount.consistency = value.to_owned(),
         _ => return Err(format!("there is no key {key:?}")),
     }
@@ -108,18 +111,26 @@ pub fn check(mount: &Mount) -> Result<(), String> {
     if mount.kind != "volume" && mount.volume_options.is_some() {
         return Err("volume-nocopy, volume-subpath and the like belong to type=volume".into());
     }
+    if mount.kind != "image" && mount.image_options.is_some() {
+        return Err("image-subpath belongs to type=image".into());
+    }
     check_bind(mount)?;
     check_volume(mount)?;
+    if let Some(options) = &mount.image_options
+        && !is_local(Path::new(&options.subpath))
+    {
+        return Err("subpath must be a relative path within the image".into());
+    }
     if let Some(options) = &mount.tmpfs_options {
         check_tmpfs(options)?;
     }
     match (mount.kind.as_str(), mount.source.as_str()) {
-        ("bind", "") => Err("source is required for type=bind".into()),
+        ("bind" | "image", "") => Err(format!("source is required for type={}", mount.kind)),
         ("bind", source) if !source.starts_with('/') => Err(format!("{source:?} is not an absolute path")),
-        ("bind", _) | ("tmpfs", "") | ("volume", "") => Ok(()),
+        ("bind" | "image", _) | ("tmpfs", "") | ("volume", "") => Ok(()),
         ("volume", name) => volume::name(name).map(drop),
         ("tmpfs", _) => Err("a tmpfs has no source".into()),
-        (kind, _) => Err(format!("there is no type {kind:?}: expected bind, volume or tmpfs")),
+        (kind, _) => Err(format!("there is no type {kind:?}: expected bind, volume, tmpfs or image")),
     }
 }
 
@@ -242,6 +253,9 @@ impl fmt::Display for Mount {
             for (key, value) in &driver.options {
                 add("volume-opt", &format!("{key}={value}"));
             }
+        }
+        if let Some(options) = &self.image_options {
+            add("image-subpath", &options.subpath);
         }
         if let Some(options) = &self.tmpfs_options {
             let (size, mode) = tmpfs_texts(options);

@@ -12,7 +12,7 @@ pub struct MountExtras {
     /// Of a bind mount: what becomes of the mounts below its source.
     #[serde(skip_serializing_if = "Recursion::is_default")]
     pub recursion: Recursion,
-    /// The part of a volume that is mounted, below the volume's root.
+    /// The part of a volume or an image that is mounted, below its root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subpath: Option<PathBuf>,
     /// The labels of the volume, if it is created with the container.
@@ -43,6 +43,9 @@ pub struct MountExtras {
     /// The volume is anonymous, and the container has it from the one that it has replaced. It goes with the container.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
+    /// The layers of an image that is mounted, below the data root, the lowest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<PathBuf>,
     /// `idmap`: the files of a bind mount have the container's ids. Those of a volume have them anyway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub idmap: bool,
@@ -76,6 +79,10 @@ impl MountExtras {
 
     /// Whether the source has to be made in the monitor's mount namespace before it can be bound.
     pub(crate) fn need_source(&self) -> bool {
-        self.has_driver_mount || self.subpath.is_some() || self.overlay || self.handed.is_some()
+        self.has_driver_mount
+            || self.subpath.is_some()
+            || self.overlay
+            || self.handed.is_some()
+            || !self.layers.is_empty()
     }
 }

@@ -216,12 +216,23 @@ pub enum MountOption {
         #[serde(default)]
         from_mount_flag: bool,
     },
+    /// The files of another image. What is written to them ends with the run.
+    Image {
+        /// As given by the user: a name, an id or a digest.
+        image: String,
+        target: PathBuf,
+        read_only: bool,
+        subpath: Option<PathBuf>,
+    },
 }
 
 impl MountOption {
     pub fn target(&self) -> &std::path::Path {
         match self {
-            Self::Bind { target, .. } | Self::Volume { target, .. } | Self::Tmpfs { target, .. } => target,
+            Self::Bind { target, .. }
+            | Self::Volume { target, .. }
+            | Self::Tmpfs { target, .. }
+            | Self::Image { target, .. } => target,
         }
     }
 }

@@ -115,9 +115,9 @@ impl ProcessRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MountRecord {
     pub kind: MountKind,
-    /// The volume's name.
+    /// The volume's name, or the image's id.
     pub name: Option<String>,
-    /// On the host; empty for a tmpfs.
+    /// On the host; empty for a tmpfs and an image.
     pub source: PathBuf,
     pub destination: PathBuf,
     pub read_only: bool,
@@ -135,6 +135,8 @@ pub enum MountKind {
     Bind,
     Volume,
     Tmpfs,
+    /// An image's layers, which are in the extras. The name is the image's id.
+    Image,
 }
 
 impl Record {

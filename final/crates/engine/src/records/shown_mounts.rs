@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hull_docker::wire::container::MountPoint;
-use hull_docker::wire::host_config::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
+use hull_docker::wire::host_config::{
+    BindOptions, DriverConfig, ImageOptions, Mount, TmpfsOptions, VolumeOptions,
+};
 
 use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::options::{CreateOptions, MountOption};
@@ -38,6 +40,7 @@ fn point(mount: &MountRecord, asked: Option<&MountOption>) -> MountPoint {
             MountKind::Bind => "bind",
             MountKind::Volume => "volume",
             MountKind::Tmpfs => "tmpfs",
+            MountKind::Image => "image",
         }
         .into(),
         name: mount.name.clone(),
@@ -58,6 +61,7 @@ fn is_from_mount_flag(option: &MountOption) -> bool {
         MountOption::Bind { from_mount_flag, .. }
         | MountOption::Volume { from_mount_flag, .. }
         | MountOption::Tmpfs { from_mount_flag, .. } => *from_mount_flag,
+        MountOption::Image { .. } => true,
     }
 }
 
@@ -68,7 +72,7 @@ fn short_mode(option: &MountOption) -> String {
             (*read_only, true, propagation.as_deref(), extras)
         }
         MountOption::Volume { read_only, copy_up, extras, .. } => (*read_only, *copy_up, None, extras),
-        MountOption::Tmpfs { .. } => return String::new(),
+        MountOption::Tmpfs { .. } | MountOption::Image { .. } => return String::new(),
     };
     if !extras.spelled.is_empty() {
         return extras.spelled.clone();
@@ -93,7 +97,9 @@ pub(crate) fn binds(options: &CreateOptions) -> Vec<String> {
         let (source, target) = match option {
             MountOption::Bind { source, target, .. } => (text(source), target),
             MountOption::Volume { name: Some(name), target, .. } => (name.clone(), target),
-            MountOption::Volume { name: None, .. } | MountOption::Tmpfs { .. } => return None,
+            MountOption::Volume { name: None, .. }
+            | MountOption::Tmpfs { .. }
+            | MountOption::Image { .. } => return None,
         };
         let mode = short_mode(option);
         let colon = if mode.is_empty() { "" } else { ":" };
@@ -147,6 +153,12 @@ fn mount(option: &MountOption) -> Mount {
             read_only: options.iter().any(|option| option == "ro"),
             tmpfs_options: tmpfs_options(options),
             ..of("tmpfs", target)
+        },
+        MountOption::Image { image, target, read_only, subpath } => Mount {
+            source: image.clone(),
+            read_only: *read_only,
+            image_options: subpath.as_deref().map(|part| ImageOptions { subpath: text(part) }),
+            ..of("image", target)
         },
     }
 }

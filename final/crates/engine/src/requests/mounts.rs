@@ -101,6 +101,11 @@ fn one(mount: &Mount) -> Result<MountOption, String> {
             }
         }
         "tmpfs" => MountOption::Tmpfs { target, options: mount::tmpfs_options(mount), from_mount_flag: true },
+        "image" => {
+            let subpath = mount.image_options.as_ref().map(|options| &options.subpath);
+            let subpath = subpath.filter(|part| !part.is_empty()).map(Into::into);
+            MountOption::Image { image: mount.source.clone(), target, read_only, subpath }
+        }
         _ => {
             let options = mount.volume_options.clone().unwrap_or_default();
             MountOption::Volume {

@@ -1,4 +1,4 @@
-//! The sources of a step's mounts that its builder has handed over ([`crate::records::handed`]).
+//! The sources of a step's mounts that its builder has handed over ([`crate::records::handed`]), and images.
 
 use std::fs::File;
 use std::io::Write;
@@ -31,6 +31,20 @@ pub(super) fn prepare(engine: &Engine, record: &Record, index: usize, number: us
             mount.set_metadata(*metadata)
         }
     }
+}
+
+/// Mounts the image of mount `index`. What was written to it in an earlier run is gone.
+pub(super) fn image(engine: &Engine, record: &Record, index: usize) -> Result<()> {
+    let mount = Handed { engine, record, index };
+    if record.mapped_ids().is_some() {
+        let destination = record.mounts[index].destination.display();
+        let why = "a container with a user namespace of its own cannot mount an image";
+        return Err(Error::Unsupported(format!("mount at {destination}: {why}")));
+    }
+    let extras = &record.mounts[index].extras;
+    let container = engine.root().container_dir(&record.id);
+    hull_storage::tree::remove_tree(&container.join("overlays").join(index.to_string()))?;
+    mount.layers(&extras.layers, extras.subpath.as_deref().unwrap_or(Path::new("")))
 }
 
 struct Handed<'a> {

@@ -21,7 +21,12 @@ pub(super) fn driver_path(engine: &Engine, record: &Record, index: usize) -> Pat
 pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
     let mount = &record.mounts[index];
     match &mount.extras {
-        extras if extras.subpath.is_some() || extras.overlay || extras.handed.is_some() => {
+        extras
+            if extras.subpath.is_some()
+                || extras.overlay
+                || extras.handed.is_some()
+                || !extras.layers.is_empty() =>
+        {
             directory(engine, record).join(index.to_string())
         }
         extras if extras.has_driver_mount => driver_path(engine, record, index),

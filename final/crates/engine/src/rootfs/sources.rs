@@ -60,6 +60,10 @@ pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -
             super::handed::prepare(engine, record, index, number)?;
             continue;
         }
+        if mount.kind == MountKind::Image {
+            super::handed::image(engine, record, index)?;
+            continue;
+        }
         let wanted = rootfs.filter(|_| mount.kind == MountKind::Volume && mount.copy_up);
         Source { engine, record, index, mount }.prepare(wanted)?;
     }

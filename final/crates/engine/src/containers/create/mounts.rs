@@ -85,6 +85,21 @@ impl Engine {
                 record.options = propagation.iter().cloned().collect();
                 record.extras = extras.clone();
             }
+            MountOption::Image { image, read_only, subpath, .. } => {
+                // Only root can give an image's files the owners that a user namespace has for them (mount_setattr(2)).
+                if hull_sys::id_map::in_user_namespace() {
+                    return Err(invalid("an unprivileged user cannot mount an image".into()));
+                }
+                let found = self.image(image)?;
+                record.kind = MountKind::Image;
+                record.name = Some(found.id.to_string());
+                record.read_only = *read_only;
+                record.extras.layers = self.layer_paths(&found.layer_dirs);
+                record.extras.subpath = subpath.clone();
+                if record.extras.layers.is_empty() {
+                    return Err(invalid(format!("the image {image} has no files")));
+                }
+            }
             MountOption::Volume { name, read_only, copy_up, extras, .. } => {
                 let (name, anonymous) = match name {
                     Some(name) => (name.clone(), false),
