@@ -35,6 +35,8 @@ pub use name::normalize as normalize_name;
 pub use options::{Dependencies, LoadOptions, ServiceEnvironment};
 pub use setup::compose_variables;
 
+use std::collections::BTreeMap;
+
 use hull_yaml::tree::{Node, Value};
 
 use crate::dotenv::Notes;
@@ -129,12 +131,10 @@ fn model(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Node, String, 
     let name =
         name::find(options, &setup.directory, &documents, &setup.environment, loader.common().warnings)?;
     setup.environment.insert("COMPOSE_PROJECT_NAME".into(), name.clone());
-    let scope = Scope {
-        directory: &setup.directory,
-        base: &setup.directory,
-        environment: &setup.environment,
-        included: &[],
-    };
+    // Compose takes nothing from the environment then, not even for `environment: [NAME]`.
+    let unset = BTreeMap::new();
+    let environment = if options.no_interpolate { &unset } else { &setup.environment };
+    let scope = Scope { directory: &setup.directory, base: &setup.directory, environment, included: &[] };
     let mut model = loader.model(&setup.files, &scope, !options.no_path_resolution)?;
     if matches!(&model.value, Value::Mapping(entries) if entries.is_empty()) {
         let why = format!("{}: empty compose file", setup.files.join(", "));
@@ -146,7 +146,7 @@ fn model(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<(Node, String, 
         );
     }
     if !options.no_normalize {
-        normalise::normalise(&mut model, &name, &setup.environment)?;
+        normalise::normalise(&mut model, &name, environment)?;
     }
     Ok((model, name, setup))
 }
