@@ -16,7 +16,7 @@ mod unique;
 use std::collections::HashSet;
 use std::collections::btree_map::Entry as Slot;
 
-use hull_yaml::tree::{Entry, Mapping, Node, Value};
+use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
 
 use crate::path::Path;
 use crate::{Error, Result};
@@ -176,7 +176,7 @@ fn merge_logging(base: Node, over: Node, path: &Path<'_>) -> Result<Node> {
     }
 }
 
-/// Pools are told apart by their subnets. The order and the corner cases are Compose's.
+/// Pools are told apart by their subnets. The order and what happens with more than one of them are Compose's.
 fn merge_pools(base: Node, over: Node, path: &Path<'_>) -> Result<Node> {
     let place = base.place;
     let wrong = |node: &Node| {
@@ -190,25 +190,55 @@ fn merge_pools(base: Node, over: Node, path: &Path<'_>) -> Result<Node> {
     if base.len().max(over.len()) > POOLS {
         return Err(Error::new(format!("{path}: a network has no more than {POOLS} pools")).at(place));
     }
-    let subnet = |entries: &Mapping| entries.get("subnet").map(|entry| entry.node.value.clone());
-    let mut pools: Vec<(Node, Mapping)> = Vec::new();
-    for original in base {
-        let at = original.clone();
-        let mut right = text::into_entries(original, path, |_| Value::Null)?;
-        for other in &over {
-            let left = text::into_entries(other.clone(), path, |_| Value::Null)?;
-            if subnet(&left) != subnet(&right) && pools.iter().all(|(_, pool)| subnet(pool) != subnet(&left))
-            {
-                pools.push((other.clone(), left));
+    let entries = |node: Node| text::into_entries(node, path, |_| Value::Null);
+    let places: Vec<Place> = base.iter().map(|pool| pool.place).collect();
+    let mut base = base.into_iter().map(entries).collect::<Result<Vec<_>>>()?;
+    let over_places: Vec<Place> = over.iter().map(|pool| pool.place).collect();
+    let over = over.into_iter().map(entries).collect::<Result<Vec<_>>>()?;
+    // Compose keeps references in its list, so a pool of the base that changes later changes in the list too.
+    let mut list: Vec<Pool> = Vec::new();
+    for index in 0..base.len() {
+        for (other, entries) in over.iter().enumerate() {
+            let is_known = |list: &[Pool], base: &[Mapping], pool: &Mapping| {
+                list.iter().position(|known| subnet(known.of(base, &over)) == subnet(pool))
+            };
+            if subnet(entries) != subnet(&base[index]) && is_known(&list, &base, entries).is_none() {
+                list.push(Pool::Over(other));
                 continue;
             }
-            merge_entries(&mut right, left, path)?;
-            match pools.iter_mut().find(|(_, pool)| subnet(pool) == subnet(&right)) {
-                Some(known) => known.1.clone_from(&right),
-                None => pools.push((at.clone(), right.clone())),
+            merge_entries(&mut base[index], entries.clone(), path)?;
+            match is_known(&list, &base, &base[index]) {
+                Some(position) => list[position] = Pool::Base(index),
+                None => list.push(Pool::Base(index)),
             }
         }
     }
-    let items = pools.into_iter().map(|(at, pool)| Node { value: Value::Mapping(pool), ..at });
+    let items = list.into_iter().map(|pool| {
+        let place = match pool {
+            Pool::Base(index) => places[index],
+            Pool::Over(index) => over_places[index],
+        };
+        Node { value: Value::Mapping(pool.of(&base, &over).clone()), place, tag: None }
+    });
     Ok(Node { value: Value::Sequence(items.collect()), place, tag: None })
+}
+
+/// A pool of the base, which the override may have changed, or one of the override.
+#[derive(Debug, Clone, Copy)]
+enum Pool {
+    Base(usize),
+    Over(usize),
+}
+
+impl Pool {
+    fn of<'a>(self, base: &'a [Mapping], over: &'a [Mapping]) -> &'a Mapping {
+        match self {
+            Self::Base(index) => &base[index],
+            Self::Over(index) => &over[index],
+        }
+    }
+}
+
+fn subnet(pool: &Mapping) -> Option<&Value> {
+    pool.get("subnet").map(|entry| &entry.node.value)
 }

@@ -29,6 +29,10 @@ fn lists_and_mappings_of_texts_become_one_list_without_doubles() {
         merged("environment: {B: 1, A: null, C: 1.5}", "environment: [B=2, D]"),
         "environment:[A B=2 C=1.5 D]"
     );
+    assert_eq!(
+        merged("labels: [a]", "labels: {b: 2001-12-14}"),
+        "labels:[a b=2001-12-14 00:00:00 +0000 UTC]"
+    );
     assert_eq!(merged("tmpfs: /a", "tmpfs: [/b, /a]"), "tmpfs:[/a /b]");
     assert_eq!(merged("env_file: a", "env_file: [{path: b}, a]"), "env_file:[a map[path:b]]");
     assert_eq!(merged("extra_hosts: [a=1]", "extra_hosts: {a: [1, 2]}"), "extra_hosts:[a=1 a=2]");
@@ -77,6 +81,14 @@ fn pools_merge_by_their_subnets() {
     assert_eq!(
         pools("[{subnet: a, gateway: 1}]", "[{subnet: b}, {subnet: a, gateway: 2}]"),
         "map[networks:map[n:map[ipam:map[config:[map[subnet:b] map[gateway:2 subnet:a]]]]]]"
+    );
+    assert_eq!(
+        pools(
+            "[{subnet: a}, {subnet: c, r: 1}, {subnet: b, x: 4}]",
+            "[{subnet: a, gateway: 1}, {subnet: b}]"
+        ),
+        "map[networks:map[n:map[ipam:map[config:[map[gateway:1 subnet:b x:4] map[subnet:b] map[gateway:1 r:1 \
+         subnet:b]]]]]]"
     );
 }
 

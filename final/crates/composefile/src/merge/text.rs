@@ -1,6 +1,6 @@
 //! Lists of texts and mappings, which many attributes accept both.
 
-use hull_yaml::tree::{Entry, Mapping, Node, Value};
+use hull_yaml::tree::{Entry, Mapping, Node, TIMESTAMP, Value};
 
 use crate::path::Path;
 use crate::{Error, Result, float};
@@ -32,7 +32,24 @@ fn pairs(key: &str, entry: Entry) -> Vec<Node> {
         Value::Sequence(items) => {
             items.iter().map(|item| pair(format!("{key}={}", shown(&item.value)))).collect()
         }
+        Value::String(text) if entry.node.tag.as_deref() == Some(TIMESTAMP) => {
+            vec![pair(format!("{key}={}", time(&text)))]
+        }
         value => vec![pair(format!("{key}={}", shown(&value)))],
+    }
+}
+
+/// A time as Go's `%v` prints it: `2001-12-14T21:59:43Z` is `2001-12-14 21:59:43 +0000 UTC`.
+fn time(text: &str) -> String {
+    let Some((date, time)) = text.split_once('T') else { return text.to_owned() };
+    match (time.strip_suffix('Z'), time.rfind(['+', '-'])) {
+        (Some(time), _) => format!("{date} {time} +0000 UTC"),
+        (None, Some(at)) => {
+            let (time, zone) = time.split_at(at);
+            let zone = zone.replace(':', "");
+            format!("{date} {time} {zone} {zone}")
+        }
+        (None, None) => text.to_owned(),
     }
 }
 
