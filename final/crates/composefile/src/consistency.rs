@@ -339,3 +339,6 @@ impl<'a> Search<'a> {
             .at(self.project.place(&["services", last, "depends_on", name]))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,3 +269,6 @@ fn insert(node: &mut Node, key: &str, value: Value) {
         entry.node.tag = None;
     }
 }
+
+#[cfg(test)]
+mod tests;
