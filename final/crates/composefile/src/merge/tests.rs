@@ -87,8 +87,7 @@ fn pools_merge_by_their_subnets() {
             "[{subnet: a}, {subnet: c, r: 1}, {subnet: b, x: 4}]",
             "[{subnet: a, gateway: 1}, {subnet: b}]"
         ),
-        "map[networks:map[n:map[ipam:map[config:[map[gateway:1 subnet:b x:4] map[subnet:b] map[gateway:1 r:1 \
-         subnet:b]]]]]]"
+        "map[networks:map[n:map[ipam:map[config:[map[subnet:b x:4] map[subnet:b] map[gateway:1 subnet:a]]]]]]"
     );
 }
 
