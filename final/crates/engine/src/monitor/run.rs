@@ -355,6 +355,8 @@ impl Monitor {
 
     /// False if the user stopped the container meanwhile.
     fn wait_to_restart(&mut self, exit: &Exit, pause: Duration) -> Result<bool> {
+        // A line without an end is this run's, and must not become the beginning of the next run's first one.
+        self.events.log.end_lines();
         let lock = self.engine.lock_as_monitor(&self.record.id)?;
         self.cleanup.note(std::mem::take(&mut self.still_attached).into_result());
         let exit = exit.with_cleanup(&std::mem::take(&mut self.cleanup));

@@ -120,8 +120,8 @@ impl Log {
         self.driver.append(&mut batch);
     }
 
-    /// Writes the last line of each stream even if it has no newline, and waits a moment for a slow journal.
-    pub(super) fn flush(&mut self) {
+    /// Writes the last line of each stream even if it has no newline.
+    pub(super) fn end_lines(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let partial = std::mem::take(&mut self.partial[stream as usize]);
             if !partial.is_empty() {
@@ -130,6 +130,11 @@ impl Log {
                 self.driver.append(&mut batch);
             }
         }
+    }
+
+    /// The same, and waits a moment for a slow journal.
+    pub(super) fn flush(&mut self) {
+        self.end_lines();
         if let Driver::Journal(journal) = &mut self.driver {
             journal.finish();
         }
