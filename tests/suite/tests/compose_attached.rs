@@ -79,8 +79,10 @@ fn a_terminal_has_colours_and_a_second_ctrl_c_kills() {
     });
     up.send("\x03");
     up.expect("Gracefully Stopping... press Ctrl+C again to force\r\n");
-    up.expect("Container p-a-1  Stopped");
-    up.expect("a-1 exited with code 143");
+    eventually("the one that obeys has ended", || {
+        let seen = up.seen();
+        seen.contains("Container p-a-1  \x1b[32mStopped") && seen.contains("a-1 exited with code 143")
+    });
     let begun = Instant::now();
     up.send("\x03");
     up.expect("longer-name-1 exited with code 137");
@@ -162,8 +164,11 @@ services:
     assert_eq!((up.code(), follow.code()), (0, 0));
 
     let up = project.begin("up --no-color --scale web=1");
-    eventually("it runs again", || project.running() == "p-web-1");
-    let monitor = project.composer.scenario().monitor_of("p-web-1");
+    let scenario = project.composer.scenario();
+    eventually("it runs again", || {
+        project.running() == "p-web-1" && scenario.inspect("p-web-1", "{{.State.Pid}}") != "0"
+    });
+    let monitor = scenario.monitor_of("p-web-1");
     kill(Pid::from_raw(monitor), Signal::SIGKILL).unwrap();
     let up = up.wait();
     assert!(up.stdout.contains("web-1 exited with code 137\n"), "{up}");

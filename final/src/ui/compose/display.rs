@@ -57,7 +57,13 @@ impl<'a> Display<'a> {
         match self.settings.style.mode {
             Mode::Auto if self.settings.style.resolved() == Mode::Tty => {
                 let Event { id, text, word, .. } = event;
-                let line = self.lines.status("", &hull_printable::block(&format!("{id} {text} {word}")));
+                let what = hull_printable::cell(&format!("{id} {text}")).into_owned();
+                let word = hull_printable::cell(word);
+                let word = match self.settings.style.is_monochrome {
+                    true => word.into_owned(),
+                    false => format!("\x1b[32m{word}\x1b[0m"),
+                };
+                let line = self.lines.status("", &format!("{what} {word}"));
                 self.outlet.add(Stream::Stdout, line.as_bytes());
             }
             Mode::Quiet => {}

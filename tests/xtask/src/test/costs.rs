@@ -48,6 +48,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "compose_behaviour", 10),
     ("tests/suite", "compose_behaviour_peers", 50),
     ("tests/suite", "compose_watch", 3),
+    ("tests/suite", "compose_attached", 6),
     ("tests/suite", "compose_services", 20),
     ("tests/suite", "volumes", 4),
     ("tests/suite", "mount", 5),

@@ -118,6 +118,9 @@ impl Member {
 
     /// Gives the line that has no end, because nothing follows.
     pub(super) fn finish(&mut self, audience: &mut dyn Audience) {
+        if let Output::Log(reader) = &mut self.output {
+            reader.end_lines();
+        }
         let source = &self.source;
         self.lines.finish(&mut |stream, line| audience.line(source, stream, line));
     }

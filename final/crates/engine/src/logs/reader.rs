@@ -139,6 +139,11 @@ impl LogReader {
         Printer { options: &options, sink, mid_line: self.mid_line }.flush()
     }
 
+    /// What comes next begins a line, because the container's run has ended.
+    pub fn end_lines(&mut self) {
+        self.mid_line = [false; 2];
+    }
+
     pub(super) fn read_to(&mut self, printer: &mut Printer<'_>) -> Result<()> {
         if !self.present.is_empty() {
             let files = std::mem::take(&mut self.present);
