@@ -97,7 +97,7 @@ impl<'w> Watching<'w> {
         {
             let (reaction, rules) = (self.reaction, &self.rules);
             self.child = Some(Child::start(reaction.report, |progress| {
-                // A failure does not end the watch: the next change may mend it.
+                // A failure does not end the watch: the next change may repair it.
                 if let Err(error) = reaction.to(&actions, rules, progress) {
                     progress.note(&format!("Error handling changed files: {error:#}"));
                 }

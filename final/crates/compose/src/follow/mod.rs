@@ -1,4 +1,4 @@
-//! What a project's containers print, and when they start and end, in one poll loop of the caller's.
+//! What a project's containers print, and when they start and end, in one poll loop of the caller.
 //!
 //! ```text
 //! mod     the containers that are followed, and the event log

@@ -12,13 +12,6 @@ const QUIET: Duration = Duration::from_millis(100);
 /// A batch does not grow for longer than this, however busy its files are.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// A file and its place in containers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mapping {
-    pub host: PathBuf,
-    pub container: PathBuf,
-}
-
 /// What is done about a batch, by service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actions {

@@ -1,4 +1,4 @@
-//! A log that is read as it grows, in a loop of the caller's, which may follow many.
+//! A log that is read as it grows, in a loop of the caller, which may follow many.
 //!
 //! inotify(7) reports each write and each new file. One instance serves all logs of a process, because a user has 128 of
 //! them. The file that was read last is held by descriptor, so its end is read before the file that replaced it in a
