@@ -121,7 +121,7 @@ fn a_killed_replacement_is_finished_without_it() {
         std::thread::sleep(Duration::from_millis([150, 900, 1500][round]));
         up.kill();
         up.wait();
-        // It answers, whoever it is.
+        // The old one answers, or the new one.
         assert!(get(address).is_ok(), "round {round}");
         p.ok(&["up", "-d"]);
         eventually("the new one answers", || get(address).as_deref() == Ok(version));

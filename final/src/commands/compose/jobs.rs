@@ -8,11 +8,13 @@ use rustix::io::Errno;
 
 use crate::ui::compose::progress::{Child, Said};
 
+type Task<'a> = dyn FnOnce(&mut dyn Progress) -> Result<()> + 'a;
+
 /// A job that tells what it does in events.
 pub struct Job<'a> {
     /// By which its own events and its error are about it.
     pub id: String,
-    pub work: Box<dyn FnOnce(&mut dyn Progress) -> Result<()> + 'a>,
+    pub work: Box<Task<'a>>,
 }
 
 struct Running {

@@ -6,53 +6,25 @@ use anyhow::{Result, bail};
 use hull_compose::diff;
 use hull_compose::down::{DownOptions, WhichImages};
 use hull_compose::lifecycle;
-use hull_compose::plan::{PlanOptions, Recreate};
+use hull_compose::plan::PlanOptions;
 use hull_compose::up::UpOptions;
 
 use super::Session;
+use super::recreate::{confirm, ensure, plan_options, set_scale, set_up};
 use super::work::{Ensure, Settings, Work, timeout};
-use crate::cli::compose::lifecycle::{
-    Create, Diff, Down, Kill, RecreateArgs, Restart, Rm, Scale, Services, Stop,
-};
+use crate::cli::compose::lifecycle::{Create, Diff, Down, Kill, Restart, Rm, Scale, Services, Stop};
 use crate::ui::output;
-
-/// What the flags of `create` and `up` say about existing containers.
-pub fn plan_options(session: &Session<'_>, args: &RecreateArgs, services: &[String]) -> PlanOptions {
-    let recreate = match (args.no_recreate, args.force_recreate) {
-        (true, _) => Recreate::Never,
-        (_, true) => Recreate::Always,
-        _ => Recreate::Diverged,
-    };
-    let recreate_dependencies = if args.no_recreate { Recreate::Never } else { Recreate::Diverged };
-    PlanOptions {
-        services: services.to_vec(),
-        recreate,
-        recreate_dependencies,
-        remove_orphans: session.remove_orphans(args.remove_orphans),
-        recreate_volumes: vec![],
-    }
-}
-
-/// Asks before data are lost. Without a terminal the answer is no.
-pub fn confirm(yes: bool) -> impl FnMut(&str) -> hull_compose::Result<bool> {
-    move |question| match yes {
-        true => Ok(true),
-        false => {
-            output::confirm(question).map_err(|error| hull_compose::Error::Invalid(format!("{error:#}")))
-        }
-    }
-}
 
 pub fn create(session: &Session<'_>, args: &Create) -> Result<u8> {
     let mut opened = session.load(&args.services)?;
-    super::up::set_up(&mut opened.project, &args.recreate, &args.scale)?;
+    set_up(&mut opened.project, &args.recreate, &args.scale)?;
     let work = Work::of_files(session, opened.project, opened.env_files)?;
     let options = UpOptions {
         plan: plan_options(session, &args.recreate, &args.services),
         ignore_orphans: session.is_set("COMPOSE_IGNORE_ORPHANS"),
         ..UpOptions::default()
     };
-    let code = work.ensure_images(super::up::ensure(&args.recreate))?;
+    let code = work.ensure_images(ensure(&args.recreate))?;
     if code != 0 {
         return Ok(code);
     }
@@ -168,7 +140,7 @@ pub fn scale(session: &Session<'_>, args: &Scale) -> Result<u8> {
     let services: Vec<String> =
         args.services.iter().map(|one| one.split('=').next().unwrap_or_default().to_owned()).collect();
     let mut opened = session.load_with(&services, args.no_deps)?;
-    super::up::set_scale(&mut opened.project, &args.services)?;
+    set_scale(&mut opened.project, &args.services)?;
     let work = Work::of_files(session, opened.project, opened.env_files)?;
     let plan = PlanOptions { services, ..PlanOptions::default() };
     let options = UpOptions { plan, ..UpOptions::default() };

@@ -4,7 +4,7 @@
 //! attached    what containers print while up waits for them       up_attached  which, and what stops them
 //! session     the project and the engine that a verb works on      containers   those of the project
 //! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
-//! work        what these have in common
+//! recreate    the flags that make things again                    work         what these have in common
 //! ps, ls, images, volumes, top, port, stats, events                what there is      table  prints it
 //! build, pull, push   images            jobs, layers   several of them at the same time
 //! config, run, wait, exec (and attach), files (cp, export, commit), version
@@ -28,6 +28,7 @@ mod ports;
 mod ps;
 mod pull;
 mod push;
+mod recreate;
 mod run;
 mod session;
 mod stats;

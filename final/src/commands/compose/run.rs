@@ -17,8 +17,9 @@ use hull_composefile::model::{Project, Service};
 use hull_engine::StartAttach;
 use hull_sys::terminal::window_size;
 
+use super::Session;
+use super::recreate::{confirm, plan_options, set_up};
 use super::work::{Ensure, Settings, Work};
-use super::{Session, lifecycle, up};
 use crate::cli::compose::lifecycle::RecreateArgs;
 use crate::cli::compose::run::Run;
 use crate::cli::options::Rest;
@@ -34,7 +35,7 @@ pub fn run(session: &Session<'_>, args: &Run) -> Result<u8> {
     };
     check(args)?;
     let mut opened = session.load_with(&[name.to_owned()], args.no_deps)?;
-    up::set_up(&mut opened.project, &recreate(args), &[])?;
+    set_up(&mut opened.project, &recreate(args), &[])?;
     let Some(service) = opened.project.services.get(name) else { bail!("no such service: {name}") };
     let service = changed(service, &opened.project, args, command)?;
     opened.project.services.insert(name.to_owned(), service.clone());
@@ -190,13 +191,13 @@ fn start_dependencies(work: &Work<'_>, args: &Run, name: &str) -> Result<u8> {
     let work = Work::of_files(session, others, work.env_files.clone())?;
     let plan = PlanOptions {
         remove_orphans: session.remove_orphans(args.remove_orphans),
-        ..lifecycle::plan_options(session, &recreate(args), &services)
+        ..plan_options(session, &recreate(args), &services)
     };
     let ignore_orphans = session.is_set("COMPOSE_IGNORE_ORPHANS");
     let options = UpOptions { plan, ignore_orphans, ..UpOptions::default() };
     session.show_unless(args.quiet, "Running", |progress| {
         let mut apply = work.apply(Settings::default(), progress);
-        let prepared = apply.prepare(&options, &mut lifecycle::confirm(false))?;
+        let prepared = apply.prepare(&options, &mut confirm(false))?;
         apply.start_prepared(&prepared, &options, &mut Timeline::new(Instant::now()))?;
         if !args.no_deps {
             wait_for(&mut apply, &wanted, &prepared.members)?;

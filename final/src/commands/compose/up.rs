@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use hull_compose::convert;
 use hull_compose::plan::Recreate;
 use hull_compose::timeline::Timeline;
 use hull_compose::up::UpOptions;
-use hull_composefile::model::Project;
 
-use super::lifecycle::{confirm, plan_options};
+use super::recreate::{confirm, ensure, plan_options, set_up};
 use super::work::{Ensure, Settings, Work, timeout};
 use super::{Session, up_attached};
-use crate::cli::compose::lifecycle::RecreateArgs;
 use crate::cli::compose::up::Up;
 use crate::ui::output;
 
@@ -113,38 +111,4 @@ fn options(session: &Session<'_>, args: &Up) -> Result<UpOptions> {
         // What is not started cannot become healthy.
         rolling: args.rolling && !args.no_start,
     })
-}
-
-/// How the flags say that images are got.
-pub fn ensure(args: &RecreateArgs) -> Ensure {
-    Ensure { no_build: args.no_build, quiet_pull: args.quiet_pull, quiet_build: false }
-}
-
-/// What flags change of the files.
-pub fn set_up(project: &mut Project, args: &RecreateArgs, scale: &[String]) -> Result<()> {
-    if let Some(policy) = &args.pull {
-        if !["always", "never", "build", "missing", "if_not_present"].contains(&policy.as_str()) {
-            bail!("invalid --pull option {policy:?}");
-        }
-        project.services.values_mut().for_each(|service| service.pull_policy.clone_from(policy));
-    }
-    if args.build {
-        let built = project.services.values_mut().filter(|service| service.build.is_some());
-        built.for_each(|service| service.pull_policy = "build".into());
-    }
-    set_scale(project, scale)
-}
-
-/// `SERVICE=NUM`
-pub fn set_scale(project: &mut Project, scale: &[String]) -> Result<()> {
-    for one in scale {
-        let parts: Vec<&str> = one.split('=').collect();
-        let [name, number] = parts[..] else {
-            bail!("invalid --scale option {one:?}. Should be SERVICE=NUM");
-        };
-        let number = number.parse::<i64>().with_context(|| format!("invalid --scale option {one:?}"))?;
-        let service = project.services.get_mut(name).with_context(|| format!("no such service: {name}"))?;
-        service.set_scale(number);
-    }
-    Ok(())
 }

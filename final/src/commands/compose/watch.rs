@@ -76,7 +76,7 @@ fn up(session: &Session<'_>, args: &Watch, work: &Work<'_>) -> Result<u8> {
     };
     session.show("Running", |progress| {
         let mut apply = work.apply(Settings::default(), progress);
-        let prepared = apply.prepare(&options, &mut super::lifecycle::confirm(false))?;
+        let prepared = apply.prepare(&options, &mut super::recreate::confirm(false))?;
         Ok(apply.start_prepared(&prepared, &options, &mut Timeline::new(Instant::now()))?)
     })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::rules::{Action, Rules};
+use super::rules::{Action, Mapping, Rules};
 
 /// How long nothing has to change before a batch is complete. Compose waits for half a second.
 const QUIET: Duration = Duration::from_millis(100);

@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 use crate::hooks::Hooks;
 use crate::observe;
 use crate::progress::Progress;
-pub use batch::{Actions, Batch, Mapping};
-pub use rules::{Action, Rules};
+pub use batch::{Actions, Batch};
+pub use rules::{Action, Mapping, Rules};
 pub use sync::sync;
 pub use tree::Tree;
 

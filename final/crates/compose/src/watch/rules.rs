@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use hull_build::patterns::Patterns;
 use hull_composefile::model::{Build, Hook, Project, Service, Trigger};
 
-use super::batch::Mapping;
 use crate::error::{Error, Result};
 
 /// Files that editors and compilers make for a moment.
@@ -28,6 +27,13 @@ const EPHEMERAL: [&str; 14] = [
     "**/*-go-tmp-umask",
     "**/.git",
 ];
+
+/// A file and its place in containers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mapping {
+    pub host: PathBuf,
+    pub container: PathBuf,
+}
 
 /// What follows a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,11 +253,9 @@ mod tests {
     use super::*;
 
     fn rules(directory: &Path, trigger: Trigger, has_build: bool) -> Rules {
-        let mut service = Service::default();
-        service.develop =
-            Some(hull_composefile::model::Develop { watch: vec![trigger], ..Default::default() });
-        service.build =
-            has_build.then(|| Build { context: directory.display().to_string(), ..Build::default() });
+        let build = has_build.then(|| Build { context: directory.display().to_string(), ..Build::default() });
+        let develop = hull_composefile::model::Develop { watch: vec![trigger], ..Default::default() };
+        let service = Service { develop: Some(develop), build, ..Service::default() };
         let tree = hull_composefile::Node {
             value: hull_composefile::Value::Mapping(Default::default()),
             place: Default::default(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use hull_composefile::model::{Hook, Project, ShellCommand};
 use hull_engine::{ArchiveOptions, Engine, in_child};
 
-use super::batch::Mapping;
+use super::rules::Mapping;
 use crate::error::{Context, Error, Result};
 use crate::observe::{self, Container};
 use crate::progress::Silent;
