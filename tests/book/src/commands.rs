@@ -33,7 +33,7 @@ pub fn help(path: &Path) -> Result<String> {
 pub fn unexplained_flags() -> Result<Vec<String>> {
     let page = std::fs::read_to_string(crate::book().join("src/reference/flags.md"))?;
     let mut unexplained = Vec::new();
-    for command in ["hull-run", "hull-network-create", "hull-build"] {
+    for command in ["hull-run", "hull-network-create", "hull-build", "hull-compose", "hull-compose-up"] {
         let missing = flags_missing(command, &page)?;
         unexplained.extend(missing.into_iter().map(|flag| format!("{command}: --{flag}")));
     }

@@ -6,8 +6,6 @@
 //! config      config, version
 //! ```
 
-#![allow(dead_code, reason = "the verbs that use some of these flags are hidden")]
-
 pub mod config;
 pub mod image;
 pub mod lifecycle;
@@ -38,7 +36,7 @@ pub struct ProjectArgs {
     /// When to use colours and move the cursor: never, always or auto
     #[arg(long, value_name = "WHEN")]
     pub ansi: Option<String>,
-    /// Name containers as Compose v1 did, and apply its limits
+    /// Put underscores instead of hyphens into the names of containers, as Compose v1 did
     #[arg(long)]
     pub compatibility: bool,
     /// Print what would be done, and change nothing
@@ -52,7 +50,7 @@ pub struct ProjectArgs {
     pub file: Vec<String>,
     #[arg(long, hide = true)]
     pub no_ansi: bool,
-    /// How many pulls and builds run at the same time; -1 for any number
+    /// How many images are pulled or pushed at the same time; -1 for any number
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub parallel: Option<i64>,
     /// Enable the services of this profile
@@ -92,7 +90,6 @@ pub enum Verb {
     /// Create the containers of services
     Create(Deferred<lifecycle::Create>),
     /// Show what up would change, and why
-    #[command(hide = true)]
     Diff(Deferred<lifecycle::Diff>),
     /// Stop and remove the project's containers and networks
     Down(Deferred<lifecycle::Down>),

@@ -58,7 +58,7 @@ pub fn run(session: &Session<'_>, args: &Run) -> Result<u8> {
     let project = work.project.as_ref().context("a project of files has files")?;
     let own_name = match &args.name {
         Some(own_name) => own_name.clone(),
-        None => format!("{}-{name}-run-{short}", project.name),
+        None => [&*project.name, name, "run", short].join(&project.separator.to_string()),
     };
     let one_off = OneOff {
         slug: &slug,
