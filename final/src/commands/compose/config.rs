@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result, bail};
-use hull_composefile::consistency::container_names;
 use hull_composefile::interpolate::variables;
 use hull_composefile::model::{Print, Project, Service};
 use hull_composefile::print::{Form, Tree, json, yaml, yaml_uninterpolated};
@@ -129,10 +128,6 @@ fn project(session: &Session<'_>, args: &Config) -> Result<String> {
         false => ServiceEnvironment::Enabled,
     };
     let mut project = load(session, args, &args.names, environment)?;
-    if !args.no_consistency {
-        let unique = container_names(&project).map_err(hull_compose::Error::File);
-        unique.map_err(|error| session.located(error.into()))?;
-    }
     if args.resolve_image_digests || args.lock_image_digests {
         let access = registry::access(&Default::default())?;
         for service in project.services.values_mut().filter(|service| !service.image.is_empty()) {

@@ -67,7 +67,8 @@ pub fn load(options: &LoadOptions) -> Loaded {
         }
         project.enable(&options.services);
         project.select(&options.services, options.dependencies)?;
-        if !options.no_consistency {
+        // A verb that only needs names makes no container.
+        if !options.no_consistency && options.service_environment != ServiceEnvironment::Unresolved {
             consistency::container_names(&project)?;
         }
         if !options.all_resources {
