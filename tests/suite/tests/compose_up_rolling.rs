@@ -20,7 +20,7 @@ fn file(version: &str, ready: bool) -> String {
         "services:\n  web:\n    image: busybox\n    init: true\n    stop_signal: SIGKILL\n    \
          command: sh -c 'mkdir /www; sleep 0.3; echo {version} >/www/index.html; exec httpd -f -p 80 -h /www'\n    \
          ports: ['8080:80']\n    networks: {{default: {{aliases: [site]}}}}\n    \
-         healthcheck: {{test: [CMD-SHELL, '{check}'], interval: 0.2s, retries: 2, start_period: 1s}}\n  \
+         healthcheck: {{test: [CMD-SHELL, '{check}'], interval: 0.2s, retries: 2}}\n  \
          client:\n    image: busybox\n    {SLEEP}\n"
     )
 }

@@ -129,7 +129,8 @@ impl Engine {
             }
             give_up(self.root(), &Record::load(self.root(), &old)?)?;
         }
-        for id in [&new, &old] {
+        // The old one stops accepting first: connections wait in the socket that both have.
+        for id in [&old, &new] {
             if let Some(running) = self.running(id)? {
                 running.notify_networks_changed(id)?;
             }
