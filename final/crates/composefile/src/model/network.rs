@@ -30,7 +30,8 @@ object! {
 }
 
 object! {
-    pub struct IpamPool {
+    /// Compose forgets the extensions of a pool.
+    pub struct IpamPool without_extensions {
         subnet: String = "subnet",
         gateway: String = "gateway",
         ip_range: String = "ip_range",
