@@ -124,6 +124,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "api_streams", 22),
     ("tests/suite", "api_compose", 15),
     ("tests/suite", "compose_requests", 6),
+    ("tests/suite", "compose_attributes", 5),
     ("tests/suite", "compose_commands", 12),
     ("tests/suite", "api_docker_cli", 12),
     ("tests/suite", "api_docker_cli_20", 15),
