@@ -1,4 +1,4 @@
-//! YAML as JSON. No I/O.
+//! YAML as JSON, and as trees for compose files. No I/O.
 //!
 //! ```text
 //! limits   what a value may consist of
