@@ -21,14 +21,17 @@ impl<'t> Project<'t> {
         Self { t, name, file }
     }
 
+    pub fn file(&self) -> &str {
+        self.file.to_str().expect("a path of the test's own")
+    }
+
     /// Replaces the compose file.
     pub fn write(&self, content: &str) {
         std::fs::write(&self.file, content).expect("the scenario's directory can be written");
     }
 
     fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
-        let file = self.file.to_str().expect("a path of the test's own");
-        [&["compose", "-f", file], args].concat()
+        [&["compose", "-f", self.file()], args].concat()
     }
 
     pub fn compose(&self, args: &[&str]) -> Outcome {
