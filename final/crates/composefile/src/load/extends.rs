@@ -136,7 +136,7 @@ impl Extension<'_, '_> {
     /// The services of another file, with paths below the directory of that file, and what the file resets.
     fn other_file(&mut self, name: &str, file: &str, reference: &Reference) -> Result<(Mapping, Resets)> {
         let refuse = |why: String| Error::new(why).at(reference.place);
-        remote::refuse(file, "the file of `extends`").map_err(|error| error.at(reference.place))?;
+        remote::refuse(file, "`extends`").map_err(|error| error.at(reference.place))?;
         let local = lexical::absolute(self.scope.base, file);
         let directory = lexical::directory_from(self.scope.base, file);
         let scope = Scope { directory: &directory, ..*self.scope };

@@ -62,7 +62,7 @@ fn load(
 ) -> Result<Node> {
     let mut files = Vec::new();
     for (path, place) in &include.paths {
-        remote::refuse(path, "a path of `include`").map_err(|error| error.at(*place))?;
+        remote::refuse(path, "`include`").map_err(|error| error.at(*place))?;
         files.push(lexical::absolute(scope.base, path));
     }
     let Some(first) = files.first() else {

@@ -7,15 +7,17 @@ use crate::Error;
 fn kind(name: &str) -> Option<&'static str> {
     let begins = |with: &str| name.starts_with(with);
     if begins("oci://") {
-        return Some("OCI artifact");
+        return Some("an OCI artifact");
     }
     let path = name.split(['#', '?']).next().unwrap_or(name);
     let is_git = path.to_ascii_lowercase().ends_with(".git");
     match () {
         () if begins("git://") || begins("ssh://") || begins("github.com/") || is_scp(name) => {
-            Some("git repository")
+            Some("a git repository")
         }
-        () if begins("http://") || begins("https://") => Some(if is_git { "git repository" } else { "URL" }),
+        () if begins("http://") || begins("https://") => {
+            Some(if is_git { "a git repository" } else { "a URL" })
+        }
         () => None,
     }
 }
@@ -35,12 +37,12 @@ pub(crate) fn is_remote(name: &str) -> bool {
     kind(name).is_some()
 }
 
-/// An error if `name` is remote. `what` names it: ``an `include` ``.
+/// An error if `name`, which `what` names, is remote.
 pub(crate) fn refuse(name: &str, what: &str) -> Result<(), Error> {
     match kind(name) {
         None => Ok(()),
         Some(kind) => {
-            Err(Error::new(format!("{what} of {name:?} is a {kind}, and hull reads local files only"))
+            Err(Error::new(format!("{what} names {name:?}, which is {kind}: hull reads local files only"))
                 .hint("fetch it, look at it, and name the local file"))
         }
     }

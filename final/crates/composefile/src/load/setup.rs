@@ -55,7 +55,7 @@ pub(super) fn setup(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<Setu
             .hint("name a file with --file, or go to a directory with a compose.yaml"));
     }
     for file in &files {
-        remote::refuse(file, "the file")?;
+        remote::refuse(file, "--file or COMPOSE_FILE")?;
     }
     let files =
         files.iter().map(|file| if file == "-" { file.clone() } else { lexical::absolute(&here, file) });
