@@ -77,6 +77,7 @@ const CGROUP_V2: Machine = Machine {
         ("hull-test-suite", "bundles"),
         ("hull-test-suite", "build_run"),
         ("hull-test-suite", "build_network"),
+        ("hull-test-suite", "compose_up"),
         ("hull-test-suite", "oci_systemd"),
         ("hull-test-suite", "api_systemd"),
         ("hull-test-suite", "oci_checkpoint"),

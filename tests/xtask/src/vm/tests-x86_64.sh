@@ -22,6 +22,7 @@ TMPDIR=/disk build_run --skip agent || ended=$?
 build_network --skip unprivileged || ended=$?
 umount /disk
 rm /run/disk
+compose_up || ended=$?
 bundles || ended=$?
 # The machine has no dbus-daemon: the bus is the same on v1.
 oci_systemd --skip a_bus_does || ended=$?
