@@ -27,14 +27,11 @@ fn each_project_is_resolved_as_compose_does() {
     let (mut complaints, mut names, mut count) = (Vec::new(), BTreeSet::new(), 0);
     for mut file in case::files() {
         let all = file.is_named(&wanted);
-        let played: Vec<&Case> =
-            file.cases.iter().filter(|case| all || case.name.contains(&wanted)).collect();
-        let indexes: Vec<usize> =
-            (0..file.cases.len()).filter(|index| all || file.cases[*index].name.contains(&wanted)).collect();
+        let is_wanted = |case: &Case| all || case.name.contains(&wanted);
+        let played: Vec<&Case> = file.cases.iter().filter(|case| is_wanted(case)).collect();
         count += played.len();
         let answers = player::for_each(&played, |case| player::play(&hull, case));
-        for (index, answers) in indexes.into_iter().zip(answers) {
-            let case = &mut file.cases[index];
+        for (case, answers) in file.cases.iter_mut().filter(|case| is_wanted(case)).zip(answers) {
             assert!(names.insert(case.name.clone()), "two cases are called {}", case.name);
             for (step, answer) in case.steps.iter_mut().zip(&answers) {
                 if record == "says" {
