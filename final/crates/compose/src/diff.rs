@@ -1,8 +1,7 @@
 //! What `up` would change, and why: which attribute of a service differs from what its container was made from.
 //!
 //! The hash in a container's label tells only that something differs. hull therefore keeps the definition of which it is
-//! the hash with the container. Of a container that another program has made, the options that the engine was given are
-//! compared.
+//! the hash with the container. Of a container that another program has made, there is no more to say than that it differs.
 
 use std::collections::BTreeMap;
 
