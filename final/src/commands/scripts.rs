@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::Cli;
 use crate::cli::system::{Completion, Help, Man};
-use crate::ui::errors::Hint;
+use crate::ui::errors::{self, Hint};
 use crate::ui::missing;
 use crate::ui::output;
 
@@ -30,7 +30,7 @@ pub fn help_on(words: &[String]) -> Result<u8> {
     }
     let typed = words.iter().map(String::as_str);
     match Cli::try_parse_from(["hull"].into_iter().chain(typed).chain(["--help"])) {
-        Err(help) => output::text(&help.render().to_string())?,
+        Err(help) => output::text(&errors::renamed(help.render().to_string()))?,
         Ok(_) => return Err(anyhow!("there is no help on {}", words.join(" "))),
     }
     Ok(0)

@@ -21,7 +21,7 @@ pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
     if usage::is_help(error) {
         let text = match error.kind() {
             ErrorKind::DisplayVersion => persona.version_line(),
-            _ => renamed(usage::help(error, &mut cli, &words), "Usage: "),
+            _ => renamed(usage::help(error, &mut cli, &words)),
         };
         // If stderr is closed, there is nowhere to report that.
         let _ = std::io::stdout().write_all(text.as_bytes());
@@ -38,10 +38,10 @@ pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
     ExitCode::from(if is_docker_flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
 }
 
-/// The text with the name by which hull was started after `before`, where its own is.
-fn renamed(text: String, before: &str) -> String {
+/// A help with the name by which hull was started.
+pub fn renamed(text: String) -> String {
     let own = if Persona::is_compose() { "hull compose" } else { "hull" };
-    text.replacen(&format!("{before}{own}"), &format!("{before}{}", Persona::own().name()), 1)
+    text.replacen(&format!("Usage: {own}"), &format!("Usage: {}", Persona::own().name()), 1)
 }
 
 /// An exit code that differs from the verb's usual one. As the context of an error it adds no text.
@@ -162,6 +162,9 @@ fn tell(sentence: &str, hint: Option<&str>) {
     }
     if let Some(more) = book::more(&text) {
         text.push_str(&format!("hint: {more}\n"));
+    }
+    if Persona::is_compose() {
+        text = text.replace("hull compose", Persona::own().name());
     }
     // If stderr is closed, there is nowhere to report that.
     let _ = std::io::stderr().write_all(printable::block(&text).as_bytes());

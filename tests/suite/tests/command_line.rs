@@ -130,6 +130,17 @@ const MISTAKES: &[(&[&str], i32)] = &[
     (&["system", "nonsense"], 1),
     (&["system", "df", "x"], 1),
     (&["info", "x"], 1),
+    // Compose has one exit code for all mistakes.
+    (&["compose", "nonsense"], 1),
+    (&["compose", "--nonsense"], 1),
+    (&["compose", "publish", "x"], 1),
+    (&["compose", "ps", "--nonsense"], 1),
+    (&["compose", "-p", "x", "port", "one"], 1),
+    (&["compose", "-p", "x", "port", "one", "two"], 1),
+    (&["compose", "exec", "one"], 1),
+    (&["compose", "run"], 1),
+    (&["compose", "--progress", "nonsense", "-p", "x", "kill"], 1),
+    (&["compose", "build", "--print"], 1),
 ];
 
 #[test]
@@ -155,9 +166,38 @@ fn help_is_printed_where_it_is_asked_for() {
     assert_eq!(t.ok(&["help", "run"]), t.ok(&["run", "--help"]));
     assert_eq!(t.ok(&["help", "container", "run"]), t.ok(&["container", "run", "--help"]));
     assert_eq!(t.ok(&["help", "network", "create"]), t.ok(&["network", "create", "--help"]));
-    for group in ["container", "image", "network", "volume", "system"] {
+    for group in ["compose", "container", "image", "network", "volume", "system"] {
         assert_eq!(t.ok(&["help", group]), t.ok(&[group]), "{group}");
     }
+}
+
+#[test]
+fn docker_compose_is_a_name_for_compose() {
+    let Some(t) = Scenario::start() else { return };
+    let link = t.path("docker-compose");
+    std::os::unix::fs::symlink(hull_test_support::program::hull(), &link).unwrap();
+    let compose = |words: &[&str]| {
+        let mut command = t.command(&[]);
+        let mut own = std::process::Command::new(&link);
+        own.args(words);
+        for (name, value) in command.env("COLUMNS", "100").get_envs() {
+            value.map(|value| own.env(name, value));
+        }
+        run(&mut own)
+    };
+    assert_eq!(compose(&["version", "--short"]).stdout, "2.40.3\n");
+    assert_eq!(compose(&["--version"]).stdout, "Docker Compose version v2.40.3\n");
+    assert_eq!(t.ok(&["compose", "-v"]), "Docker Compose version v2.40.3");
+    assert_eq!(
+        compose(&["ps", "--help"]).stdout.lines().nth(2),
+        Some("Usage: docker-compose ps [OPTIONS] [SERVICE]...")
+    );
+    assert_eq!(compose(&[]).stdout, compose(&["--help"]).stdout);
+    let usage = "docker-compose: SERVICE is missing\nhint: usage: docker-compose exec [OPTIONS] SERVICE COMMAND [ARG]...\n";
+    assert_eq!(compose(&["exec"]).fails(1), usage);
+    let near =
+        "docker-compose: unknown command: docker-compose sacle\nhint: did you mean docker-compose scale?\n";
+    assert_eq!(compose(&["sacle"]).fails(1), near);
 }
 
 #[test]

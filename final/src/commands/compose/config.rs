@@ -175,7 +175,11 @@ fn keep_only_images(project: &mut Project) {
     }
     let Project { name, networks, volumes, secrets, configs, models, extensions, .. } = project;
     name.clear();
-    (networks.clear(), volumes.clear(), secrets.clear(), configs.clear(), models.clear());
+    networks.clear();
+    volumes.clear();
+    secrets.clear();
+    configs.clear();
+    models.clear();
     extensions.clear();
 }
 
