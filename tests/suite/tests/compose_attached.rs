@@ -188,7 +188,9 @@ fn a_killed_command_and_a_gone_reader_leave_the_containers_running() {
     assert_eq!(project.compose("ps -q").ok(), ids);
     let read =
         run(&mut project.shell("docker compose logs --no-color | head -n 1; docker compose logs -n 1 a"));
-    assert_eq!(read.stdout, "a-1            | from a\na-1  | part of a line\n", "{read}");
+    let lines: Vec<&str> = read.stdout.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "a-1            | from a"), "{read}");
+    assert!(lines[1].starts_with("a-1  | "), "{read}");
 }
 
 #[test]
@@ -239,4 +241,40 @@ services:
     drop(reader);
     let status = up.wait().unwrap();
     assert!([Some(0), Some(130)].contains(&status.code()), "{status}");
+}
+
+#[test]
+fn a_start_that_fails_and_one_that_is_interrupted_end_the_command() {
+    let text = r#"
+services:
+  bad:
+    image: busybox
+    command: [/no/such/program]
+  good:
+    image: busybox
+    command: [sh, -c, "echo good; exec sleep 1000"]
+    init: true
+  waits:
+    image: busybox
+    command: [sleep, "1000"]
+    init: true
+    profiles: [waits]
+    depends_on: {sick: {condition: service_healthy}}
+  sick:
+    image: busybox
+    command: [sleep, "1000"]
+    init: true
+    profiles: [waits]
+    healthcheck: {test: [CMD, "false"], interval: 10s, start_period: 100s}
+"#;
+    let Some(project) = Project::start(text) else { return };
+    let up = project.compose("up --no-color");
+    assert_eq!(up.code(), 1, "{up}");
+    assert!(up.stderr.contains("/no/such/program"), "{up}");
+    let up = project.begin("up --no-color waits");
+    eventually("what it depends on runs", || project.running().contains("p-sick-1"));
+    kill(Pid::from_raw(up.pid()), Signal::SIGINT).unwrap();
+    let up = up.wait();
+    assert_eq!(up.code(), 130, "{up}");
+    assert!(up.stdout.contains("Gracefully Stopping"), "{up}");
 }

@@ -155,7 +155,10 @@ impl Loop<'_, '_> {
             let has_failed = self.failed.is_some() && self.interrupts == 0 && !self.is_stopping;
             // The containers that a change restarts may be gone for a moment.
             let is_busy = self.watching.as_ref().is_some_and(Watching::is_busy);
-            if has_failed || self.follow.is_over() && self.children.is_empty() && !is_busy {
+            // What the stop has prevented from starting does not end either.
+            let is_stopped = (self.interrupts > 0 || self.is_stopping) && !self.follow.is_running();
+            let is_over = (self.follow.is_over() || is_stopped) && self.children.is_empty() && !is_busy;
+            if has_failed || is_over {
                 return Ok(());
             }
         }

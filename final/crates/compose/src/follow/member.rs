@@ -22,6 +22,7 @@ pub(super) struct Member {
     pub is_shown: bool,
     /// It runs, or is going to.
     pub may_run: bool,
+    pub has_started: bool,
     output: Output,
     lines: Lines,
     /// The process that stays with the container, while it runs.
@@ -43,6 +44,7 @@ impl Member {
             service: container.service.clone(),
             is_shown,
             may_run: true,
+            has_started: false,
             output: Output::None,
             lines: Lines::default(),
             monitor: None,
@@ -68,6 +70,7 @@ impl Member {
 
     fn note_monitor(&mut self, engine: &Engine) {
         let monitor = engine.moment(&self.id).ok().and_then(|moment| moment.monitor);
+        self.has_started |= monitor.is_some();
         self.monitor = monitor.and_then(|pid| pidfd_open(pid).ok());
     }
 
@@ -130,7 +133,7 @@ impl Member {
         if let Some(name) = name {
             self.source = names::without_project(project, &self.service, name).to_owned();
         }
-        self.may_run = true;
+        (self.may_run, self.has_started) = (true, true);
         self.note_monitor(engine);
         if self.is_shown && matches!(self.output, Output::None) {
             self.output = Self::attachment(engine, &self.id);

@@ -100,6 +100,11 @@ impl<'e> Follow<'e> {
         !self.members.iter().any(|member| member.may_run)
     }
 
+    /// Whether a container runs, or is going to be restarted. Others may never have been started.
+    pub fn is_running(&self) -> bool {
+        self.members.iter().any(|member| member.may_run && member.has_started)
+    }
+
     /// What to poll for. A descriptor that is ready, or [`Self::timeout`], means [`Self::turn`].
     pub fn interests(&self) -> Vec<PollFd<'_>> {
         let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
