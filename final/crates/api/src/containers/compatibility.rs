@@ -103,6 +103,7 @@ fn warnings(request: &CreateRequest) -> Vec<String> {
             "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running \
              out of resources.",
         ),
+        (host.mounts.iter().any(|mount| mount.kind == "image"), "Image mount is an experimental feature"),
         (host.cpu_percent != 0, "linux does not support CPU percent. Percent discarded."),
         (
             host.network_mode == "host" && publishes,
