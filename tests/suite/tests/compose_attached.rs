@@ -109,6 +109,30 @@ fn a_narrow_monochrome_terminal_and_plain_progress() {
 }
 
 #[test]
+fn an_error_stays_below_the_board_of_a_terminal() {
+    let text = r#"
+services:
+  sick:
+    image: busybox
+    init: true
+    command: sleep 1000
+    healthcheck: {test: [CMD, "false"], interval: 100ms, retries: 1}
+  after:
+    image: busybox
+    depends_on: {sick: {condition: service_healthy}}
+"#;
+    let Some(project) = Project::start(text) else { return };
+    let mut up = Terminal::start(&project.shell("docker compose up -d; echo code $?"));
+    up.expect("is unhealthy\r\n");
+    up.expect("code 1\r\n");
+    let seen = up.seen();
+    assert!(
+        seen.ends_with("docker: dependency failed to start: container p-sick-1 is unhealthy\r\ncode 1\r\n"),
+        "the board is drawn over the error: {seen:?}"
+    );
+}
+
+#[test]
 fn each_run_of_a_container_is_shown_whole() {
     let text = r#"
 services:

@@ -38,6 +38,7 @@ pub(super) fn run(show: &Show<'_>, work: impl FnOnce(&mut dyn Progress) -> Resul
     let mut child = Child::start(show.report, work)?;
     let mut screen = Screen { show, board: Board::default(), tick: 0, drawn: 0 };
     let mut is_interrupted = false;
+    let mut has_failed = false;
     loop {
         let mut fds = [PollFd::new(&child, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         let interval = INTERVAL.try_into().ok();
@@ -64,10 +65,14 @@ pub(super) fn run(show: &Show<'_>, work: impl FnOnce(&mut dyn Progress) -> Resul
                 Said::Output(..) => {}
                 Said::Failed => {
                     screen.draw(true);
+                    has_failed = true;
                     child.let_it_report();
                 }
                 Said::Ended(code) => {
-                    screen.draw(true);
+                    // The child's error is below the board by now, and a drawing would replace it.
+                    if !has_failed {
+                        screen.draw(true);
+                    }
                     return Ok(if is_interrupted { INTERRUPTED } else { code });
                 }
             }
