@@ -220,7 +220,9 @@ fn network_hint(detail: Detail) -> Option<String> {
         Detail::InvalidPort => {
             "[IP:][HOST PORT:]CONTAINER PORT[/tcp|udp|sctp], where a port is 1 to 65535 or a range"
         }
-        Detail::PortTaken => "choose another port, or omit the host port to get a free one: -p 80",
+        Detail::PortTaken => {
+            "choose another host port, or omit it to get a free one: -p 80, or ports: [80] in a compose file"
+        }
         Detail::PortReserved { port, first } => {
             return Some(format!(
                 "publish a port from {first} on, or let root permit it: sysctl -w \

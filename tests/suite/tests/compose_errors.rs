@@ -21,6 +21,28 @@ struct Bad {
 
 const BAD: &[Bad] = &[
     Bad {
+        about: "a secret whose file is missing",
+        text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    secrets: [s]\nsecrets:\n  s:\n    file: \
+               ./absent\n",
+        other: "",
+        at: "compose.yaml:8:11: ",
+        says: &["secrets.s.file: there is no file ", "/absent\n"],
+    },
+    Bad {
+        about: "a tab",
+        text: "services:\n\ta:\n\t\timage: busybox\n",
+        other: "",
+        at: "compose.yaml:2:2: tabs",
+        says: &["hint: indent with spaces"],
+    },
+    Bad {
+        about: "a key that is too far to the left",
+        text: "services:\n  a:\n    image: busybox\n   command: sleep 9\n",
+        other: "",
+        at: "compose.yaml:4:4: ",
+        says: &["hint: keys of one mapping have the same indentation"],
+    },
+    Bad {
         about: "services that depend on each other",
         text: "services:\n  a:\n    image: busybox\n    depends_on: [b]\n  b:\n    image: busybox\n    depends_on:\n      \
                - c\n  c:\n    image: busybox\n    depends_on: [a]\n",

@@ -73,7 +73,9 @@ impl Rules<'_> {
     fn image(&self) -> Result<()> {
         let service = self.service;
         if service.build.is_none() && service.image.is_empty() && service.provider.is_none() {
-            return Err(self.error(&[], "has neither an image nor a build context"));
+            return Err(self
+                .error(&[], "has neither an image nor a build context")
+                .hint("add image: or build:"));
         }
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! The containers of a project, as the verbs list and choose them.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use hull_compose::observe::Container;
 use hull_engine::{Engine, Summary};
+
+use crate::ui::errors::Hint;
 
 /// A container of a project.
 pub struct Member {
@@ -57,6 +60,7 @@ pub fn of_service(
 ) -> Result<Member> {
     let index = index.filter(|index| *index > 0);
     let members = of_project(engine, project, OneOff::Include)?;
+    let services: BTreeSet<String> = members.iter().map(|member| member.container.service.clone()).collect();
     let fits = |member: &Member| {
         member.container.service == service
             && index.is_none_or(|index| member.container.number == Some(index))
@@ -68,8 +72,21 @@ pub fn of_service(
     match (members.into_iter().filter(fits).min_by_key(order), index) {
         (Some(member), _) => Ok(member),
         (None, Some(index)) => bail!("service {service:?} is not running container #{index}"),
-        (None, None) => bail!("service {service:?} is not running"),
+        (None, None) => Err(is_not_running(service, &services)),
     }
+}
+
+/// A service that has no container is told with those that have: the compose file may not be there to tell its services.
+fn is_not_running(service: &str, services: &BTreeSet<String>) -> anyhow::Error {
+    let hint = match services.contains(service) {
+        true => format!("start it: hull compose up -d {service}"),
+        false if services.is_empty() => "start the project: hull compose up -d".to_owned(),
+        false => {
+            let services = services.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!("the services with containers are {services}")
+        }
+    };
+    anyhow::anyhow!("service {service:?} is not running").context(Hint(hint))
 }
 
 /// The running container of a service that a verb works on.

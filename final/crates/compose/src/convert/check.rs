@@ -47,6 +47,7 @@ fn check_service(project: &Project, service: &Service) -> Result<()> {
         return Err(error(project, &["services", &service.name, "use_api_socket"], &why));
     }
     files::copies(project, service)?;
+    files::check_sources(project, service)?;
     // No other service has a container yet, and its id says nothing of whether the rest is right.
     let peers = |name: &str| vec![Peer { name: name.to_owned(), id: name.to_owned() }];
     let around = Around { project, env_files: &[], proxies: &BTreeMap::new(), peers: &peers };

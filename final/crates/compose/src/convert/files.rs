@@ -98,6 +98,17 @@ impl Asked<'_> {
     }
 }
 
+/// Checks that the files that are mounted exist: no directory is made for one that is missing.
+pub fn check_sources(project: &Project, service: &Service) -> Result<()> {
+    for one in asked(project, service)?.iter().filter(|one| !one.is_copied()) {
+        if !Path::new(&one.object.file).exists() {
+            let path = [one.kind.key, &one.reference.source, "file"];
+            return Err(error(project, &path, &format!("there is no file {}", one.object.file)));
+        }
+    }
+    Ok(())
+}
+
 /// The mounts of the files.
 pub fn mounts(project: &Project, service: &Service) -> Result<Vec<Mount>> {
     let all = asked(project, service)?;
@@ -170,9 +181,6 @@ pub fn warnings(project: &Project, service: &Service) -> Result<Vec<String>> {
                 }
                 _ => "secrets `uid`, `gid` and `mode` are not supported, they will be ignored".to_owned(),
             });
-        }
-        if one.kind.key == SECRETS.key && !Path::new(&one.object.file).exists() {
-            warnings.push(format!("secret file {} does not exist", one.object.name));
         }
     }
     Ok(warnings)

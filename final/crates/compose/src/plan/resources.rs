@@ -27,11 +27,16 @@ fn external_network(network: &WantedNetwork, observed: &Observed) -> Result<Reso
         None if ["bridge", "host", "none"].contains(&&*network.name) => {
             Ok(ResourceAction::Keep(network.name.clone()))
         }
-        None => Err(Error::Invalid(format!(
-            "network {} declared as external, but could not be found",
-            network.name
-        ))),
+        None => {
+            let name = &network.name;
+            let why = format!("network {name} declared as external, but could not be found");
+            Err(absent(why, format!("make it with `hull network create {name}`, or remove `external: true`")))
+        }
     }
+}
+
+fn absent(why: String, hint: String) -> Error {
+    hull_composefile::Error::new(why).hint(hint).into()
 }
 
 fn own_network(
@@ -78,7 +83,12 @@ pub(super) fn volumes(
     for (key, volume) in &wanted.volumes {
         let action = match (observed.volume(&volume.name), volume.external) {
             (None, true) => {
-                return Err(Error::Invalid(format!("external volume {:?} not found", volume.name)));
+                let name = &volume.name;
+                let why = format!("external volume {name:?} not found");
+                return Err(absent(
+                    why,
+                    format!("make it with `hull volume create {name}`, or remove `external: true`"),
+                ));
             }
             (None, false) => ResourceAction::Create,
             (Some(found), true) => ResourceAction::Keep(found.name.clone()),

@@ -29,7 +29,10 @@ fn check_all(rules: &[(&str, &str)]) {
 #[test]
 fn a_service_has_an_image_and_a_way_to_build_it() {
     check_all(&[
-        ("services: {a: {}}", "1:15 services.a: has neither an image nor a build context"),
+        (
+            "services: {a: {}}",
+            "1:15 services.a: has neither an image nor a build context (add image: or build:)",
+        ),
         ("services: {a: {provider: {type: x}}}", "fine"),
         (
             "services: {a: {build: {context: /, dockerfile: D, dockerfile_inline: FROM a}}}",

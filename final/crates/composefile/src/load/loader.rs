@@ -158,9 +158,27 @@ impl<'a> Loader<'a> {
         let documents = hull_yaml::tree::parse(&text, number).map_err(|error| {
             let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
             let place = Place { file: number, line: count(error.line), column: count(error.column) };
-            Error::new(error.why).at(place)
+            let hint = syntax_hint(&error.why);
+            let error = Error::new(error.why).at(place);
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
         })?;
         self.documents.insert(file.to_owned(), documents.clone());
         Ok(documents)
+    }
+}
+
+/// What helps with the parser's words for a wrong indentation.
+fn syntax_hint(why: &str) -> Option<&'static str> {
+    if why.starts_with("tabs disallowed") {
+        Some("indent with spaces: YAML permits no tabs there")
+    } else if why.contains("did not find expected key") {
+        Some("keys of one mapping have the same indentation: compare this line with those above")
+    } else if why.starts_with("mapping values are not allowed") {
+        Some("put a value with a colon in quotes, or look for a wrong indentation")
+    } else {
+        None
     }
 }

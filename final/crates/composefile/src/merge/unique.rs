@@ -90,10 +90,8 @@ impl Key {
         let refuse = |why: String| Error::new(why).at(item.place);
         match (self, &item.value) {
             (Self::Name, Value::String(text)) => Ok(text.split('=').next().unwrap_or_default().to_owned()),
-            (Self::Name, _) => {
-                Err(refuse(format!("{path}: unexpected type {}", crate::model::kind(item)))
-                    .hint("write a text"))
-            }
+            (Self::Name, _) => Err(refuse(format!("{path}: unexpected type {}", crate::model::kind(item)))
+                .hint("write NAME=VALUE")),
             (Self::Port, Value::Mapping(entries)) => {
                 port(entries).ok_or_else(|| refuse(format!("service ports {path} is missing a target port")))
             }

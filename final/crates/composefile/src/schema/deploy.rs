@@ -5,9 +5,9 @@ use super::rule::*;
 
 static UPDATE: Object = object(&[
     ("parallelism", WHOLE),
-    ("delay", TEXT),
+    ("delay", Rule::Duration),
     ("failure_action", TEXT),
-    ("monitor", TEXT),
+    ("monitor", Rule::Duration),
     ("max_failure_ratio", AMOUNT),
     ("order", Rule::Word(&["start-first", "stop-first"])),
 ]);
@@ -28,8 +28,12 @@ static RESERVATIONS: Object = object(&[
 static RESOURCES: Object =
     object(&[("limits", Rule::Object(&LIMITS)), ("reservations", Rule::Object(&RESERVATIONS))]);
 
-static RESTART_POLICY: Object =
-    object(&[("condition", TEXT), ("delay", TEXT), ("max_attempts", WHOLE), ("window", TEXT)]);
+static RESTART_POLICY: Object = object(&[
+    ("condition", TEXT),
+    ("delay", Rule::Duration),
+    ("max_attempts", WHOLE),
+    ("window", Rule::Duration),
+]);
 
 static PREFERENCE: Object = object(&[("spread", TEXT)]);
 static PREFERENCES: List = List { item: Rule::Object(&PREFERENCE), is_set: false };

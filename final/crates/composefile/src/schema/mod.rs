@@ -33,10 +33,12 @@ pub fn check(document: &Node) -> Result<()> {
 fn value(node: &Node, path: &Path<'_>, rule: &Rule) -> Result<()> {
     match rule {
         Rule::Any => Ok(()),
-        Rule::Scalar(_) | Rule::List(_) | Rule::Map(_) | Rule::Object(_) if !fits(node, rule) => {
+        Rule::Scalar(_) | Rule::Duration | Rule::List(_) | Rule::Map(_) | Rule::Object(_)
+            if !fits(node, rule) =>
+        {
             Err(wrong_type(node, path, std::slice::from_ref(rule)))
         }
-        Rule::Scalar(_) => Ok(()),
+        Rule::Scalar(_) | Rule::Duration => Ok(()),
         Rule::Word(words) => word(node, path, words),
         Rule::Text(is_valid, expected) => match &node.value {
             Value::String(text) if is_valid(text) => Ok(()),
@@ -59,7 +61,7 @@ fn fits(node: &Node, rule: &Rule) -> bool {
     match rule {
         Rule::Any => true,
         Rule::Scalar(types) => types & type_of(node) != 0,
-        Rule::Word(_) | Rule::Text(..) => type_of(node) == STRING,
+        Rule::Word(_) | Rule::Text(..) | Rule::Duration => type_of(node) == STRING,
         Rule::Range(..) => type_of(node) & (STRING | INTEGER) != 0,
         Rule::List(_) => matches!(node.value, Value::Sequence(_)),
         Rule::Map(_) | Rule::Object(_) => matches!(node.value, Value::Mapping(_)),
@@ -190,6 +192,7 @@ fn wrong_type(node: &Node, path: &Path<'_>, rules: &[Rule]) -> Error {
         Value::Mapping(_) | Value::Sequence(_) | Value::Null => error,
         Value::Integer(_) | Value::Float(_) if takes_numbers => error,
         Value::Integer(_) | Value::Float(_) if fits_boolean(rules) => error.hint("write true or false"),
+        _ if matches!(rules, [Rule::Duration]) => error.hint("add the unit, as in 10s or 1m30s"),
         _ if rules.iter().any(takes_text) => error.hint("put it in quotes"),
         _ => error,
     }
@@ -236,7 +239,7 @@ fn names(rule: &Rule, to: &mut Vec<&'static str>) {
             ];
             known.iter().filter(|(bit, _)| types & bit != 0).for_each(|(_, name)| add(*name));
         }
-        Rule::Word(_) | Rule::Text(..) => add("a string"),
+        Rule::Word(_) | Rule::Text(..) | Rule::Duration => add("a string"),
         Rule::Range(..) => {
             add("a string");
             add("a whole number");

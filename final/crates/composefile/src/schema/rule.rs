@@ -12,6 +12,8 @@ pub(super) const NULL: u8 = 16;
 pub(super) enum Rule {
     Any,
     Scalar(u8),
+    /// A string that says a time with its unit. Its form is tested where it is decoded.
+    Duration,
     /// One of these strings.
     Word(&'static [&'static str]),
     /// A string of this form: what it tests, and how it is told.

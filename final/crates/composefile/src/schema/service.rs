@@ -74,12 +74,12 @@ static PROVIDER: Object =
 
 static HEALTHCHECK: Object = object(&[
     ("disable", SWITCH),
-    ("interval", TEXT),
+    ("interval", Rule::Duration),
     ("retries", AMOUNT),
     ("test", TEXT_OR_TEXTS),
-    ("timeout", TEXT),
-    ("start_period", TEXT),
-    ("start_interval", TEXT),
+    ("timeout", Rule::Duration),
+    ("start_period", Rule::Duration),
+    ("start_interval", Rule::Duration),
 ]);
 
 static LOG_OPTIONS: Map =
@@ -202,7 +202,7 @@ pub(super) static SERVICE: Object = object(&[
     ("secrets", FILE_REFERENCES),
     ("sysctls", LIST_OR_MAPPING),
     ("stdin_open", SWITCH),
-    ("stop_grace_period", TEXT),
+    ("stop_grace_period", Rule::Duration),
     ("stop_signal", TEXT),
     ("storage_opt", Rule::Map(&STORAGE_OPTIONS)),
     ("tmpfs", TEXT_OR_LIST),

@@ -69,6 +69,11 @@ fn what_is_wrong_is_refused_where_it_stands() {
             "tty: 1",
             "3:10 services.web.tty: must be a string or a boolean, but it is a number (write true or false)",
         ),
+        (
+            "healthcheck: {interval: 5}",
+            "3:29 services.web.healthcheck.interval: must be a string, but it is a number \
+             (add the unit, as in 10s or 1m30s)",
+        ),
         ("build: [a]", "3:12 services.web.build: must be a string or a mapping, but it is a list"),
         (
             "build: {contxt: a}",
