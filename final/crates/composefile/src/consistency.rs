@@ -1,4 +1,4 @@
-//! Rules about several objects of a project: what a service names is there, and what it says twice is the same.
+//! Rules about a typed project: what a service names is there, what it says twice is the same, and its parts fit together.
 
 use std::collections::BTreeMap;
 
@@ -29,9 +29,8 @@ pub fn check(project: &mut Project) -> Result<()> {
     }
     for (name, secret) in &project.secrets {
         if !secret.external && secret.file.is_empty() && secret.environment.is_empty() {
-            let why = format!("secrets.{name}: has no content");
-            let place = project.place(&["secrets", name]);
-            return Err(Error::new(why).at(place).hint("add file or environment"));
+            let error = project.error(&["secrets", name], "has no content");
+            return Err(error.hint("add file or environment"));
         }
     }
     cycles(project)
@@ -43,11 +42,9 @@ pub fn container_names(project: &Project) -> Result<()> {
     for service in project.services.values().filter(|service| !service.container_name.is_empty()) {
         if let Some(other) = known.insert(&service.container_name, &service.name) {
             let name = &service.name;
-            let why = format!(
-                "services.{name}.container_name: {:?} is the name of the container of service {other:?} too",
-                service.container_name
-            );
-            return Err(Error::new(why).at(project.place(&["services", name, "container_name"])));
+            let own = &service.container_name;
+            let why = format!("{own:?} is the name of the container of service {other:?} too");
+            return Err(project.error(&["services", name, "container_name"], why));
         }
     }
     Ok(())
@@ -62,12 +59,7 @@ impl Rules<'_> {
     fn error(&self, path: &[&str], why: impl std::fmt::Display) -> Error {
         let mut whole = vec!["services", &self.service.name];
         whole.extend(path);
-        let name = |text: &str| match text.parse::<usize>() {
-            Ok(index) => format!("[{index}]"),
-            Err(_) => format!(".{text}"),
-        };
-        let shown: String = path.iter().map(|part| name(part)).collect();
-        Error::new(format!("services.{}{shown}: {why}", self.service.name)).at(self.project.place(&whole))
+        self.project.error(&whole, why)
     }
 
     fn image(&self) -> Result<()> {

@@ -1,25 +1,22 @@
 //! Compose files become one project. The only I/O is reading the files that the project names.
 //!
 //! ```text
-//! error        what is wrong, in which file, line and column
-//! schema       which keys there are, and the types of their values
-//! canonical    short syntaxes become long ones
-//! validate     rules about several keys of one object
-//! normalise    names, the default network, dependencies that are implied
-//! consistency  rules about several objects
-//! path         where a value is in a document
-//! sources      the texts that were read, and the warnings
-//! budget       how much a project may be made of
-//! read         files
-//! dotenv       .env, env_file and label_file
-//! interpolate  variables become text
-//! merge        overrides
-//! select       profiles and names
-//! load         files and the environment become one project
-//! model        the typed project
+//! load         files and the environment become one project, by these steps. The first four are taken for each file:
+//!   interpolate    variables become text
+//!   merge          the file overrides what was read before it
+//!   schema         each key is known, and each value has a type that is right there
+//!   canonical      short syntaxes become long ones
+//!   validate       rules about the keys of one object, on the tree of nodes
+//!   normalise      names, the default network and implied dependencies are filled in
+//!   model          the tree becomes the typed project
+//!   consistency    rules about what services say and name, on the typed project
+//!   select         the services that a command names, and what they depend on
 //! print        the project as YAML and JSON
 //! hash         what tells that a definition has changed
-//! flags       values of the command line that are written as in a file
+//! flags        values of the command line that are written as in a file
+//! read, dotenv      files; .env, env_file and label_file
+//! error, path       what is wrong, and where in a document
+//! sources, budget   the texts that were read, and how much they may amount to
 //! duration, float   their text, as Go has it
 //! ```
 

@@ -1,4 +1,4 @@
-//! Rules about several keys of one object, on a merged document in the canonical form.
+//! Rules about the keys of one object that the schema cannot say, on a merged document in the canonical form.
 
 use std::net::IpAddr;
 

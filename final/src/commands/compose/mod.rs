@@ -1,12 +1,15 @@
 //! `compose`: a file for each verb, or for several similar ones.
 //!
 //! ```text
-//! attached    what containers print while up waits for them       up_attached  which, and what stops them
-//! session     the project and the engine that a verb works on      containers   those of the project
-//! lifecycle   create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff      up, logs, watch
-//! recreate    the flags that make things again                    work         what these have in common
-//! ps, ls, images, volumes, top, port, stats, events                what there is      table  prints it
-//! build, pull, push   images            jobs, layers   several of them at the same time
+//! session      the project and the engine that a verb works on
+//! containers   those of a project
+//! work         what the verbs that change containers have in common
+//! recreate     the flags that make containers again
+//! lifecycle    create, start, stop, restart, kill, rm, pause, unpause, scale, down, diff
+//! up, logs     with attached and up_attached, which show what containers print
+//! watch        with watching, the part of its loop that up --watch has as well
+//! ps, ls, images, volumes, top, port, stats, events   lists; table and ports print them
+//! build, pull, push                                   images; jobs and layers do several at the same time
 //! config, run, wait, exec (and attach), files (cp, export, commit), version
 //! ```
 

@@ -29,36 +29,67 @@ pub enum Then {
     Replace,
 }
 
-impl Apply<'_> {
-    /// Stops the containers, in the order of the services' dependents. Services that are not in the graph do not wait for any
-    /// other. Goes on past errors and returns them all.
-    pub fn stop(&mut self, graph: &Graph, stops: &[Stop]) -> Result<()> {
-        let mut left = vec![0_usize; graph.len()];
-        let mut of_node: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+/// Which container may stop next.
+struct Order<'a> {
+    graph: &'a Graph,
+    stops: &'a [Stop],
+    schedule: Schedule<'a>,
+    /// The containers of each service, as indices of `stops`.
+    of_service: BTreeMap<usize, Vec<usize>>,
+    /// How many containers of each service have not stopped.
+    left: Vec<usize>,
+    queue: VecDeque<usize>,
+}
+
+impl<'a> Order<'a> {
+    fn new(graph: &'a Graph, stops: &'a [Stop]) -> Self {
+        let mut left = vec![0; graph.len()];
+        let mut of_service: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut queue = VecDeque::new();
         for (index, stop) in stops.iter().enumerate() {
             match graph.find(&stop.service) {
                 Some(node) => {
                     left[node] += 1;
-                    of_node.entry(node).or_default().push(index);
+                    of_service.entry(node).or_default().push(index);
                 }
                 None => queue.push_back(index),
             }
         }
-        let mut schedule = Schedule::new(graph, Direction::DependentsFirst);
+        let schedule = Schedule::new(graph, Direction::DependentsFirst);
+        Self { graph, stops, schedule, of_service, left, queue }
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        while let Some(node) = self.schedule.take_ready() {
+            match self.of_service.get(&node) {
+                Some(own) => self.queue.extend(own),
+                None => self.schedule.finish(node),
+            }
+        }
+        self.queue.pop_front()
+    }
+
+    fn finish(&mut self, index: usize) {
+        let Some(node) = self.graph.find(&self.stops[index].service) else { return };
+        self.left[node] -= 1;
+        if self.left[node] == 0 {
+            self.schedule.finish(node);
+        }
+    }
+}
+
+impl Apply<'_> {
+    /// Stops the containers, in the order of the services' dependents. Services that are not in the graph do not wait for any
+    /// other. Goes on past errors and returns them all.
+    pub fn stop(&mut self, graph: &Graph, stops: &[Stop]) -> Result<()> {
+        let mut order = Order::new(graph, stops);
         let mut transitions = self.engine.transitions();
         let mut errors = Vec::new();
         let mut hooks: Vec<(usize, Hooks)> = Vec::new();
         loop {
-            while let Some(node) = schedule.take_ready() {
-                match of_node.get(&node) {
-                    Some(own) => queue.extend(own),
-                    None => schedule.finish(node),
-                }
-            }
             let (mut over, mut failed) = (Vec::new(), Vec::new());
             while transitions.len() < AT_ONCE
-                && let Some(index) = queue.pop_front()
+                && let Some(index) = order.next()
             {
                 let stop = &stops[index];
                 match self.begin_stop(stop) {
@@ -93,14 +124,7 @@ impl Apply<'_> {
                 }
                 done.push(index);
             }
-            for index in done {
-                if let Some(node) = graph.find(&stops[index].service) {
-                    left[node] -= 1;
-                    if left[node] == 0 {
-                        schedule.finish(node);
-                    }
-                }
-            }
+            done.into_iter().for_each(|index| order.finish(index));
         }
     }
 

@@ -127,15 +127,7 @@ impl Around<'_> {
 
 /// An error in the value of a key, at its place in the file.
 fn error(project: &Project, path: &[&str], why: &str) -> Error {
-    let mut key = String::new();
-    for part in path {
-        match part.parse::<usize>() {
-            Ok(index) => key.push_str(&format!("[{index}]")),
-            Err(_) if key.is_empty() => key.push_str(part),
-            Err(_) => key.push_str(&format!(".{part}")),
-        }
-    }
-    hull_composefile::Error::new(format!("{key}: {why}")).at(project.place(path)).into()
+    project.error(path, why).into()
 }
 
 impl Wanted<'_> {

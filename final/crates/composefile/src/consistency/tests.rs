@@ -174,3 +174,11 @@ fn what_is_said_twice_is_the_same() {
         ),
     ]);
 }
+
+#[test]
+fn a_service_whose_name_is_a_number_is_named_by_a_key() {
+    check_all(&[(
+        "services: {'80': {image: a, build: {context: /, dockerfile: D, dockerfile_inline: FROM a}}}",
+        "1:61 services.80.build.dockerfile: dockerfile and dockerfile_inline exclude each other",
+    )]);
+}

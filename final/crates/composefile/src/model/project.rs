@@ -1,13 +1,14 @@
 //! A project: everything that the files, the environment and the command line say together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use super::object::{Extensions, Print, extensions, field};
 use super::{Config, Model, Network, Secret, Service, Volume};
 use crate::path::{Path, Step};
 use crate::print::{Form, Tree};
-use crate::{Node, Place, Result, Value};
+use crate::{Error, Node, Place, Result, Value};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Project {
@@ -64,19 +65,30 @@ impl Project {
     /// Where the value of a path stands: `["services", "web", "ports", "0"]`. Where a part of the path is in no file, the
     /// place is that of the last part that is.
     pub fn place(&self, path: &[&str]) -> Place {
-        let mut node = &self.tree;
-        for key in path {
-            let next = match &node.value {
-                Value::Mapping(entries) => entries.get(*key).map(|entry| &entry.node),
-                Value::Sequence(entries) => key.parse().ok().and_then(|index: usize| entries.get(index)),
-                _ => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => break,
-            }
+        let (mut node, mut rest) = (&self.tree, path);
+        while let Some((next, after)) =
+            rest.split_first().and_then(|(key, after)| Some((child(node, key)?, after)))
+        {
+            (node, rest) = (next, after);
         }
         node.place
+    }
+
+    /// An error about the value of a path, at its place: `services.web.ports[0]: …`.
+    pub fn error(&self, path: &[&str], why: impl fmt::Display) -> Error {
+        let mut node = Some(&self.tree);
+        let mut name = String::new();
+        for key in path {
+            // A service may have a number for its name.
+            let is_in_mapping = node.is_some_and(|node| matches!(node.value, Value::Mapping(_)));
+            name.push_str(&match key.parse::<usize>() {
+                Ok(index) if !is_in_mapping => format!("[{index}]"),
+                _ if name.is_empty() => (*key).to_owned(),
+                _ => format!(".{key}"),
+            });
+            node = node.and_then(|node| child(node, key));
+        }
+        Error::new(format!("{name}: {why}")).at(self.place(path))
     }
 
     pub fn place_of(&self, path: &Path<'_>) -> Place {
@@ -95,6 +107,14 @@ impl Project {
     /// The services of all profiles.
     pub fn all_services(&self) -> impl Iterator<Item = &Service> {
         self.services.values().chain(self.disabled_services.values())
+    }
+}
+
+fn child<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    match &node.value {
+        Value::Mapping(entries) => entries.get(key).map(|entry| &entry.node),
+        Value::Sequence(items) => items.get(key.parse::<usize>().ok()?),
+        _ => None,
     }
 }
 
