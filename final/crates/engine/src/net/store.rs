@@ -9,7 +9,8 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use hull_storage::directory::make_dirs;
 use hull_storage::file;
@@ -132,16 +133,26 @@ pub(super) fn lock_creation(root: &Root) -> Result<Lock> {
 
 /// Taken while a container allocates an endpoint, so that the network is not removed meanwhile.
 pub(super) fn lock_shared(root: &Root, name: &str) -> Result<Lock> {
-    Ok(Lock::shared(&lock_file(root, name)?)?)
+    lock(root, name, Lock::shared)
 }
 
 /// Taken while the network, or its bridge, is made or removed.
 pub(super) fn lock_exclusive(root: &Root, name: &str) -> Result<Lock> {
-    Ok(Lock::exclusive(&lock_file(root, name)?)?)
+    lock(root, name, Lock::exclusive)
 }
 
-fn lock_file(root: &Root, name: &str) -> Result<PathBuf> {
+fn lock(
+    root: &Root,
+    name: &str,
+    take: impl Fn(&Path) -> std::result::Result<Lock, hull_storage::Error>,
+) -> Result<Lock> {
     let directory = run_dir(root, name);
-    make_dirs(&directory, 0o710)?;
-    Ok(directory.join("use.lock"))
+    loop {
+        make_dirs(&directory, 0o710)?;
+        match take(&directory.join("use.lock")) {
+            // The last holder has removed the network and its directory.
+            Err(hull_storage::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            other => return Ok(other?),
+        }
+    }
 }
