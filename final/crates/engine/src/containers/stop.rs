@@ -76,7 +76,7 @@ impl Engine {
         keep: bool,
     ) -> Result<Option<Ending<'_>>> {
         let options = self.stop_options(record, signal, timeout, keep)?;
-        let running = self.running(&record.id)?;
+        let running = self.running_or_begun(&record.id)?;
         if running.is_none() {
             self.forget_comeback(&record.id)?;
         }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     fn begin_kill(&self, record: &Record, signal: i32) -> Result<Option<Ending<'_>>> {
-        let Some(running) = self.running(&record.id)? else {
+        let Some(running) = self.running_or_begun(&record.id)? else {
             self.forget_comeback(&record.id)?;
             let status = Snapshot::take(self.root(), &record.id)?.status;
             return Err(wrong_state("kill", record, status));

@@ -173,7 +173,7 @@ impl Transitions<'_> {
     ) -> Result<bool> {
         let record = self.engine.find(name)?;
         let options = self.engine.stop_options(&record, signal, timeout, next == Next::Start)?;
-        let Some(running) = self.engine.running(&record.id)? else {
+        let Some(running) = self.engine.running_or_begun(&record.id)? else {
             self.engine.forget_comeback(&record.id)?;
             return Ok(false);
         };

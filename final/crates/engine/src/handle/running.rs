@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::WindowSize;
 use crate::records::process::open;
+use crate::records::run_dir;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{State, Status};
 use crate::runtimes::{Runtime, send};
@@ -36,6 +37,17 @@ impl Engine {
         let is_lost = snapshot.is_lost;
         let status = snapshot.status;
         Ok(Some(RunningContainer { status, state, runtime, is_lost, monitor, init, connection }))
+    }
+
+    /// A container that is to end. A start that has begun holds the container's lock until its monitor is on disk, also if
+    /// the command that began it was killed: it would run after all.
+    pub(crate) fn running_or_begun(&self, id: &str) -> Result<Option<RunningContainer>> {
+        let running = self.running(id)?;
+        if running.is_some() || !self.root().container_run_dir(id).join(run_dir::LOCK).exists() {
+            return Ok(running);
+        }
+        drop(self.lock(id)?);
+        self.running(id)
     }
 }
 
