@@ -43,6 +43,14 @@ const BAD: &[Bad] = &[
         says: &["hint: keys of one mapping have the same indentation"],
     },
     Bad {
+        about: "a config whose target leaves its directory",
+        text: "services:\n  a:\n    image: busybox\n    configs:\n      - {source: c, target: /etc/../../c}\nconfigs: \
+               {c: {content: x}}\n",
+        other: "",
+        at: "compose.yaml:5:9: ",
+        says: &["services.a.configs[0]", "must not contain .."],
+    },
+    Bad {
         about: "services that depend on each other",
         text: "services:\n  a:\n    image: busybox\n    depends_on: [b]\n  b:\n    image: busybox\n    depends_on:\n      \
                - c\n  c:\n    image: busybox\n    depends_on: [a]\n",

@@ -130,6 +130,10 @@ pub fn copies(project: &Project, service: &Service) -> Result<Vec<FileCopy>> {
     for one in asked(project, service)?.iter().filter(|one| one.is_copied()) {
         let index = one.index.to_string();
         let path = ["services", &service.name, one.kind.key, &index];
+        if one.target().split('/').any(|part| part == "..") {
+            let why = format!("the target {:?} must not contain ..", one.target());
+            return Err(error(project, &path, &why));
+        }
         let content = content(project, one)?;
         if content.is_empty() {
             continue;
