@@ -92,6 +92,39 @@ fn a_terminal_has_colours_and_a_second_ctrl_c_kills() {
 }
 
 #[test]
+fn one_ctrl_c_ends_a_start_at_any_moment() {
+    let text = r#"
+services:
+  a:
+    image: busybox
+    command: [sh, -c, "echo from a; exec sleep 1000"]
+    init: true
+    healthcheck: {test: "false", interval: 1m, start_period: 10m}
+  b:
+    image: busybox
+    command: sleep 1000
+    init: true
+    depends_on: {a: {condition: service_healthy}}
+  c: {image: busybox, command: sleep 1000, init: true}
+"#;
+    let Some(project) = Project::start(text) else { return };
+    let end = |up: &mut Running, when: &str| {
+        kill(Pid::from_raw(up.pid()), Signal::SIGINT).unwrap();
+        eventually(when, || up.has_ended());
+        assert_eq!(project.running(), "", "{when}");
+    };
+    // The container of b is not started.
+    let mut up = project.begin("up --no-color");
+    eventually("the others run", || project.running() == "p-a-1\np-c-1");
+    end(&mut up, "b waits");
+    for delay in (0..120).step_by(8) {
+        let mut up = project.begin("up --no-color --force-recreate");
+        std::thread::sleep(Duration::from_millis(delay));
+        end(&mut up, &format!("interrupted after {delay} ms"));
+    }
+}
+
+#[test]
 fn a_narrow_monochrome_terminal_and_plain_progress() {
     let Some(project) = Project::start(TWO) else { return };
     let mut up = project.terminal("--ansi never up --no-log-prefix a");

@@ -193,10 +193,6 @@ impl Loop<'_, '_> {
                 // What changes from now on is left to the next command.
                 self.watching = None;
                 self.display.say("Gracefully Stopping... press Ctrl+C again to force");
-                self.children
-                    .iter()
-                    .filter(|(role, _)| *role == Role::Start)
-                    .for_each(|(_, child)| child.terminate());
                 self.stop()
             }
             2 => {
@@ -208,7 +204,9 @@ impl Loop<'_, '_> {
         }
     }
 
+    /// Ends the start, and stops what it has started. Not before it has ended: what it is about to start would be missed.
     fn stop(&mut self) -> Result<()> {
+        self.children.retain(|(role, _)| *role != Role::Start);
         if self.children.iter().any(|(role, _)| *role == Role::Stop) {
             return Ok(());
         }
