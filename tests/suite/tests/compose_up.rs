@@ -182,7 +182,7 @@ fn services_are_scaled_and_orphans_are_removed() {
     p.ok(&["scale", "a=1", "b=2"]);
     assert_eq!((p.names(), p.id("a-1")), (vec!["p-a-1".into(), "p-b-1".into(), "p-b-2".into()], first));
     p.write(&format!("services:\n{}", service("a")));
-    assert!(p.ok(&["up", "-d"]).contains("Found orphan containers ([p-b-1 p-b-2])"));
+    assert!(p.ok(&["up", "-d"]).contains("Warning: Found orphan containers ([p-b-1 p-b-2])"));
     assert_eq!(p.names().len(), 3);
     p.ok(&["up", "-d", "--remove-orphans"]);
     assert_eq!(p.names(), ["p-a-1"]);

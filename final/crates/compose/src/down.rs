@@ -39,7 +39,7 @@ impl Apply<'_> {
         if !options.services.is_empty() && services.is_empty() {
             let text =
                 format!("Any of the services {:?} not running in project {:?}", options.services, scope.name);
-            self.progress.note(&text);
+            self.warn(&text);
             return Ok(());
         }
         let graph = scope.graph()?;
@@ -55,8 +55,7 @@ impl Apply<'_> {
         let chosen: Vec<&Container> = observed.containers.iter().filter(is_chosen).collect();
         let has_own = observed.containers.iter().any(|one| !one.one_off || options.remove_orphans);
         if !has_own && scope.networks.is_empty() && (!options.volumes || scope.volumes.is_empty()) {
-            self.progress
-                .note(&format!("Warning: No resource found to remove for project {:?}.", scope.name));
+            self.warn(&format!("No resource found to remove for project {:?}.", scope.name));
         }
         let stop = |one: &&Container| Stop {
             service: one.service.clone(),

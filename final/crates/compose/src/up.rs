@@ -73,10 +73,10 @@ impl Apply<'_> {
         let scope = Scope::of_files(project)?;
         let graph = scope.graph()?;
         for service in project.services.values() {
-            convert::ignored(project, service)?.iter().for_each(|warning| self.progress.note(warning));
+            convert::ignored(project, service)?.iter().for_each(|warning| self.warn(warning));
         }
         let plan = self.settle_resources(options, &graph, confirm)?;
-        plan.warnings.iter().for_each(|warning| self.progress.note(warning));
+        plan.warnings.iter().for_each(|warning| self.warn(warning));
         self.orphans(&plan, options)?;
         let networks = self.make_resources(&plan)?;
         let created = match self.create(&plan) {
@@ -191,7 +191,7 @@ impl Apply<'_> {
         }
         if !plan.remove_orphans {
             let names: Vec<&str> = plan.orphans.iter().map(|one| one.name.as_str()).collect();
-            self.progress.note(&format!(
+            self.warn(&format!(
                 "Found orphan containers ([{}]) for this project. If you removed or renamed this service in your compose \
                  file, you can run this command with the --remove-orphans flag to clean it up.",
                 names.join(" ")
@@ -241,7 +241,7 @@ impl Apply<'_> {
         if !stops.is_empty() {
             self.stop(graph, &stops)?;
         }
-        // Only now: an interrupted command may have left several containers of which one has the name.
+        // After the removals, because an interrupted command may have left a container that has the name.
         for service in &plan.services {
             for (container, name) in &service.rename {
                 self.rename(&container.id, name)?;

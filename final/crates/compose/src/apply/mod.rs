@@ -63,7 +63,7 @@ pub struct Apply<'a> {
     pub timeout: Option<u32>,
     /// New containers get new anonymous volumes.
     pub renew_volumes: bool,
-    /// Nothing is changed; only the progress is told.
+    /// Nothing is changed: the observer gets the events of what would be done.
     pub dry_run: bool,
     pub progress: &'a mut dyn Progress,
 }
@@ -71,6 +71,11 @@ pub struct Apply<'a> {
 impl<'a> Apply<'a> {
     pub(crate) fn files(&self) -> Result<&'a Project> {
         self.project.ok_or_else(|| Error::Invalid("this takes a compose file".into()))
+    }
+
+    /// Says something that the user should know.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.progress.note(&format!("Warning: {text}"));
     }
 
     fn service(&self, name: &str) -> Result<&'a Service> {

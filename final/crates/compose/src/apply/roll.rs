@@ -73,7 +73,7 @@ impl Apply<'_> {
             let why = obstacle(project, service).or((!is_checked).then_some("it has no healthcheck"));
             if let Some(why) = why {
                 let name = &planned.service;
-                self.progress.note(&format!("service {name} is not replaced without a gap, because {why}"));
+                self.warn(&format!("service {name} is not replaced without a gap, because {why}"));
                 continue;
             }
             for replace in planned.replace.iter().filter(|one| one.container.is_running()) {

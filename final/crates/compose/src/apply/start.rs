@@ -207,7 +207,7 @@ impl Starts<'_, '_> {
                     true if dependency.required => {
                         return Err(Error::Invalid(format!("{name} is missing dependency {on}")));
                     }
-                    true => self.apply.progress.note(&format!("{name} is missing dependency {on}")),
+                    true => self.apply.warn(&format!("{name} is missing dependency {on}")),
                     false => {
                         let waited = self.members.get(&on).map(Vec::as_slice).unwrap_or_default();
                         self.apply.tell(waited, Event::working, "Waiting");
@@ -283,7 +283,7 @@ impl Starts<'_, '_> {
             Holds::Never(why) => {
                 let text = format!("optional dependency {:?} failed to start: {why}", one.on);
                 self.apply.tell(members, Event::warning, &format!("Skipped: {text}"));
-                self.apply.progress.note(&text);
+                self.apply.warn(&text);
             }
         }
         self.timeline.waits.push(Wait {

@@ -92,7 +92,7 @@ impl Changes {
         Ok(Self { events, nowhere: Nowhere(nowhere), monitors: vec![] })
     }
 
-    /// Takes what has been told. Called before looking, so that what happens meanwhile is told again.
+    /// Takes the events so far. Called before the containers are looked at, so that a later change wakes the loop again.
     pub(super) fn take(&mut self) -> Result<()> {
         self.events.read(&mut self.nowhere, &mut |_| false).context(|| "read the events".into())
     }
@@ -116,7 +116,7 @@ impl Changes {
         self.events.descriptor().into_iter().chain(self.monitors.iter().map(|(_, fd)| fd.as_fd()))
     }
 
-    /// When to look without being told.
+    /// When to look at the containers although there was no event.
     pub(super) fn due(&self) -> Option<Instant> {
         self.events.descriptor().is_none().then(|| Instant::now() + LOOK)
     }
