@@ -25,7 +25,7 @@ impl<T> Context<T> for hull_engine::Result<T> {
 }
 
 impl Error {
-    /// One error for several, each of which is told.
+    /// Several errors as one. Its text has a line for each.
     pub(crate) fn all(mut errors: Vec<Self>) -> Self {
         match errors.len() {
             1 => errors.remove(0),

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// An image that is pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {
-    /// The service by whose name the progress is told.
+    /// The service whose name the events have.
     pub service: String,
     pub image: String,
     pub platform: Option<String>,

@@ -11,8 +11,8 @@ pub fn service(service: &Service) -> String {
     hex(&definition(service))
 }
 
-/// The JSON of which that is the hash. What changes no container is left out: how its image is built and pulled, how many
-/// there are, and what starts before.
+/// The JSON that is hashed. It has nothing that leaves a container as it is: how the image is built and pulled, the number of
+/// containers, and what the service depends on.
 pub fn definition(service: &Service) -> String {
     let mut hashed = service.clone();
     hashed.build = None;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{Error, Node};
 
-/// A path is a chain on the stack: walking a document allocates nothing until an error is to be told.
+/// A path is a chain on the stack: walking a document allocates nothing until there is an error.
 #[derive(Debug, Clone, Copy)]
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,

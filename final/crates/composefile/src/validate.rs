@@ -57,7 +57,7 @@ fn each(
     }
 }
 
-/// An external volume exists already: nothing but its name can be said of it.
+/// An external volume exists already: only its name may be given.
 fn external(volume: &Node, path: &Path<'_>) -> Result<()> {
     let Some(entries) = entries(volume) else { return Ok(()) };
     if entries.get("external").is_none_or(|entry| entry.node.value != Value::Bool(true)) {

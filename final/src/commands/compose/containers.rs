@@ -76,7 +76,7 @@ pub fn of_service(
     }
 }
 
-/// A service that has no container is told with those that have: the compose file may not be there to tell its services.
+/// The hint names the services that have containers, because a command with `--project-name` reads no compose file.
 fn is_not_running(service: &str, services: &BTreeSet<String>) -> anyhow::Error {
     let hint = match services.contains(service) {
         true => format!("start it: hull compose up -d {service}"),

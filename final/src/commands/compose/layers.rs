@@ -10,7 +10,7 @@ use hull_image::progress::{self, Step};
 
 use crate::ui::progress::{PULL, PUSH, Words};
 
-/// How often the bytes of a layer are told.
+/// The time between two reports of a layer's bytes.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Called from several threads.
@@ -26,7 +26,7 @@ pub struct LayerEvents<'a> {
 struct State<'a> {
     /// `None` if nobody wants to hear of layers.
     progress: Option<&'a mut dyn Progress>,
-    /// When the bytes of a layer were told last, unless its end was told.
+    /// When the bytes of a layer were last reported. Nothing after its end was reported.
     told: HashMap<Digest, Option<Instant>>,
 }
 

@@ -53,7 +53,7 @@ pub fn pull(session: &Session<'_>, args: &image::Pull) -> Result<u8> {
     })
 }
 
-/// The images to pull. Of the other services it is told why theirs are not pulled.
+/// The images to pull. An event says why the image of another service is not pulled.
 fn select(
     engine: &Engine,
     project: &Project,

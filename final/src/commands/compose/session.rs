@@ -22,7 +22,7 @@ use crate::ui::compose::style::{Mode, Style};
 use crate::ui::errors;
 use crate::ui::hints::Code;
 
-/// More text on standard input is no compose file.
+/// The largest compose file that is read from standard input, in bytes.
 const MAX_STDIN: u64 = 64 << 20;
 
 pub struct Session<'a> {

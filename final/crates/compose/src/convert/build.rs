@@ -194,7 +194,7 @@ impl Reader<'_> {
         resolved.filter(|(_, value)| value.is_some()).collect()
     }
 
-    /// `platforms`, one of which `platform` or `DOCKER_DEFAULT_PLATFORM` selects.
+    /// All of `platforms`. `DOCKER_DEFAULT_PLATFORM`, or else the service's `platform`, has to be one of them.
     fn platforms(&self) -> Result<Vec<Platform>> {
         let all = &self.build.platforms.0;
         let default =
@@ -211,7 +211,7 @@ impl Reader<'_> {
         all.iter().map(parse).collect()
     }
 
-    /// By which Compose knows whose image it is. None of them is one by which a container is found.
+    /// The labels by which Compose finds the images of a project. Containers are not found by labels of their images.
     fn labels(&self) -> BTreeMap<String, String> {
         let mut all = self.build.labels.0.clone();
         all.insert(labels::PROJECT.to_owned(), self.project.name.clone());

@@ -54,7 +54,7 @@ pub struct Wanted<'a> {
 pub enum Role<'a> {
     /// One of the service's containers, which number from one.
     Number(u32),
-    /// One of them, which replaces this one.
+    /// A container with this number, which replaces another one.
     Replacement(u32, Replaced<'a>),
     /// A container of `run`.
     OneOff(OneOff<'a>),
@@ -150,8 +150,8 @@ impl Wanted<'_> {
     }
 }
 
-/// The request for a container of a service. What hull cannot do is told by [`check`], for all of them before anything
-/// is made.
+/// The request for a container of a service. [`check`] refuses what hull cannot do, for all services before anything is
+/// made.
 pub fn create_request(around: &Around<'_>, service: &Service, wanted: &Wanted<'_>) -> Result<Request> {
     let mut request = CreateRequest {
         config: process::config(around, service, wanted)?,

@@ -12,7 +12,7 @@ use hull_docker::wire::host_config::{
 use super::{Around, files};
 use crate::Result;
 
-/// By their targets, of which each has one mount.
+/// The mounts by their targets: each target has one.
 type Mounts = BTreeMap<String, Mount>;
 
 pub fn apply(

@@ -107,7 +107,7 @@ impl Member {
                         }
                         Ok(Some(AttachEvent::Uncleaned(_))) => {}
                         Ok(None) => return Ok(()),
-                        // The next start is waited for when it is told of.
+                        // The event log reports the next start.
                         Ok(Some(AttachEvent::Exited(_))) | Err(_) => {
                             self.output = Output::None;
                             return Ok(());
@@ -147,7 +147,7 @@ impl Member {
         }
     }
 
-    /// Whether its monitor has ended without telling of the container's end.
+    /// Whether its monitor has ended without an event about the container's end.
     pub(super) fn has_lost_monitor(&mut self) -> bool {
         let is_over = |monitor: &OwnedFd| until_readable(monitor, Some(Duration::ZERO)).unwrap_or(true);
         self.monitor.take_if(|monitor| is_over(monitor)).is_some()

@@ -70,7 +70,7 @@ pub struct Follow<'e> {
     watch: Option<LogWatch>,
     /// By service and number; later ones at the end.
     members: Vec<Member>,
-    /// Whether all logs are to be read, whatever the watch has told.
+    /// Whether all logs are to be read, even if the watch has reported no change.
     is_fresh: bool,
 }
 

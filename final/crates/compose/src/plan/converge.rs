@@ -49,7 +49,7 @@ fn referent(planned: &ServicePlan) -> Option<String> {
     renamed.or_else(kept).map(|one| one.id.clone())
 }
 
-/// The services with `restart: true` on one of which a container is replaced.
+/// The services that depend with `restart: true` on one whose containers are replaced.
 fn restarted(wanted: &WantedProject<'_>, plan: &Plan) -> Vec<String> {
     let replaced: BTreeSet<&str> =
         plan.services.iter().filter(|one| !one.replace.is_empty()).map(|one| one.service.as_str()).collect();

@@ -101,7 +101,7 @@ pub enum ResourceAction {
     /// It is there. A network has this id, and a volume this name.
     Keep(String),
     Create,
-    /// It was made from another definition. Its services are stopped meanwhile.
+    /// It was made from another definition. Its services are stopped before it is replaced.
     Replace,
 }
 

@@ -53,7 +53,7 @@ fn archive(files: &[&Mapping]) -> std::io::Result<Vec<u8>> {
         let name = mapping.container.as_os_str().as_bytes();
         let name = Path::new(std::ffi::OsStr::from_bytes(name.strip_prefix(b"/").unwrap_or(name)));
         let Ok(metadata) = std::fs::symlink_metadata(&mapping.host) else { continue };
-        // What a directory has is reported by itself, so that nothing comes with it that is left out.
+        // The entries of a directory are changes of their own: what `ignore` leaves out must not come along with it.
         let kind = metadata.file_type();
         if kind.is_dir() {
             tar.append_dir(name, &mapping.host)?;

@@ -115,7 +115,7 @@ fn wrap(node: &mut Node, key: &str) {
     node.value = mapping(place, [(key, inner.value)]);
 }
 
-/// A mapping all of which stands where the short syntax stood.
+/// A mapping whose keys and values all have the place of the short syntax.
 fn mapping<'a>(place: Place, entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let entry = |(key, value): (&str, Value)| {
         (key.to_owned(), Entry { key: place, node: Node { value, place, tag: None } })

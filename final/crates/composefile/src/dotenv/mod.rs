@@ -19,10 +19,10 @@ use crate::read::{errno, read_bounded};
 use crate::sources::{Sources, Warnings};
 use crate::{Error, Result};
 
-/// More than this is no file of variables.
+/// The largest file of variables that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// Why a text is no file of variables.
+/// Why a text cannot be read as variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Why {
     /// Counts from one. It is zero if the error is about no line.

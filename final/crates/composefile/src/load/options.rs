@@ -50,14 +50,14 @@ pub enum Dependencies {
 /// When the files of `env_file` become variables of `environment`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceEnvironment {
-    /// For the services that are selected, when they are known: a missing file of another service is no error. `env_file`
+    /// For the selected services only: a missing file of another service is no error. `env_file`
     /// is empty afterwards. Verbs that create containers need this one.
     #[default]
     Selected,
     /// For every service whose profile is enabled, and for those that are selected whatever their profiles are; `env_file` is
     /// empty afterwards. `config` prints this one.
     Enabled,
-    /// Only for every service whose profile is enabled: that is all that `config --no-env-resolution` makes different.
+    /// For every service whose profile is enabled, and for no other: this is what `config --no-env-resolution` does.
     EnabledByProfile,
     /// Never: `env_file` and variables without a value stay as they are. `config --hash` and the verbs that only need
     /// names use this one.

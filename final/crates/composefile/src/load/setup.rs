@@ -63,7 +63,7 @@ pub(super) fn setup(options: &LoadOptions, notes: &mut Notes<'_>) -> Result<Setu
 }
 
 /// The variables of the process, and the `COMPOSE_…` variables of the project's env files, which Compose treats as if the
-/// process had them. What goes wrong with the files is told when the project is loaded.
+/// process had them. Errors in the files are reported when the project is loaded.
 pub fn compose_variables(options: &LoadOptions) -> Environment {
     let mut environment = options.environment.clone();
     let mut finder = Finder { compose: environment.clone(), ..Finder::bare(options) };

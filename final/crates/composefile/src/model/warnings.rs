@@ -4,7 +4,7 @@ use super::command::split;
 use crate::path::Path;
 use crate::{Node, Value, Warn};
 
-/// Switches that stay texts until they are decoded. The others are told when variables are replaced.
+/// Switches that are still texts in the merged document. Interpolation warns of the others.
 const SWITCHES: [&str; 10] = [
     "services.*.attach",
     "services.*.build.no_cache",
@@ -43,8 +43,8 @@ const SIZES: [&str; 11] = [
 /// What the schema has, but Compose's types have not.
 const IGNORED: [&str; 2] = ["services.*.pull_refresh_after", "networks.*.ipam.options"];
 
-/// Warns of the switches of YAML 1.1, of commands of which Compose drops a part, and of sizes that it ignores, in a document in
-/// the canonical form.
+/// Warns of what Compose takes in a way that few expect, in a document in the canonical form: switches of YAML 1.1 (`yes`),
+/// commands that lose a part, and sizes that are ignored.
 pub fn discouraged(document: &Node, warn: &mut Warn<'_>) {
     walk(document, &Path::ROOT, warn);
 }

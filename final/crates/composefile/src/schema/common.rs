@@ -11,7 +11,7 @@ static TEXTS_LIST: List = List { item: TEXT, is_set: false };
 static TEXT_SET_LIST: List = List { item: TEXT, is_set: true };
 static AMOUNT_SET_LIST: List = List { item: AMOUNT, is_set: true };
 pub(super) const TEXTS: Rule = Rule::List(&TEXTS_LIST);
-/// A list of strings no two of which are equal.
+/// A list of strings that are all different.
 pub(super) const TEXT_SET: Rule = Rule::List(&TEXT_SET_LIST);
 pub(super) const AMOUNT_SET: Rule = Rule::List(&AMOUNT_SET_LIST);
 pub(super) const TEXT_OR_LIST: Rule = Rule::Either(&[TEXT, TEXT_SET]);

@@ -220,7 +220,7 @@ fn takes_numbers(rule: &Rule) -> bool {
     }
 }
 
-/// How the types of a rule are told.
+/// The names of a rule's types, for an error.
 fn names(rule: &Rule, to: &mut Vec<&'static str>) {
     let mut add = |name| {
         if !to.contains(&name) {

@@ -16,7 +16,7 @@ pub(super) enum Rule {
     Duration,
     /// One of these strings.
     Word(&'static [&'static str]),
-    /// A string of this form: what it tests, and how it is told.
+    /// A string of this form: the test, and what an error says about it.
     Text(fn(&str) -> bool, &'static str),
     /// A string, or a whole number in a range.
     Range(i64, i64),
