@@ -21,6 +21,16 @@ struct Bad {
 
 const BAD: &[Bad] = &[
     Bad {
+        about: "a volume with a name of one letter",
+        text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    volumes:\n      - n:/data\nvolumes:\n  n:\n",
+        other: "",
+        at: "compose.yaml:6:9: ",
+        says: &[
+            "services.a.volumes[0].target: \"n:/data\" is not an absolute path",
+            "hint: a source of one letter",
+        ],
+    },
+    Bad {
         about: "a secret whose file is missing",
         text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    secrets: [s]\nsecrets:\n  s:\n    file: \
                ./absent\n",

@@ -103,6 +103,17 @@ fn refuse(project: &Project, service: &Service) -> Result<()> {
 fn check_volume(project: &Project, service: &Service, index: usize, volume: &ServiceVolume) -> Result<()> {
     let index = index.to_string();
     let path = |key| ["services", &service.name, "volumes", &index, key];
+    if !volume.target.starts_with('/') {
+        let error =
+            project.error(&path("target"), format_args!("{:?} is not an absolute path", volume.target));
+        // Compose takes `n:/data` for a path of Windows, and not for a volume with the name `n`.
+        return Err(match volume.target.as_bytes() {
+            [letter, b':', ..] if letter.is_ascii_alphabetic() => error
+                .hint("a source of one letter is taken for a drive: write source and target as a mapping"),
+            _ => error.hint("a target is a path in the container, and begins with /"),
+        }
+        .into());
+    }
     match volume.kind.as_str() {
         "bind" => {
             let creates = volume.bind.as_ref().is_none_or(|bind| bind.create_host_path);
