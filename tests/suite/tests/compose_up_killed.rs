@@ -64,6 +64,34 @@ fn an_up_that_was_killed_is_finished_by_the_next() {
 }
 
 #[test]
+fn commands_of_one_project_at_the_same_time_wait_for_each_other() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let text = format!(
+        "services:\n  db:\n    image: busybox\n    {SLEEP}\n    volumes: [/data, named:/named]\n  web:\n    image: busybox\n    \
+         {SLEEP}\n    scale: 2\n    depends_on: [db]\nvolumes:\n  named:\n"
+    );
+    let p = Project::new(&t, "p", &text);
+    let both = |one: &[&str], other: &[&str]| {
+        let (one, other) = (p.spawn(one), p.spawn(other));
+        (one.wait(), other.wait())
+    };
+    for round in 0..4 {
+        let (one, other) = both(&["up", "-d"], &["up", "-d"]);
+        assert!(one.success() && other.success(), "round {round}: {one}{other}");
+        let (one, other) = both(&["up", "-d", "--force-recreate"], &["up", "-d", "--force-recreate"]);
+        // One may replace what the other is about to start.
+        assert!(one.success() || other.success(), "round {round}: {one}{other}");
+        p.ok(&["up", "-d"]);
+        assert_eq!(p.names(), ["p-db-1", "p-web-1", "p-web-2"], "round {round}");
+        assert_eq!(t.ok(&["volume", "ls", "-q"]).lines().count(), 2, "round {round}");
+        both(&["up", "-d", "--force-recreate"], &["down", "-t", "1", "-v"]);
+        let (one, other) = both(&["down", "-t", "1", "-v"], &["down", "-t", "1", "-v"]);
+        assert!(one.success() && other.success(), "round {round}: {one}{other}");
+        assert_eq!((p.ids(), t.ok(&["volume", "ls", "-q"])), (vec![], String::new()), "round {round}");
+    }
+}
+
+#[test]
 fn a_hundred_services_come_up_and_go_down_though_commands_are_killed() {
     let Some(t) = Scenario::with_busybox() else { return };
     let service = |number: u32| format!("  s{number}:\n    image: busybox\n    {SLEEP}\n");

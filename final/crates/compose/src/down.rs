@@ -10,7 +10,7 @@ use hull_storage::Error as StorageError;
 use crate::apply::{Apply, Stop, Then};
 use crate::error::{Context, Error, Result};
 use crate::labels;
-use crate::observe::{Container, Observed};
+use crate::observe::{Container, Observed, observe};
 use crate::progress::{self, Event};
 use crate::scope::Scope;
 
@@ -34,7 +34,9 @@ pub enum WhichImages {
 
 impl Apply<'_> {
     /// Removes the project. Goes on past errors and returns them all.
-    pub fn down(&mut self, scope: &Scope, observed: &Observed, options: &DownOptions) -> Result<()> {
+    pub fn down(&mut self, scope: &Scope, options: &DownOptions) -> Result<()> {
+        let _turn = self.turn(&scope.name)?;
+        let observed = &observe(self.engine, &scope.name)?;
         let services = scope.select(&options.services)?;
         if !options.services.is_empty() && services.is_empty() {
             let text =

@@ -19,6 +19,7 @@
 //! references   of a service to the containers of others
 //! scope        what a verb works on
 //! timeline     what waited for what
+//! turn         one command after the other
 //! up           makes the engine have what the files say
 //! watch/       files of the host that change, and what follows
 //! ```
@@ -41,6 +42,7 @@ pub mod progress;
 pub mod references;
 pub mod scope;
 pub mod timeline;
+mod turn;
 pub mod up;
 pub mod watch;
 

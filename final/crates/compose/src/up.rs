@@ -72,6 +72,7 @@ impl Apply<'_> {
         let project = self.files()?;
         let scope = Scope::of_files(project)?;
         let graph = scope.graph()?;
+        let _turn = self.turn(&project.name)?;
         for service in project.services.values() {
             convert::ignored(project, service)?.iter().for_each(|warning| self.warn(warning));
         }

@@ -52,7 +52,7 @@ pub fn down(session: &Session<'_>, args: &Down) -> Result<u8> {
         Some("local") => Some(WhichImages::Local),
         Some(other) => bail!("invalid value for --rmi: {other:?}"),
     };
-    let (work, scope, observed) = Work::of_files_or_name(session, &args.services)?;
+    let (work, scope, _) = Work::of_files_or_name(session, &args.services)?;
     let options = DownOptions {
         services: args.services.clone(),
         remove_orphans: session.remove_orphans(args.remove_orphans),
@@ -60,8 +60,7 @@ pub fn down(session: &Session<'_>, args: &Down) -> Result<u8> {
         images,
     };
     let settings = Settings { timeout: timeout(args.timeout), ..Settings::default() };
-    session
-        .show("Running", |progress| Ok(work.apply(settings, progress).down(&scope, &observed, &options)?))
+    session.show("Running", |progress| Ok(work.apply(settings, progress).down(&scope, &options)?))
 }
 
 pub fn kill(session: &Session<'_>, args: &Kill) -> Result<u8> {

@@ -37,7 +37,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "volume_flags", 2),
     ("tests/suite", "compose_config", 8),
     ("tests/suite", "compose_up", 3),
-    ("tests/suite", "compose_up_killed", 22),
+    ("tests/suite", "compose_up_killed", 26),
     ("tests/suite", "compose_up_rolling", 9),
     ("tests/suite", "compose_config_live", 20),
     ("tests/suite", "api_server", 4),

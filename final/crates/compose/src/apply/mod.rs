@@ -27,6 +27,7 @@ use hull_engine::Engine;
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::turn::Turn;
 
 pub use create::Created;
 pub use roll::Roll;
@@ -76,6 +77,11 @@ impl<'a> Apply<'a> {
     /// Says something that the user should know.
     pub(crate) fn warn(&mut self, text: &str) {
         self.progress.note(&format!("Warning: {text}"));
+    }
+
+    /// The turn to change what the project has.
+    pub(crate) fn turn(&self, project: &str) -> Result<Option<Turn>> {
+        if self.dry_run { Ok(None) } else { Turn::take(self.engine, project) }
     }
 
     fn service(&self, name: &str) -> Result<&'a Service> {
