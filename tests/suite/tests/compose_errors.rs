@@ -21,6 +21,13 @@ struct Bad {
 
 const BAD: &[Bad] = &[
     Bad {
+        about: "a relative working directory",
+        text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    working_dir: app\n",
+        other: "",
+        at: "compose.yaml:5:18: ",
+        says: &["services.a.working_dir: \"app\" is not an absolute path"],
+    },
+    Bad {
         about: "a volume with a name of one letter",
         text: "services:\n  a:\n    image: busybox\n    command: sleep 9\n    volumes:\n      - n:/data\nvolumes:\n  n:\n",
         other: "",

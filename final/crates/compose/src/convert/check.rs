@@ -42,6 +42,10 @@ fn check_service(project: &Project, service: &Service) -> Result<()> {
     for (index, volume) in service.volumes.iter().enumerate() {
         check_volume(project, service, index, volume)?;
     }
+    if !service.working_dir.is_empty() && !service.working_dir.starts_with('/') {
+        let why = format!("{:?} is not an absolute path", service.working_dir);
+        return Err(error(project, &["services", &service.name, "working_dir"], &why));
+    }
     if service.use_api_socket && !Path::new(SOCKET).exists() {
         let why = format!("there is no {SOCKET}: start `hull serve` first");
         return Err(error(project, &["services", &service.name, "use_api_socket"], &why));
