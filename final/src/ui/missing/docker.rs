@@ -125,7 +125,7 @@ pub const FLAGS: Flags = &[
     (
         "network connect",
         "--driver-opt",
-        "`hull run --network name=NETWORK,driver-opt=KEY=VALUE` names the interface, for a new container",
+        "for a new container, `hull run --network` names the interface with name=NETWORK,driver-opt=KEY=VALUE",
     ),
     (
         "network connect",
@@ -135,7 +135,7 @@ pub const FLAGS: Flags = &[
     (
         "network connect",
         "--gw-priority",
-        "`hull run --network name=NETWORK,gw-priority=NUMBER` chooses the default route, for a new container",
+        "for a new container, `hull run --network` chooses the default route with name=NETWORK,gw-priority=NUMBER",
     ),
     ("network create", "--config-from --config-only --ingress --scope", SWARM),
     (

@@ -25,9 +25,11 @@ impl<'t> Project<'t> {
         self.file.to_str().expect("a path of the test's own")
     }
 
-    /// Replaces the compose file.
+    /// Replaces the compose file at once: a command that begins at the same time reads one text or the other.
     pub fn write(&self, content: &str) {
-        std::fs::write(&self.file, content).expect("the scenario's directory can be written");
+        let new = self.file.with_extension("new");
+        let written = std::fs::write(&new, content).and_then(|()| std::fs::rename(&new, &self.file));
+        written.expect("the scenario's directory can be written");
     }
 
     fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
