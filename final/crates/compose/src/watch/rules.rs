@@ -2,13 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use hull_build::patterns::Patterns;
 use hull_composefile::model::{Build, Hook, Project, Service, Trigger};
+use nix::fcntl::OFlag;
 
 use crate::error::{Error, Result};
+
+/// In bytes.
+const LONGEST_IGNORE_FILE: u64 = 1 << 20;
 
 /// Files that editors and compilers make for a moment.
 const EPHEMERAL: [&str; 14] = [
@@ -227,7 +233,7 @@ fn ignored_of(build: &Build) -> Result<Option<(PathBuf, Patterns)>> {
     let own = context.join(dockerfile).into_os_string();
     let own = PathBuf::from(OsStr::from_bytes(&[own.as_bytes(), b".dockerignore"].concat()));
     for file in [own, context.join(".dockerignore")] {
-        match std::fs::read(&file) {
+        match read_ignore_file(&file) {
             Ok(text) => {
                 let patterns = Patterns::parse_ignore_file(&text)
                     .map_err(|error| Error::Invalid(format!("{}: {error}", file.display())))?;
@@ -244,6 +250,19 @@ fn ignored_of(build: &Build) -> Result<Option<(PathBuf, Patterns)>> {
     Ok(None)
 }
 
+/// The context may be a stranger's: a FIFO or a device in this place would keep the command waiting, or fill its memory.
+fn read_ignore_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut open = std::fs::OpenOptions::new();
+    let file = open.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() || about.len() > LONGEST_IGNORE_FILE {
+        return Err(std::io::Error::other("it is not a regular file of at most 1 MiB"));
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST_IGNORE_FILE).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 fn invalid(error: hull_build::Error) -> Error {
     Error::Invalid(error.to_string())
 }
@@ -251,6 +270,21 @@ fn invalid(error: hull_build::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_regular_file_says_what_is_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let ignore_file = directory.path().join(".dockerignore");
+        let build = Build { context: directory.path().display().to_string(), ..Build::default() };
+        assert!(ignored_of(&build).unwrap().is_none());
+        std::fs::write(&ignore_file, "a\n").unwrap();
+        assert!(ignored_of(&build).unwrap().is_some());
+        for other in ["/dev/zero", "/"] {
+            std::fs::remove_file(&ignore_file).unwrap();
+            std::os::unix::fs::symlink(other, &ignore_file).unwrap();
+            assert!(ignored_of(&build).unwrap_err().to_string().contains("not a regular file"), "{other}");
+        }
+    }
 
     fn rules(directory: &Path, trigger: Trigger, has_build: bool) -> Rules {
         let build = has_build.then(|| Build { context: directory.display().to_string(), ..Build::default() });
