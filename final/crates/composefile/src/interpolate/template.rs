@@ -30,7 +30,7 @@ pub enum TemplateError {
     Required { name: String, reason: String },
     /// Words contain each other too deep.
     Deep,
-    /// The text has more than [`LENGTH`] bytes with its variables replaced.
+    /// The text has more than `LENGTH` bytes with its variables replaced.
     Long,
 }
 
