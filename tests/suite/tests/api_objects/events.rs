@@ -79,7 +79,8 @@ fn children(parent: i32) -> usize {
 fn a_listener_that_goes_takes_its_process_with_it() {
     let Some(t) = Scenario::start() else { return };
     let api = Api::start(&t);
-    let ready = children(api.pid());
+    let ready = 2;
+    eventually("the pool is full", || children(api.pid()) == ready);
     let listeners: Vec<Opened> = (0..5).map(|_| api.client().open("GET", "/events", &[], b"")).collect();
     eventually("five workers are busy", || children(api.pid()) == ready + 5);
     drop(listeners);
