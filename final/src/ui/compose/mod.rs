@@ -12,7 +12,6 @@
 //! ```
 
 pub mod display;
-#[allow(dead_code, reason = "for the verbs that load a project")]
 pub mod excerpt;
 pub mod lines;
 pub mod outlet;
