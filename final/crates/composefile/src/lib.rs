@@ -21,8 +21,8 @@
 //! ```
 
 mod budget;
-pub mod canonical;
-pub mod consistency;
+mod canonical;
+mod consistency;
 mod dotenv;
 mod duration;
 mod error;
@@ -33,14 +33,14 @@ pub mod interpolate;
 pub mod load;
 mod merge;
 pub mod model;
-pub mod normalise;
+mod normalise;
 pub mod path;
 pub mod print;
 mod read;
-pub mod schema;
+mod schema;
 mod select;
 mod sources;
-pub mod validate;
+mod validate;
 
 pub use error::{Error, Result, Warn};
 pub use hull_yaml::tree::{Entry, Mapping, Node, Place, Value};
