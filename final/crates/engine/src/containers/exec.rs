@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hull_docker::detach_keys::DetachKeys;
 use hull_docker::wire::exec::{Exec, ExecProcess, ExecRequest};
-use hull_storage::process_id::ProcessId;
 
 use crate::attach::{AttachStream, Connection};
 use crate::engine::Engine;
@@ -108,7 +107,7 @@ impl Engine {
         };
         let exec = Exec {
             id: id.to_owned(),
-            running: is_running(&instance),
+            running: instance.is_running(),
             exit_code: exit_code(&instance),
             process_config: ExecProcess {
                 tty: options.tty,
@@ -169,19 +168,11 @@ impl Engine {
     }
 }
 
-/// As dockerd, from the moment of the start on.
-fn is_running(instance: &ExecInstance) -> bool {
-    let is_starting = instance.process.is_none()
-        && instance.ended.is_none()
-        && instance.session.as_ref().is_some_and(ProcessId::is_alive);
-    is_starting || instance.is_running()
-}
-
 fn exit_code(instance: &ExecInstance) -> Option<i32> {
     match &instance.ended {
         Some(ended) => Some(ended.exit_code),
         // Its session was killed, and nobody knows how it ended.
-        None => (instance.session.is_some() && !is_running(instance)).then_some(KILLED),
+        None => (instance.session.is_some() && !instance.is_running()).then_some(KILLED),
     }
 }
 

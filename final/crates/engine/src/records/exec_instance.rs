@@ -36,6 +36,8 @@ pub struct ExecInstance {
     pub created: Created,
     /// The process that waits for the program. `None` while a registered instance is not started.
     pub session: Option<ProcessId>,
+    /// The session lived after the file was read. It records the end before it ends itself.
+    has_session: bool,
     /// `None` until the process runs.
     pub process: Option<ProcessId>,
     pub ended: Option<Ended>,
@@ -105,9 +107,10 @@ pub(super) enum Line<T> {
 }
 
 impl ExecInstance {
-    /// Whether its process runs. A session that was killed has not recorded the end.
+    /// Whether its process is being started, runs, or has ended without its exit code being recorded yet, as dockerd tells it.
+    /// The process may outlive a session that was killed.
     pub fn is_running(&self) -> bool {
-        self.ended.is_none() && self.process.as_ref().is_some_and(ProcessId::is_alive)
+        self.ended.is_none() && (self.has_session || self.process.as_ref().is_some_and(ProcessId::is_alive))
     }
 
     /// The id of its container, if it is known.
@@ -117,14 +120,19 @@ impl ExecInstance {
 
     /// Whether it has ended, or cannot be started any more.
     pub(super) fn is_over(&self) -> bool {
-        let has_session = self.session.as_ref().is_some_and(ProcessId::is_alive);
         let may_start = self.session.is_none()
             && self.created.registered.as_ref().is_some_and(|registered| registered.init.is_alive());
-        self.ended.is_some() || !(has_session || may_start || self.is_running())
+        self.ended.is_some() || !(may_start || self.is_running())
     }
 
     pub(super) fn read(path: &Path) -> Option<Self> {
-        Self::parse(&hull_storage::file::read(path).ok()?)
+        let read = || Self::parse(&hull_storage::file::read(path).ok()?);
+        let instance = read()?;
+        // The session may have recorded the end between the reading of the file and the look at the session.
+        match instance.session.is_none() || instance.has_session || instance.ended.is_some() {
+            true => Some(instance),
+            false => read(),
+        }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -133,7 +141,7 @@ impl ExecInstance {
             .filter_map(|line| serde_json::from_slice::<Line<Created>>(line).ok());
         let Some(Line::Created(created)) = lines.next() else { return None };
         let session = created.session.clone();
-        let mut instance = Self { created, session, process: None, ended: None };
+        let mut instance = Self { created, session, has_session: false, process: None, ended: None };
         for line in lines {
             match line {
                 Line::Created(_) => {}
@@ -142,6 +150,7 @@ impl ExecInstance {
                 Line::Ended(ended) => instance.ended = Some(ended),
             }
         }
+        instance.has_session = instance.session.as_ref().is_some_and(ProcessId::is_alive);
         Some(instance)
     }
 }
@@ -294,13 +303,25 @@ mod tests {
         let (_directory, root) = root("stages");
         let (id, mut record) = create(&root, true);
         let only = || all(&root, "c").pop().unwrap();
-        assert_eq!((only().created.identity.id, only().is_running()), (id, false));
+        assert_eq!((only().created.identity.id, only().is_running()), (id, true));
         record.started(std::process::id() as i32).unwrap();
         assert!(only().is_running());
         assert_eq!(only().created.identity.caller.pid, std::process::id() as i32);
         record.ended(7);
         assert_eq!(only().ended.unwrap().exit_code, 7);
         assert!(!all(&root, "c").pop().unwrap().is_running());
+    }
+
+    #[test]
+    fn one_whose_process_was_reaped_runs_until_its_session_records_the_end() {
+        let (_directory, root) = root("reaped");
+        let (_, mut record) = create(&root, true);
+        let reaped = ProcessId { start_time: 1, ..ProcessId::of_self().unwrap() };
+        record.append(&Line::<()>::Process(reaped)).unwrap();
+        let only = || all(&root, "c").pop().unwrap();
+        assert!(only().is_running());
+        record.ended(4);
+        assert!(!only().is_running());
     }
 
     #[test]
