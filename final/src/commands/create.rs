@@ -44,6 +44,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
     let options = CreateOptions {
         name: args.name.clone(),
         requires: args.requires.clone(),
+        system: args.system,
         platform: args.platform.clone(),
         create_command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         health_on_failure: args.health.on_failure()?,

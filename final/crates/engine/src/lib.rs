@@ -9,6 +9,7 @@
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
 //! runtimes/    the OCI runtime of a container             steps/     containers of a build
 //! userns/      the ids of a container's own user namespace
+//! init/        what the init of a distribution needs as the first process
 //! cdi/         devices by name
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
 //! error/ engine search_path machine comebacks child  used by all of these
@@ -28,6 +29,7 @@ mod events;
 mod gc;
 mod handle;
 mod images;
+mod init;
 mod logs;
 mod machine;
 mod monitor;

@@ -200,7 +200,8 @@ impl Monitor {
                 Err(error) => return self.abort(&error),
             };
             let is_stopping = self.events.stop.is_some();
-            let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
+            let reboots = self.record.options.system && crate::init::has_rebooted(&exit);
+            let wanted = (std::mem::take(&mut self.events.restart_wanted) || reboots) && !is_stopping;
             // An update may have changed the policy, and the limits of the next run. If the record cannot be read, the
             // one before stays in force.
             let _ = self.record.refresh(self.engine.root());

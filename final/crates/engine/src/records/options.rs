@@ -62,6 +62,8 @@ pub struct CreateOptions {
     pub auto_remove: bool,
     /// `--init`: hull's own PID 1 reaps and forwards signals.
     pub init: bool,
+    /// `--system`: the first process is the init of a distribution ([`crate::init`]).
+    pub system: bool,
 
     pub mounts: Vec<MountOption>,
     pub volumes_from: Vec<String>,

@@ -90,7 +90,7 @@ fn sysctls(record: &Record) -> BTreeMap<String, String> {
         NetworkMode::UserMode(_) => record.id_maps.is_none(),
         NetworkMode::Default | NetworkMode::Host | NetworkMode::Container(_) => false,
     };
-    if is_own {
+    if is_own && !options.system {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
         // All groups of the range must be mapped, and a user namespace maps fewer.
         if !record.in_user_namespace() {

@@ -86,7 +86,10 @@ fn kernel_mounts(record: &Record) -> Vec<Mount> {
             }
             _ => {}
         }
-        if options.privileged {
+        // The init makes a cgroup for each of its services. It owns them only if it has a user namespace of its own.
+        let delegates =
+            options.system && record.id_maps.is_some() && mount.destination == Path::new("/sys/fs/cgroup");
+        if options.privileged || delegates {
             for option in &mut mount.options {
                 if option == "ro" || option == "rro" {
                     *option = "rw".into();

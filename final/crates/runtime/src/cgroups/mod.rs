@@ -7,6 +7,7 @@
 //! v2       limits as v2 files
 //! devices  the device program of v2
 //! own      the caller's own cgroup on v2
+//! delegation  giving a cgroup to the container's root
 //! realtime CPU time of real-time processes on v1
 //! stats    resource usage
 //! change   changing limits, and setting them back
@@ -16,6 +17,7 @@
 
 mod available;
 mod change;
+mod delegation;
 mod devices;
 mod files;
 mod layout;

@@ -43,6 +43,9 @@ pub(crate) struct Base {
 impl Engine {
     /// Creates a container without starting it.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
+        let mut options = options.clone();
+        crate::init::apply(&mut options);
+        let options = &options;
         let lock = self.lock_in_use()?;
         let image = self.image(&options.image)?;
         if let Some(wanted) = &options.platform {

@@ -1,0 +1,24 @@
+//! What the init of a distribution needs as the first process: the options of a system container (`--system`).
+//!
+//! ```text
+//! preset        the options, where the caller gave none
+//! policy.json   the system calls that are refused
+//! ```
+//! Everything else in the engine sees plain options, as if the user had given each of them.
+
+mod preset;
+
+pub(crate) use preset::apply;
+
+use nix::libc;
+
+use crate::records::state::Exit;
+
+/// How the kernel ends the first process of a pid namespace whose processes call reboot(2): with SIGHUP for a restart, and
+/// with SIGINT for a halt and for power off.
+const REBOOT: u8 = 128 + libc::SIGHUP as u8;
+
+/// Whether the container has restarted itself.
+pub(crate) fn has_rebooted(exit: &Exit) -> bool {
+    exit.code == REBOOT
+}
