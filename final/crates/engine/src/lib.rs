@@ -10,6 +10,7 @@
 //! runtimes/    the OCI runtime of a container             steps/     containers of a build
 //! userns/      the ids of a container's own user namespace
 //! init/        what the init of a distribution needs as the first process
+//! instance/    LXD's configuration: keys, devices, profiles
 //! cdi/         devices by name
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
 //! error/ engine search_path machine comebacks child  used by all of these
@@ -30,6 +31,7 @@ mod gc;
 mod handle;
 mod images;
 mod init;
+mod instance;
 mod logs;
 mod machine;
 mod monitor;

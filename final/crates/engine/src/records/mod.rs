@@ -15,7 +15,7 @@
 //! mount_extras  what few mounts ask for                 shown_mounts  mounts as docker shows them
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
-//! userns   the ids of a user namespace
+//! userns   the ids of a user namespace                    instance  LXD's keys, devices and profiles
 //! ```
 
 pub mod block_io;
@@ -26,6 +26,7 @@ pub(crate) mod from_kernel;
 pub mod handed;
 pub(crate) mod health;
 pub(crate) mod ids;
+pub mod instance;
 mod locks;
 pub(crate) mod monitor_lock;
 pub mod mount_extras;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::records::handed::Handed;
+use crate::records::instance::Instance;
 use crate::records::mount_extras::MountExtras;
 use crate::records::options::{self, CreateOptions};
 use crate::records::time::Timestamp;
@@ -49,6 +50,9 @@ pub struct Record {
     /// The ids of a user namespace of the container's own. `None` in the engine's own one.
     #[serde(default)]
     pub id_maps: Option<IdMaps>,
+    /// Settings in LXD's words.
+    #[serde(default, skip_serializing_if = "Instance::is_default")]
+    pub instance: Instance,
     /// The options that were given, for `inspect` and for the spec.
     #[serde(serialize_with = "options::serialize_given")]
     pub options: CreateOptions,

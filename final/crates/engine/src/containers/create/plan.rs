@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::health;
 use crate::records::ids::random_id;
+use crate::records::instance::Instance;
 use crate::records::options::{CreateOptions, IpcSharing, NamespaceMode, NetworkMode, NetworkOption};
 use crate::records::record::{Kind, ProcessRecord, Record};
 use crate::records::signal;
@@ -55,6 +56,7 @@ impl Engine {
             healthcheck: health::merge(config.healthcheck.as_ref(), options)?,
             exposed: exposed(&config, options)?,
             id_maps: None,
+            instance: Instance::default(),
             file: None,
             handed: None,
             options: CreateOptions { stop_signal: stop_signal_name.cloned(), ..self.resolve_peers(options)? },
