@@ -21,6 +21,7 @@
 //! helper     C programs that run inside containers
 //! inject     the n-th kernel call of a command fails
 //! program    where `hull` and `hull-oci` under test are
+//! systems    whole systems with an init: Debian with systemd, OpenRC or runit, and busybox
 //! skip       a test that cannot run here says so
 //! ```
 //!
@@ -47,6 +48,7 @@ pub mod saved;
 pub mod scenario;
 pub mod server;
 pub mod skip;
+pub mod systems;
 pub mod terminal;
 pub mod transcript;
 pub mod user;
@@ -56,4 +58,5 @@ pub use docker_server::DockerServer;
 pub use outcome::{Outcome, Running};
 pub use registry::Registry;
 pub use scenario::Scenario;
+pub use systems::System;
 pub use terminal::Terminal;
