@@ -1,4 +1,4 @@
-//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the writable layer is read, so the
+//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the container's own layers are read, so the
 //! cost follows the size of the changes.
 
 use std::os::fd::OwnedFd;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
+use super::changes;
 use super::entry::{Content, Entry, Sink};
 use super::ids::ContainerIds;
 use super::tree::{self, Scope};
@@ -33,10 +34,10 @@ impl Engine {
         Ok(found.found)
     }
 
-    /// Sends the entries of the writable layer, as a layer of an image has them.
+    /// Sends the entries of the container's own layers, as a layer of an image has them.
     pub(super) fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
         let ids = ContainerIds::new(record.copied_ids().cloned());
-        send_upper(self.root().writable_layer(&record.id).upper(), &record.name, ids, sink)
+        changes::send(&record.changed_layers(self.root()), &record.name, &ids, sink)
     }
 
     /// The image's layers, the highest first.
@@ -45,13 +46,13 @@ impl Engine {
     }
 }
 
-/// Sends the entries of an overlay's upper directory, as a layer of an image has them. `name` is for errors.
+/// Sends the entries of one upper directory, as a layer of an image has them. `name` is for errors.
 pub(super) fn send_upper(upper: &Path, name: &str, ids: ContainerIds, sink: &mut dyn Sink) -> Result<()> {
     let source = View::container(open(upper)?, name).with_ids(ids).source(Path::new("/"), false)?;
     tree::send(&source, Path::new(""), Scope::Layer, sink)
 }
 
-fn open(path: &Path) -> Result<OwnedFd> {
+pub(super) fn open(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
 }
@@ -75,6 +76,8 @@ impl Paths {
         self.found.push(match hidden {
             // The mark of an opaque directory: the directory was replaced, and what it hides is not listed.
             Some(hidden) if hidden.as_bytes().starts_with(b".wh.") => return,
+            // A whiteout may hide what only an older layer of the container had.
+            Some(hidden) if !self.was_there(&entry.path.with_file_name(hidden)) => return,
             Some(hidden) => Change::Deleted(path.with_file_name(hidden)),
             None if entry.path.as_os_str().is_empty() => return,
             None if self.was_there(&entry.path) => Change::Changed(path),
@@ -106,7 +109,7 @@ impl Paths {
     }
 }
 
-fn is_directory(stat: &Stat) -> bool {
+pub(super) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 

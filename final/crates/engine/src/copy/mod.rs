@@ -10,6 +10,7 @@
 //! layer   an upper directory → the tar of a layer
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! archive docker's API: a path's status, tars out and in
+//! changes the layers of a container as one
 //! merged  the files of an image without a container, into a directory or a tar
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -22,6 +23,7 @@
 //!   docker keeps them. A copy by root may then turn a program of the container into one that runs as root on the host.
 
 mod archive;
+mod changes;
 mod commit;
 mod diff;
 mod entry;

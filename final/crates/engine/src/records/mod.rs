@@ -16,6 +16,7 @@
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
 //! userns   the ids of a user namespace                    instance  LXD's keys, devices and profiles
+//! writable  where a container's own files are
 //! ```
 
 pub mod block_io;
@@ -45,3 +46,4 @@ pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod time;
 pub(crate) mod userns;
+pub mod writable;

@@ -17,6 +17,7 @@ use crate::records::mount_extras::MountExtras;
 use crate::records::options::{self, CreateOptions};
 use crate::records::time::Timestamp;
 use crate::records::userns::IdMaps;
+use crate::records::writable::Writable;
 
 const FORMAT: u32 = 1;
 
@@ -53,6 +54,9 @@ pub struct Record {
     /// Settings in LXD's words.
     #[serde(default, skip_serializing_if = "Instance::is_default")]
     pub instance: Instance,
+    /// Where its own files are.
+    #[serde(default, skip_serializing_if = "Writable::is_default")]
+    pub writable: Writable,
     /// The options that were given, for `inspect` and for the spec.
     #[serde(serialize_with = "options::serialize_given")]
     pub options: CreateOptions,

@@ -13,6 +13,7 @@ use crate::error::{Error, Errors, Result};
 use crate::records::record::Record;
 use crate::records::runtime::RuntimeOption;
 use crate::records::time::Timestamp;
+use crate::records::writable::start_mark;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
@@ -140,7 +141,7 @@ impl Exit {
         }
         // The layer is first mounted by a container's first start, and each end writes an exit. With neither an end
         // nor a monitor the machine went down in between.
-        let began = root.writable_layer(id).first_mounted();
+        let began = start_mark(root, id).first_mounted();
         Ok(began.map(|began| Self {
             code: INTERRUPTED,
             started: Some(Timestamp(began)),

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use hull_storage::LayerIds;
 use hull_storage::overlay::Overlay;
 use hull_storage::tree::{copy_tree_as, remove_tree};
+use hull_storage::writable_layer::WritableLayer;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::records::userns::IdMaps;
+use crate::records::writable::start_mark;
 use crate::rootfs::{etc_files, host_mount, mountpoints, sources};
 
 /// The mount point of the container's root file system while it runs.
@@ -18,11 +20,22 @@ pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("rootfs")
 }
 
+/// What is below the layer that the container writes to, the highest first: its own older layers, then the image's.
 fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
+    let mut lowers: Vec<PathBuf> =
+        record.private_layers(engine.root()).iter().map(|layer| layer.upper().to_owned()).collect();
     match record.copied_ids() {
-        Some(maps) => Ok(vec![copied_image(engine, record, maps)?]),
-        None => image_layers(engine, record),
+        Some(maps) => lowers.push(copied_image(engine, record, maps)?),
+        None => lowers.extend(image_layers(engine, record)?),
     }
+    Ok(lowers)
+}
+
+/// The layer that the container writes to.
+fn writable(engine: &Engine, record: &Record) -> Result<WritableLayer> {
+    record.writable_layer(engine.root()).ok_or_else(|| {
+        Error::Unsupported(format!("container {}: its root is a subvolume, which is no layer", record.name))
+    })
 }
 
 fn image_layers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
@@ -64,16 +77,16 @@ fn copied_image(engine: &Engine, record: &Record, maps: &IdMaps) -> Result<PathB
 /// Mounts the overlay of a container that does not run where the host sees it.
 pub(crate) fn mount_for_host(engine: &Engine, record: &Record, target: &Path) -> Result<()> {
     let lowers = lowers(engine, record)?;
-    Ok(engine.root().writable_layer(&record.id).overlay_to_look(lowers).mount_at(target)?)
+    Ok(writable(engine, record)?.overlay_to_look(lowers).mount_at(target)?)
 }
 
 /// Mounts what a start would mount, in the mount namespace of a command that looks at a container that does not run.
 pub(crate) fn mount_to_look(engine: &Engine, record: &Record) -> Result<()> {
-    let is_new = engine.root().writable_layer(&record.id).first_mounted().is_none();
+    let is_new = start_mark(engine.root(), &record.id).first_mounted().is_none();
     let rootfs = rootfs(engine, record);
     if !share_hosts_mount(engine, record, &rootfs)? {
         let lowers = lowers(engine, record)?;
-        engine.root().writable_layer(&record.id).overlay_to_look(lowers).mount_at(&rootfs)?;
+        writable(engine, record)?.overlay_to_look(lowers).mount_at(&rootfs)?;
     }
     etc_files::mount(engine, record)?;
     fill_volumes(engine, record, &rootfs, is_new)
@@ -91,9 +104,10 @@ fn share_hosts_mount(engine: &Engine, record: &Record, rootfs: &Path) -> Result<
 
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
 pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
-    let writable = engine.root().writable_layer(&record.id);
+    let writable = writable(engine, record)?;
+    let mark = start_mark(engine.root(), &record.id);
     // docker's rule: an empty volume takes what the image has when its container is new, and never again.
-    let is_new = writable.first_mounted().is_none();
+    let is_new = mark.first_mounted().is_none();
     let rootfs = rootfs(engine, record);
     let is_shared = share_hosts_mount(engine, record, &rootfs)?;
     host_mount::forget(engine.root());
@@ -102,6 +116,9 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
             "container {} is mounted on the host, where its files have the image's ids: hull unmount {0} comes first",
             record.name
         )));
+    }
+    if is_new && mark.work() != writable.work() {
+        mark.note_mounted()?;
     }
     if is_shared {
         writable.note_mounted()?;
@@ -154,7 +171,7 @@ fn fill_volumes(engine: &Engine, record: &Record, rootfs: &Path, is_new: bool) -
 
 /// Lets a volatile overlay be mounted again: while the monitor lives, the machine has not crashed.
 pub(crate) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
-    Ok(engine.root().writable_layer(&record.id).allow_remount()?)
+    Ok(writable(engine, record)?.allow_remount()?)
 }
 
 /// Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.

@@ -69,10 +69,10 @@ impl Engine {
                 continue;
             }
             let directory = self.root().container_dir(&container.id);
-            let bytes = self.root().writable_layer(&container.id).size();
+            let bytes = self.size_of(container).map(|(written, _)| written);
             let removed = match bytes {
                 Ok(bytes) => self.remove(&container.id, false, false).map(|()| bytes),
-                Err(error) => Err(error.into()),
+                Err(error) => Err(error),
             };
             match removed {
                 Ok(bytes) => {

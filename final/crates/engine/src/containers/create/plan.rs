@@ -17,6 +17,7 @@ use crate::records::options::{CreateOptions, IpcSharing, NamespaceMode, NetworkM
 use crate::records::record::{Kind, ProcessRecord, Record};
 use crate::records::signal;
 use crate::records::time::Timestamp;
+use crate::records::writable::Writable;
 use crate::requests::exposed_ports;
 
 impl Engine {
@@ -57,6 +58,7 @@ impl Engine {
             exposed: exposed(&config, options)?,
             id_maps: None,
             instance: Instance::default(),
+            writable: Writable::default(),
             file: None,
             handed: None,
             options: CreateOptions { stop_signal: stop_signal_name.cloned(), ..self.resolve_peers(options)? },

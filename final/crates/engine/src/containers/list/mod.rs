@@ -31,6 +31,7 @@ use crate::records::run_dir;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
+use crate::records::writable::Writable;
 
 #[derive(Debug, Clone)]
 pub struct Summary {
@@ -76,6 +77,7 @@ struct Details {
     mounts: Vec<MountRecord>,
     options: OptionsHead,
     endpoints: Vec<Endpoint>,
+    writable: Writable,
 }
 
 /// The part of a `container.json` that a listing needs. Skipping the rest saves time with hundreds of containers.
@@ -94,6 +96,8 @@ struct Head {
     #[serde(default)]
     exposed: Vec<Port>,
     options: OptionsHead,
+    #[serde(default)]
+    writable: Writable,
 }
 
 #[derive(Deserialize)]
@@ -138,11 +142,16 @@ impl Engine {
 
     /// The sizes of what the container has written and of its image's layers, in bytes.
     pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
-        self.sizes(&one.id, &one.layers)
+        self.sizes(&one.id, &one.details.writable, &one.layers)
     }
 
-    pub(crate) fn sizes(&self, id: &str, layers_of_image: &[PathBuf]) -> Result<(u64, u64)> {
-        let written = self.root().writable_layer(id).size()?;
+    pub(crate) fn sizes(
+        &self,
+        id: &str,
+        writable: &Writable,
+        layers_of_image: &[PathBuf],
+    ) -> Result<(u64, u64)> {
+        let written = writable.size(&writable.home(self.root(), id))?;
         let layers = self.images().layers();
         let chains = layers_of_image.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
         let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;
@@ -267,7 +276,12 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         image_id: head.image_id,
         labels: head.labels,
         own_labels: head.options.labels.clone(),
-        details: Details { mounts: head.mounts, options: head.options, endpoints: vec![] },
+        details: Details {
+            mounts: head.mounts,
+            options: head.options,
+            endpoints: vec![],
+            writable: head.writable,
+        },
     }
 }
 fn open_directory(parent: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
