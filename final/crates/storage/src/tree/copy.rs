@@ -75,15 +75,15 @@ fn copy_metadata_as(
     Created::Open(to).set(&Metadata { uid, gid, ..Metadata::of(&stat, &attributes) }, &Exact)
 }
 
-struct Copier<'a> {
-    top: OwnedFd,
+pub(super) struct Copier<'a> {
+    pub(super) top: OwnedFd,
     /// The copy of the directory that the walk is in.
-    current: OwnedFd,
+    pub(super) current: OwnedFd,
     /// The directories above it: the name of each one's copy, and the identity of the copy that this name is in.
-    levels: Vec<(CString, Identity)>,
+    pub(super) levels: Vec<(CString, Identity)>,
     /// For each file with several names, the path of its first copy below the top.
-    linked: HashMap<Identity, PathBuf>,
-    owner: &'a dyn Fn(u32, u32) -> (u32, u32),
+    pub(super) linked: HashMap<Identity, PathBuf>,
+    pub(super) owner: &'a dyn Fn(u32, u32) -> (u32, u32),
 }
 
 impl Visitor for Copier<'_> {

@@ -1,9 +1,10 @@
-//! Whole directory trees: removing, copying, measuring, extracting, changing the owner.
+//! Whole directory trees: removing, copying, comparing, measuring, extracting, changing the owner.
 //!
 //! The trees come from images and containers, so nothing in them is trusted. Every step is relative to an open
 //! directory, no symlink is followed and no mount is entered, and a deep tree needs neither stack nor descriptors.
 
 mod copy;
+mod difference;
 mod extract;
 mod owner;
 mod remove;
@@ -21,6 +22,7 @@ pub(crate) use copy::copy_directory;
 pub use copy::copy_metadata;
 
 pub use copy::{copy_tree, copy_tree_as};
+pub use difference::difference;
 pub use extract::{Destination, Refused, Replace, Target, open_beneath};
 pub use owner::change_owner;
 pub use remove::remove_tree;
