@@ -128,6 +128,20 @@ pub enum Error {
     Rootless(#[from] UserNamespaceError),
     #[error(transparent)]
     Image(#[from] hull_image::Error),
+    /// A key, a device or a document in LXD's words.
+    #[error(transparent)]
+    Lxd(#[from] hull_lxd::Error),
+    #[error("No such profile: {0}")]
+    NoSuchProfile(String),
+    #[error("profile {0} already exists")]
+    ProfileExists(String),
+    #[error("profile {name} is in use by {}", users.join(", "))]
+    ProfileInUse { name: String, users: Vec<String> },
+    #[error("the profile {name} is damaged: {why}")]
+    DamagedProfile { name: String, why: String },
+    /// `security.protection.delete`.
+    #[error("cannot remove container {0}: it is protected")]
+    Protected(String),
 }
 
 impl Error {
@@ -171,6 +185,12 @@ impl Error {
             Self::Network(error) => error.kind(),
             Self::Rootless(error) => error.kind(),
             Self::Image(error) => error.kind(),
+            Self::Lxd(error) if error.is_unsupported() => Kind::Unsupported,
+            Self::Lxd(_) => Kind::Invalid,
+            Self::NoSuchProfile(_) => Kind::NotFound,
+            Self::ProfileExists(_) | Self::Protected(_) => Kind::Conflict,
+            Self::ProfileInUse { .. } => Kind::InUse,
+            Self::DamagedProfile { .. } => Kind::Damaged,
         }
     }
 

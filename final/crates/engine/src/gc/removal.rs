@@ -18,6 +18,8 @@ pub(crate) struct Remains {
     /// The anonymous volumes that go with it.
     volumes: Vec<String>,
     pub is_damaged: bool,
+    /// `security.protection.delete` is set.
+    pub is_protected: bool,
     /// Emitted when the container is gone. Without its record there is none.
     destroyed: Option<Event>,
 }
@@ -33,6 +35,7 @@ impl Remains {
             names: Some(record.name.clone()).filter(|name| !name.is_empty()).into_iter().collect(),
             volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
             is_damaged: false,
+            is_protected: record.instance.flag("security.protection.delete"),
             destroyed: Some(Event::container(record, "destroy")),
         }
     }
@@ -40,7 +43,15 @@ impl Remains {
     /// Those of a build's step with this id, whose record cannot be read.
     pub(crate) fn of_step(id: &str) -> Self {
         let (names, volumes) = (vec![], vec![]);
-        Self { id: id.to_owned(), name: id.to_owned(), names, volumes, is_damaged: true, destroyed: None }
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            names,
+            volumes,
+            is_damaged: true,
+            is_protected: false,
+            destroyed: None,
+        }
     }
 
     /// The same for a container that never existed for its user.
@@ -60,6 +71,7 @@ impl Remains {
                     names,
                     volumes: vec![],
                     is_damaged: true,
+                    is_protected: false,
                     destroyed: None,
                 })
             }

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! preset        the options, where the caller gave none
-//! policy.json   the system calls that are refused
+//! policy.json   the system calls that are refused      refused  the same, for those that change it
 //! ```
 //! Everything else in the engine sees plain options, as if the user had given each of them.
 
 mod preset;
+mod refused;
 
 pub(crate) use preset::apply;
+pub(crate) use refused::{forget_identity, refused_syscalls, seccomp};
 
 use nix::libc;
 

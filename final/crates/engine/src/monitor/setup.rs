@@ -38,6 +38,7 @@ fn write_bundle(
     size: Option<WindowSize>,
 ) -> Result<(PathBuf, Spec)> {
     etc_files::write(engine, record)?;
+    crate::instance::seed::write(record, &rootfs(engine, record))?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
     if let Some(process) = &spec.process {

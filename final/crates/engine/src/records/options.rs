@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::userns::UsernsOptions;
 use crate::error::Error;
 use crate::records::block_io::BlockIoOptions;
+use crate::records::instance::Instance;
 use crate::records::mount_extras::MountExtras;
 pub use crate::records::process_extras::ProcessExtras;
 use crate::records::runtime::RuntimeOption;
@@ -139,6 +140,9 @@ pub struct CreateOptions {
     /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
+    /// Keys, devices and profiles in LXD's words, for `create`. A record has them beside its options.
+    #[serde(skip)]
+    pub instance: Instance,
 }
 
 /// The streams to which the command that starts a container is attached.
@@ -274,6 +278,9 @@ pub struct ResourceOptions {
     pub pids_limit: Option<i64>,
     #[serde(skip_serializing_if = "BlockIoOptions::is_empty")]
     pub block_io: BlockIoOptions,
+    /// Bytes in huge pages, by their size: `2MB`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hugepages: BTreeMap<String, u64>,
 }
 
 /// `--ulimit name=soft[:hard]`; -1 is without limit.

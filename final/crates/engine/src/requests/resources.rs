@@ -32,6 +32,7 @@ pub(super) fn resources(host: &HostConfig) -> Result<ResourceOptions> {
         cpuset_mems: non_empty(host.cpuset_mems.clone()),
         pids_limit: host.pids_limit.filter(|limit| *limit != 0),
         block_io: block_io(host)?,
+        hugepages: Default::default(),
     })
 }
 

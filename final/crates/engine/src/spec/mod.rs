@@ -32,7 +32,7 @@ use crate::records::userns::IdMaps;
 
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
-pub(crate) use resources::{check as check_resources, has_limits, limits};
+pub(crate) use resources::{check as check_resources, check_sysctls, has_limits, limits};
 
 /// `rootfs` is the mounted root file system; `cgroup` is a path below the cgroup root.
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use hull_runtime::security::defaults;
-use hull_runtime::spec::{BlockIo, Cpu, DeviceRule, Memory, Pids, Resources, ThrottleDevice, WeightDevice};
+use hull_runtime::spec::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources, ThrottleDevice, WeightDevice,
+};
 use rustix::fs::FileType;
 
 use crate::error::{Error, IoContext, Result};
 use crate::records::block_io::{DeviceRate, DeviceWeight};
-use crate::records::options::{CreateOptions, ResourceOptions};
+use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, ResourceOptions};
 
 /// Microseconds: the kernel's own default period (cpu.max, cpu.cfs_period_us).
 const PERIOD: u64 = 100_000;
@@ -46,6 +48,22 @@ pub(crate) fn check(asked: &ResourceOptions) -> Result<()> {
     block_io(asked).map(drop)
 }
 
+/// Refuses sysctls of namespaces that are the host's.
+pub(crate) fn check_sysctls(options: &CreateOptions) -> Result<()> {
+    for sysctl in options.sysctls.keys() {
+        let shared = match sysctl.split('.').next() {
+            Some("net") => options.network == NetworkMode::Host,
+            Some("kernel" | "fs") => options.ipc == NamespaceMode::Host,
+            _ => false,
+        };
+        if shared {
+            let why = format!("--sysctl {sysctl} would change the host: its namespace is the host's");
+            return Err(invalid("combination of options", why));
+        }
+    }
+    Ok(())
+}
+
 /// The limits without the rules for devices.
 pub(crate) fn limits(asked: &ResourceOptions) -> Result<Resources> {
     Ok(Resources {
@@ -53,8 +71,14 @@ pub(crate) fn limits(asked: &ResourceOptions) -> Result<Resources> {
         cpu: cpu(asked)?,
         pids: asked.pids_limit.map(|limit| Pids { limit: if limit == 0 { -1 } else { limit } }),
         block_io: block_io(asked)?,
+        hugepage_limits: hugepages(asked),
         ..Resources::default()
     })
+}
+
+fn hugepages(asked: &ResourceOptions) -> Vec<HugepageLimit> {
+    let limit = |(size, limit): (&String, &u64)| HugepageLimit { page_size: size.clone(), limit: *limit };
+    asked.hugepages.iter().map(limit).collect()
 }
 
 fn invalid(what: &str, why: impl Into<String>) -> Error {

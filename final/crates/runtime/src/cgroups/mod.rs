@@ -38,7 +38,7 @@ use crate::spec::{Memory, Resources};
 use crate::systemd::{Placeholder, Unit};
 
 pub use available::Available;
-pub use change::changed;
+pub use change::{changed, differing, merge};
 pub use files::Error;
 pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};

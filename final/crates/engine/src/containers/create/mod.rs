@@ -44,6 +44,7 @@ impl Engine {
     /// Creates a container without starting it.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
         let mut options = options.clone();
+        let _profiles = self.configure(&mut options)?;
         crate::init::apply(&mut options);
         let options = &options;
         let lock = self.lock_in_use()?;

@@ -57,11 +57,15 @@ impl Engine {
             healthcheck: health::merge(config.healthcheck.as_ref(), options)?,
             exposed: exposed(&config, options)?,
             id_maps: None,
-            instance: Instance::default(),
+            instance: options.instance.clone(),
             writable: Writable::default(),
             file: None,
             handed: None,
-            options: CreateOptions { stop_signal: stop_signal_name.cloned(), ..self.resolve_peers(options)? },
+            options: CreateOptions {
+                stop_signal: stop_signal_name.cloned(),
+                instance: Instance::default(),
+                ..self.resolve_peers(options)?
+            },
             id,
         };
         record.mounts = self.plan_mounts(options, &config)?;

@@ -1,0 +1,114 @@
+//! A change of a profile, until all containers have it.
+
+use hull_storage::file;
+use serde::{Deserialize, Serialize};
+
+use super::store::{Lock, Profile};
+use crate::error::{Error, Errors, Result};
+use crate::instance::change::{self, Applied};
+use crate::records::record::Record;
+
+/// The note about a change that has begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Pending {
+    /// The profile has been written, or is about to be.
+    Changed { name: String, before: Profile },
+    /// The profile has a new name, or is about to get it.
+    Renamed { name: String, new: String },
+}
+
+pub(super) fn exists(lock: &Lock<'_>) -> bool {
+    lock.directory().join("pending").exists()
+}
+
+fn note(lock: &Lock<'_>, pending: &Pending) -> Result<()> {
+    Ok(file::write_json_atomic(&lock.directory().join("pending"), pending)?)
+}
+
+fn forget(lock: &Lock<'_>) -> Result<()> {
+    Ok(file::remove(&lock.directory().join("pending"))?)
+}
+
+/// Carries a change through that was killed.
+pub(super) fn settle(lock: &Lock<'_>) -> Result<()> {
+    let path = lock.directory().join("pending");
+    match file::read_json::<Pending>(&path) {
+        Ok(None) => Ok(()),
+        Ok(Some(Pending::Changed { name, before })) => carry_through(lock, &name, &before).map(drop),
+        Ok(Some(Pending::Renamed { name, new })) => carry_rename_through(lock, &name, &new),
+        // It is written as a whole, so somebody else has damaged it. The profiles themselves are whole.
+        Err(hull_storage::Error::Damaged { .. }) => {
+            put_in_force(lock, |_| true)?;
+            forget(lock)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Replaces a profile, in all containers or in none.
+pub(super) fn change(lock: &Lock<'_>, name: &str, before: &Profile, after: &Profile) -> Result<Vec<Applied>> {
+    note(lock, &Pending::Changed { name: name.into(), before: before.clone() })?;
+    match lock.put(name, after) {
+        Ok(()) => carry_through(lock, name, before),
+        Err(error) => Err(error.with_undo(forget(lock))),
+    }
+}
+
+fn carry_through(lock: &Lock<'_>, name: &str, before: &Profile) -> Result<Vec<Applied>> {
+    let uses = |record: &Record| record.instance.profiles.iter().any(|one| one == name);
+    let error = match put_in_force(lock, uses) {
+        Ok(applied) => return forget(lock).map(|()| applied),
+        Err(error) => error,
+    };
+    let mut undone = Errors::default();
+    undone.note(lock.put(name, before));
+    undone.note(put_in_force(lock, uses).map(drop));
+    undone.note(forget(lock));
+    Err(error.with_undo(undone.into_result()))
+}
+
+/// Gives a profile another name, in all containers.
+pub(super) fn rename(lock: &Lock<'_>, name: &str, new: &str) -> Result<()> {
+    note(lock, &Pending::Renamed { name: name.into(), new: new.into() })?;
+    carry_rename_through(lock, name, new)
+}
+
+fn carry_rename_through(lock: &Lock<'_>, name: &str, new: &str) -> Result<()> {
+    if let Some(profile) = lock.find(name)? {
+        lock.put(new, &profile)?;
+    }
+    for id in lock.engine.ids()? {
+        let named = change::apply(lock.engine, lock, &id, |instance| {
+            for one in instance.profiles.iter_mut().filter(|one| *one == name) {
+                new.clone_into(one);
+            }
+            Ok(())
+        });
+        unless_lost(named)?;
+    }
+    lock.remove(name)?;
+    forget(lock)
+}
+
+/// Gives containers what their profiles say.
+fn put_in_force(lock: &Lock<'_>, uses: impl Fn(&Record) -> bool) -> Result<Vec<Applied>> {
+    let mut all = Vec::new();
+    for id in lock.engine.ids()? {
+        let Some(record) = unless_lost(Record::load(lock.engine.root(), &id))? else { continue };
+        if !uses(&record) {
+            continue;
+        }
+        let applied = change::apply(lock.engine, lock, &id, |_| Ok(()));
+        let applied = applied.map_err(|error| error.for_container(&record.name));
+        all.extend(unless_lost(applied)?);
+    }
+    Ok(all)
+}
+
+fn unless_lost<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if Error::is_of_lost_container(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
