@@ -117,6 +117,11 @@ pub fn listen_fds() -> Vec<(i32, String)> {
     (FIRST..FIRST + count).map(|number| (number, names.next().unwrap_or("unknown").to_owned())).collect()
 }
 
+/// Where files go that nobody needs after the command: TMPDIR.
+pub fn temporary() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// The value that `-e NAME` passes into a container.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

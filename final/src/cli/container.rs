@@ -25,8 +25,6 @@ pub enum Verb {
         override_usage = "hull create [OPTIONS] IMAGE [COMMAND] [ARG]..."
     )]
     Create(Deferred<Create>),
-    /// Create and start a system container: a whole distribution with its init
-    Launch(Deferred<super::launch::Launch>),
     /// Start stopped containers
     Start(Deferred<Start>),
     /// Stop running containers
@@ -53,8 +51,6 @@ pub enum Verb {
     Inspect(Deferred<Inspect>),
     /// Wait until containers stop, and print their exit codes
     Wait(Deferred<Wait>),
-    /// Connect to the console of a system container
-    Console(Deferred<super::launch::Console>),
     /// Connect to the input and output of a running container
     Attach(Deferred<Attach>),
     /// Freeze all processes of containers
@@ -264,6 +260,15 @@ pub struct Ps {
     /// Show how much the containers have written
     #[arg(short, long)]
     pub size: bool,
+    /// LXD's list, with these columns: ns46tS shows name, state, addresses, type and the number of snapshots
+    #[arg(short, long, value_name = "COLUMNS")]
+    pub columns: Option<String>,
+    /// LXD's list, with columns that nothing has to be measured for
+    #[arg(long, conflicts_with = "columns")]
+    pub fast: bool,
+    // LXD's filters: web, status=running, user.note=x. Only of LXD's list.
+    #[arg(value_name = "LXD FILTER", hide = true)]
+    pub words: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -296,11 +301,8 @@ pub struct Exec {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
     /// Start the program in this directory
-    #[arg(short, long, visible_alias = "cwd", value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
-    /// Whether the program has a terminal, and your input: auto looks at your own terminal
-    #[arg(long, value_name = "MODE", conflicts_with_all = ["interactive", "tty"], value_parser = ["auto", "interactive", "non-interactive"])]
-    pub mode: Option<String>,
     #[command(subcommand)]
     pub rest: Option<Rest>,
 }

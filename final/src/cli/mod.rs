@@ -9,7 +9,7 @@
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
 //! events                                        the flags of events
-//! launch                                        launch and console
+//! file                                          file: LXD's push, pull, edit, delete, mount
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! compose                                       the verbs of compose
@@ -35,11 +35,11 @@ pub mod container;
 pub mod context;
 mod deferred;
 pub mod events;
+pub mod file;
 pub mod generate;
 pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
-pub mod launch;
 pub mod limits;
 pub mod mount;
 pub mod network;
@@ -137,6 +137,8 @@ pub enum Command {
     Buildx(DeferredGroup<build::Builder>),
     /// Run the containers that a compose file describes
     Compose(Deferred<compose::Compose>),
+    /// Copy, edit and delete files of containers
+    File(DeferredGroup<file::FileVerb>),
     /// Manage health checks
     Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
     /// Manage networks
@@ -157,6 +159,8 @@ pub enum Command {
     Context(DeferredGroup<context::Context>),
     /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
+    /// Show what this machine can do for containers, and how to get what is missing
+    Doctor(Deferred<system::Doctor>),
     /// Open the book about hull, or print where it is
     Book(Deferred<book::Book>),
     /// Show what a command does and which flags it takes

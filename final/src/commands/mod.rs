@@ -3,6 +3,7 @@
 //! ```text
 //! lifecycle  start, stop, kill, restart, pause, rename, rm, wait     scripts  completion, man pages
 //! daemon     the settings of docker's daemon.json                    filter   --filter of listings
+//! draft      a text that the user changes with an editor
 //! ```
 
 mod attach;
@@ -16,23 +17,25 @@ mod builder;
 mod comeback;
 mod commit;
 mod compose;
-mod console;
 mod context;
 mod copy;
 mod create;
 mod daemon;
 mod df;
 mod dial_stdio;
+mod doctor;
+mod draft;
 mod events;
 mod exec;
 mod exists;
+mod file;
 mod filter;
 mod healthcheck;
 mod history;
 mod images;
 mod info;
 mod inspect;
-mod launch;
+mod instances;
 mod lifecycle;
 mod login;
 mod logs;
@@ -140,6 +143,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Build(args) => build::build(&open(global)?, args),
         Command::Builder(group) | Command::Buildx(group) => builder::builder(&open(global)?, group),
         Command::Compose(args) => compose::run(global, args),
+        Command::File(verb) => file::run(&open(global)?, verb),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
@@ -153,6 +157,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Context(verb) => context::run(global, verb),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
+        Command::Doctor(args) => doctor::doctor(global, args),
         Command::Book(args) => book::book(args),
         Command::Help(args) => scripts::help(args),
         Command::Completion(args) => scripts::completion(args),
@@ -176,7 +181,6 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
     match verb {
         Verb::Run(args) => run::run(engine, args),
         Verb::Create(args) => create::create(engine, args),
-        Verb::Launch(args) => launch::launch(engine, args),
         Verb::Start(args) => lifecycle::start(engine, args),
         Verb::Stop(args) => lifecycle::stop(engine, args),
         Verb::Restart(args) => lifecycle::restart(engine, args),
@@ -193,7 +197,6 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Exec(args) => exec::exec(engine, args),
         Verb::Logs(args) => logs::logs(engine, args),
         Verb::Inspect(args) => inspect::inspect(engine, args, None),
-        Verb::Console(args) => console::console(engine, args),
         Verb::Attach(args) => attach::attach(engine, args),
         Verb::Commit(args) => commit::commit(engine, args),
         Verb::Diff(args) => commit::diff(engine, args),

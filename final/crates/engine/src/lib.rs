@@ -12,6 +12,7 @@
 //! init/        what the init of a distribution needs as the first process
 //! instance/    LXD's configuration: keys, devices, profiles
 //! cdi/         devices by name
+//! doctor/      what this machine can do, and how to get what is missing
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
 //! error/ engine search_path machine comebacks child  used by all of these
 //! ```
@@ -24,6 +25,7 @@ mod child;
 mod comebacks;
 mod containers;
 mod copy;
+pub mod doctor;
 mod engine;
 mod error;
 mod events;
@@ -61,8 +63,9 @@ pub use containers::transitions::{Moment, Transition, Transitions};
 pub use containers::wait::Condition;
 pub use containers::wait_end::{EndWait, WaitCondition};
 pub use copy::{
-    ArchiveOptions, Change, CommitOptions, CopyOptions, CopySource, CopyTarget, Freezable, LayersToExport,
-    pack_layer, unpack_archive,
+    ArchiveOptions, Change, CommitOptions, CopyOptions, CopySource, CopyTarget, DeleteOptions, Freezable,
+    LayersToExport, MountedFiles, PullOptions, PullTarget, PushOptions, PushSource, pack_layer,
+    unpack_archive,
 };
 pub use engine::{
     ConfiguredRuntime, Engine, EventReporter, InvalidSetting, NetworkDefaults, Runtimes, Settings,

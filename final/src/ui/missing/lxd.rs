@@ -7,7 +7,6 @@ const ATTACH: &str =
     "a container's networks are flags of `hull run`, or `hull network connect` and `hull network disconnect`";
 const CLUSTER: &str = "hull runs containers on one machine and has no cluster";
 const DELETE: &str = "`hull rm` removes containers, and `hull rmi` images";
-const FILES: &str = "`hull cp` copies files in both directions, and `hull exec` changes them inside";
 const IMAGE_EDIT: &str =
     "an image is never changed: `hull commit --change` makes another, and `hull image inspect` shows it";
 const NETWORK_EDIT: &str = "a network is never changed: `hull network rm` and `hull network create` replace it, and `hull network inspect` shows it";
@@ -22,9 +21,9 @@ const STORAGE: &str = "hull has no pools: everything is below --root, and `hull 
 pub const VERBS: Verbs = &[
     ("alias", ALIAS),
     ("cluster", CLUSTER),
+    ("console", "`hull attach` joins a container's terminal, and `hull logs` shows what it has printed"),
     ("copy", "`hull commit` and `hull run` make a copy of a container, and `hull cp` copies its files"),
     ("delete", DELETE),
-    ("file", FILES),
     ("image alias", "`hull tag` and `hull untag` give an image names and take them"),
     (
         "image copy",
@@ -44,6 +43,7 @@ pub const VERBS: Verbs = &[
     ("image show", "`hull image inspect` shows an image, and `hull image layers` what it holds"),
     ("query", "hull has no service for its API: `hull inspect` prints what there is as JSON"),
     ("shell", "`hull exec --interactive --tty` with a container and sh opens a shell in it"),
+    ("launch", "`hull run --detach` creates and starts a container"),
     ("monitor", "`hull events` shows what happens, and `hull logs --follow` what a container prints"),
     ("move", "`hull rename` gives a container another name; hull moves none to another machine"),
     ("mv", "`hull rename` gives a container another name; hull moves none to another machine"),
@@ -106,8 +106,11 @@ pub const FLAGS: Flags = &[
         MOVED,
     ),
     ("ps", "--all-projects", PROJECT),
-    ("ps", "-c --columns", "`hull ps --format` chooses the columns"),
-    ("ps", "--fast", "hull measures nothing unless `hull ps --size` says so"),
+    (
+        "file mount",
+        "--auth-user --listen --no-auth",
+        "`hull file mount` mounts at a directory of this machine; sshd in the container serves others",
+    ),
     ("images", "-c --columns", "`hull images --format` chooses the columns"),
     ("export", "--compression", "gzip(1) or zstd(1) compresses what `hull export` writes"),
     (
@@ -119,23 +122,13 @@ pub const FLAGS: Flags = &[
     ("restart, stop", "--force", "`hull kill` ends a container at once, and so does a stop with --time 0"),
     ("stop", "--stateful", SNAPSHOT),
     ("start", "--stateless", "hull saves no state of processes, so each start is a new one"),
+    ("exec", "--cwd", "`hull exec --workdir` sets the directory"),
     ("exec", "-n --disable-stdin", "stdin is not passed on unless `hull exec --interactive` says so"),
     (
         "exec",
-        "-T --force-noninteractive --force-interactive",
-        "`hull exec --mode` interactive and non-interactive do it",
+        "-T --force-noninteractive --force-interactive --mode",
+        "`hull exec --tty` gives the command a terminal, and without it there is none",
     ),
-    ("launch", "--console", "`hull launch` starts a container, and `hull console` joins its console"),
-    ("launch", "-d --device", "`hull run --system` takes --volume, --network and --device"),
-    ("launch", "--empty --vm", "hull runs containers from images, and no virtual machines"),
-    ("launch", "-s --storage", STORAGE),
-    ("launch", "--target", TARGET),
-    (
-        "launch",
-        "-t --type",
-        "`hull launch --config` limits.cpu and limits.memory set what a type of instance has",
-    ),
-    ("console", "-t --type", "a container has one console, a terminal"),
     ("exec", "--group", "`hull exec --user` takes USER:GROUP"),
     ("rm", "--interactive", "`hull rm` removes without asking, but nothing that runs"),
     ("import", "-s --storage", STORAGE),

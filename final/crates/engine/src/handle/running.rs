@@ -73,11 +73,9 @@ impl RunningContainer {
     /// Looks for the first process again: a container that was still starting has one once its monitor has answered.
     pub(crate) fn find_init(&mut self, root: &Root, id: &str) -> Result<()> {
         if self.init.is_none()
-            && let Some(state) = State::load(root, id)?
-            && let Some(init) = &state.init
+            && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
         {
-            self.init = open(init)?;
-            self.state.halt = state.halt;
+            self.init = open(&init)?;
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! mod      reading the records       describe  a line as docker's API has it, and as `ps` words it
-//! select   filters
+//! select   filters                   instance  what LXD's list shows besides
 //! ```
 
 mod describe;
+mod instance;
 mod select;
 
 pub use select::Selection;
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::net::{Endpoint, PublishedPort, network_names, ports_column, published_on};
 use crate::records::find::directories;
 use crate::records::health::{self, HealthStatus};
+use crate::records::instance::Instance;
 use crate::records::options::{MountOption, NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::{MountRecord, Record};
 use crate::records::run_dir;
@@ -78,6 +80,8 @@ struct Details {
     options: OptionsHead,
     endpoints: Vec<Endpoint>,
     writable: Writable,
+    instance: Instance,
+    init: Option<i32>,
 }
 
 /// The part of a `container.json` that a listing needs. Skipping the rest saves time with hundreds of containers.
@@ -98,6 +102,8 @@ struct Head {
     options: OptionsHead,
     #[serde(default)]
     writable: Writable,
+    #[serde(default)]
+    instance: Instance,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +123,7 @@ struct OptionsHead {
     mounts: Vec<MountOption>,
     links: Vec<(String, String)>,
     annotations: BTreeMap<String, String>,
+    auto_remove: bool,
 }
 
 impl Engine {
@@ -249,6 +256,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
     };
     // Between two runs of a restarting container there is an exit, too.
     let runs = matches!(snapshot.status, Status::Running | Status::Paused);
+    let init = snapshot.init_pid().filter(|_| runs);
     let exit = snapshot.exit.filter(|_| !runs);
     let shown =
         |mount: &MountRecord| mount.name.clone().unwrap_or_else(|| mount.source.display().to_string());
@@ -281,6 +289,8 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
             options: head.options,
             endpoints: vec![],
             writable: head.writable,
+            instance: head.instance,
+            init,
         },
     }
 }
