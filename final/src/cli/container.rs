@@ -25,6 +25,8 @@ pub enum Verb {
         override_usage = "hull create [OPTIONS] IMAGE [COMMAND] [ARG]..."
     )]
     Create(Deferred<Create>),
+    /// Create and start a system container: a whole distribution with its init
+    Launch(Deferred<super::launch::Launch>),
     /// Start stopped containers
     Start(Deferred<Start>),
     /// Stop running containers
@@ -51,6 +53,8 @@ pub enum Verb {
     Inspect(Deferred<Inspect>),
     /// Wait until containers stop, and print their exit codes
     Wait(Deferred<Wait>),
+    /// Connect to the console of a system container
+    Console(Deferred<super::launch::Console>),
     /// Connect to the input and output of a running container
     Attach(Deferred<Attach>),
     /// Freeze all processes of containers
@@ -301,8 +305,11 @@ pub struct Exec {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
     /// Start the program in this directory
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, visible_alias = "cwd", value_name = "DIR")]
     pub workdir: Option<String>,
+    /// Whether the program has a terminal, and your input: auto looks at your own terminal
+    #[arg(long, value_name = "MODE", conflicts_with_all = ["interactive", "tty"], value_parser = ["auto", "interactive", "non-interactive"])]
+    pub mode: Option<String>,
     #[command(subcommand)]
     pub rest: Option<Rest>,
 }

@@ -9,6 +9,7 @@
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
 //! events                                        the flags of events
+//! launch                                        launch and console
 //! file                                          file: LXD's push, pull, edit, delete, mount
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
@@ -40,6 +41,7 @@ pub mod generate;
 pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
+pub mod launch;
 pub mod limits;
 pub mod mount;
 pub mod network;

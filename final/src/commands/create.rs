@@ -75,7 +75,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
 
 /// Adds the hint that a missing network can be created. If the image cannot be pulled, the exit code is 125 for
 /// `create` too.
-fn with_context(error: hull_engine::Error) -> anyhow::Error {
+pub fn with_context(error: hull_engine::Error) -> anyhow::Error {
     match &error {
         hull_engine::Error::Pull(_) => anyhow::Error::new(error).context(Exit(125)),
         hull_engine::Error::NoSuchNetwork(name) => {

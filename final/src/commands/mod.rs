@@ -17,6 +17,7 @@ mod builder;
 mod comeback;
 mod commit;
 mod compose;
+mod console;
 mod context;
 mod copy;
 mod create;
@@ -36,6 +37,7 @@ mod images;
 mod info;
 mod inspect;
 mod instances;
+mod launch;
 mod lifecycle;
 mod login;
 mod logs;
@@ -181,6 +183,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
     match verb {
         Verb::Run(args) => run::run(engine, args),
         Verb::Create(args) => create::create(engine, args),
+        Verb::Launch(args) => launch::launch(engine, args),
         Verb::Start(args) => lifecycle::start(engine, args),
         Verb::Stop(args) => lifecycle::stop(engine, args),
         Verb::Restart(args) => lifecycle::restart(engine, args),
@@ -197,6 +200,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Exec(args) => exec::exec(engine, args),
         Verb::Logs(args) => logs::logs(engine, args),
         Verb::Inspect(args) => inspect::inspect(engine, args, None),
+        Verb::Console(args) => console::console(engine, args),
         Verb::Attach(args) => attach::attach(engine, args),
         Verb::Commit(args) => commit::commit(engine, args),
         Verb::Diff(args) => commit::diff(engine, args),

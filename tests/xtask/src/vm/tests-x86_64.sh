@@ -20,6 +20,9 @@ TMPDIR=/disk userns || ended=$?
 TMPDIR=/disk build_run --skip agent || ended=$?
 # The machine has no user-mode network's program.
 build_network --skip unprivileged || ended=$?
+# Debian and busybox are the roots that the machine has; ssh, apt's and lxcfs' programs it has not.
+TMPDIR=/disk system_boot --skip sysvinit --skip openrc --skip runit --skip sshd --skip apt --skip with_lxcfs || ended=$?
+TMPDIR=/disk system_isolation || ended=$?
 umount /disk
 rm /run/disk
 compose_up || ended=$?

@@ -20,7 +20,9 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::gc::killed_monitor::{self, Killer};
+use crate::handle::halt;
 use crate::handle::running::{ANSWER_TIMEOUT, POLL_INTERVAL, RunningContainer, Stopped, readable};
+use crate::records::halt::Halt;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
@@ -38,6 +40,8 @@ const DEATH: Duration = Duration::from_secs(10);
 pub(crate) struct EndOptions {
     /// Sent first.
     pub signal: i32,
+    /// An init is told in its own way instead.
+    pub by_init: bool,
     /// How long until SIGKILL follows.
     pub timeout: Duration,
     /// The container is kept even if it has `--rm`.
@@ -49,8 +53,14 @@ pub(crate) struct EndOptions {
 }
 
 impl EndOptions {
-    pub(crate) const KILL: Self =
-        Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false, by_shutdown: false };
+    pub(crate) const KILL: Self = Self {
+        signal: SIGKILL,
+        by_init: false,
+        timeout: Duration::ZERO,
+        keep: false,
+        force: false,
+        by_shutdown: false,
+    };
 }
 
 /// How a container has ended.
@@ -177,10 +187,18 @@ impl<'a> Ending<'a> {
         if self.running.status == Status::Paused {
             self.engine.unpause(&self.id)?;
         }
-        self.emit_kill(self.options.signal);
-        self.running.signal(self.options.signal)?;
+        match self.running.state.halt.clone().filter(|_| self.options.by_init) {
+            Some(Halt::Run(command)) => halt::run(self.engine, &self.id, &command)?,
+            Some(Halt::Signal(signal)) => self.send(signal)?,
+            None => self.send(self.options.signal)?,
+        }
         self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
         Ok(())
+    }
+
+    fn send(&self, signal: i32) -> Result<()> {
+        self.emit_kill(signal);
+        self.running.signal(signal)
     }
 
     fn kill(&mut self) -> Result<()> {

@@ -73,9 +73,11 @@ impl RunningContainer {
     /// Looks for the first process again: a container that was still starting has one once its monitor has answered.
     pub(crate) fn find_init(&mut self, root: &Root, id: &str) -> Result<()> {
         if self.init.is_none()
-            && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
+            && let Some(state) = State::load(root, id)?
+            && let Some(init) = &state.init
         {
-            self.init = open(&init)?;
+            self.init = open(init)?;
+            self.state.halt = state.halt;
         }
         Ok(())
     }

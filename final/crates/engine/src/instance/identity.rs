@@ -41,7 +41,7 @@ pub(super) fn replace(after: &Config, options: &mut CreateOptions) -> Result<()>
     options.userns = userns(&Change { before: &Config::new(), after })?;
     if options.system {
         crate::init::forget_identity(options);
-        crate::init::apply(options);
+        crate::init::apply(options)?;
     }
     Ok(())
 }

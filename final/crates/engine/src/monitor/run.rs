@@ -14,6 +14,7 @@ use super::clients::{Client, Clients, Queued};
 use super::detach::{detach, fail};
 use super::event_loop::{Container, EventLoop};
 use super::log::Log;
+use super::prepare;
 use super::restart::Restarts;
 use super::setup;
 use super::stdio::Streams;
@@ -103,6 +104,7 @@ impl Monitor {
             // Recorded before it is made, so that a cgroup without a monitor can be attributed.
             cgroup: setup::cgroup_wanted(&engine, &record)
                 .then(|| engine.cgroup_path(&record.id, record.options.cgroup_parent.as_deref())),
+            halt: None,
             started: None,
             restart_count,
             runtime: record.options.runtime.clone(),
@@ -195,18 +197,24 @@ impl Monitor {
         let mut restarts = Restarts::new();
         loop {
             let begun = Instant::now();
-            let exit = match self.watch(running) {
+            let mut exit = match self.watch(running) {
                 Ok(exit) => exit,
                 Err(error) => return self.abort(&error),
             };
-            let is_stopping = self.events.stop.is_some();
-            let reboots = self.record.options.system && crate::init::has_rebooted(&exit);
-            let wanted = (std::mem::take(&mut self.events.restart_wanted) || reboots) && !is_stopping;
+            let is_system = self.record.options.system;
+            // Turned off inside, it stays off, as a machine does.
+            exit.stopped_by_user |= is_system && crate::init::has_halted(&exit);
+            let is_stopping = self.events.stop.is_some() || exit.stopped_by_user;
+            let reboots = is_system && crate::init::has_rebooted(&exit) && !is_stopping;
+            let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
             // An update may have changed the policy, and the limits of the next run. If the record cannot be read, the
             // one before stays in force.
             let _ = self.record.refresh(self.engine.root());
             let policy = &self.record.options.restart;
-            let pause = restarts.next(policy, &exit, begun.elapsed(), is_stopping);
+            let pause = match reboots {
+                true => Some(restarts.after_reboot(begun.elapsed())),
+                false => restarts.next(policy, &exit, begun.elapsed(), is_stopping),
+            };
             let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { return exit };
             match self.wait_to_restart(&exit, pause) {
                 Ok(true) => {}
@@ -256,6 +264,9 @@ impl Monitor {
 
     fn start(&mut self, attach: StartAttach) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
+        if self.record.options.system {
+            self.state.halt = prepare::system(&self.engine, &self.record)?;
+        }
         // A restart keeps the last size of the terminal.
         let size = self.events.streams.size;
         let (running, streams) = setup::start(

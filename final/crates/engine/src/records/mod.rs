@@ -15,6 +15,7 @@
 //! mount_extras  what few mounts ask for                 shown_mounts  mounts as docker shows them
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
+//! halt     how an init is told to end the system
 //! userns   the ids of a user namespace                    instance  LXD's keys, devices and profiles
 //! writable  where a container's own files are
 //! ```
@@ -24,6 +25,7 @@ pub mod exec_instance;
 pub(crate) mod exec_registry;
 pub(crate) mod find;
 pub(crate) mod from_kernel;
+pub(crate) mod halt;
 pub mod handed;
 pub(crate) mod health;
 pub(crate) mod ids;

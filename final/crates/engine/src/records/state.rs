@@ -10,6 +10,7 @@ use hull_sys::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Errors, Result};
+use crate::records::halt::Halt;
 use crate::records::record::Record;
 use crate::records::runtime::RuntimeOption;
 use crate::records::time::Timestamp;
@@ -26,6 +27,9 @@ pub struct State {
     pub cgroup: Option<String>,
     pub started: Option<Timestamp>,
     pub restart_count: u32,
+    /// How the init that runs is told to end the system. `None` if no init runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<Halt>,
     /// The runtime that has made the container, unless it is the one that is built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeOption>,

@@ -26,13 +26,19 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     }
     let directory = crate::rootfs::etc_files::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
-    let names = crate::rootfs::etc_files::NAMES.into_iter();
-    for name in names.filter(|name| !options.process_extras.leaves_out(name)) {
+    // A system keeps its host name in a file of its own, which hostnamectl(1) replaces.
+    let leaves_out =
+        |name: &str| options.process_extras.leaves_out(name) || options.system && name == "hostname";
+    for name in crate::rootfs::etc_files::NAMES.into_iter().filter(|name| !leaves_out(name)) {
         mounts.push(bind(
             &directory.join(name),
             &Path::new("/etc").join(name),
             &["rbind", "rprivate", access],
         ));
+    }
+    if options.system && options.pid == NamespaceMode::Private {
+        let views = crate::init::views::mounts();
+        mounts.extend(views.iter().map(|(source, target)| bind(source, target, &["bind", "rprivate"])));
     }
     let mut asked: Vec<(usize, &MountRecord)> = record.mounts.iter().enumerate().collect();
     asked.sort_by_key(|(_, mount)| mount.destination.components().count());
@@ -86,9 +92,8 @@ fn kernel_mounts(record: &Record) -> Vec<Mount> {
             }
             _ => {}
         }
-        // The init makes a cgroup for each of its services. It owns them only if it has a user namespace of its own.
-        let delegates =
-            options.system && record.id_maps.is_some() && mount.destination == Path::new("/sys/fs/cgroup");
+        // The init makes a cgroup for each of its services, below the container's.
+        let delegates = options.system && mount.destination == Path::new("/sys/fs/cgroup");
         if options.privileged || delegates {
             for option in &mut mount.options {
                 if option == "ro" || option == "rro" {

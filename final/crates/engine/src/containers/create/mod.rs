@@ -45,7 +45,7 @@ impl Engine {
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
         let mut options = options.clone();
         let _profiles = self.configure(&mut options)?;
-        crate::init::apply(&mut options);
+        crate::init::apply(&mut options)?;
         let options = &options;
         let lock = self.lock_in_use()?;
         let image = self.image(&options.image)?;
@@ -54,6 +54,9 @@ impl Engine {
         }
         let mut record = self.plan(options, &image)?;
         self.claim_name(&mut record, options.name.as_deref())?;
+        if let Some(name) = crate::init::host_name(&record) {
+            record.hostname = name;
+        }
         let made = self.give_ids(&mut record).and_then(|()| self.make(&record));
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);

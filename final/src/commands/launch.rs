@@ -1,0 +1,78 @@
+//! `launch`: creates a system container and starts it.
+
+use anyhow::Result;
+use hull_docker::wire::container::CreateRequest;
+use hull_engine::options::CreateOptions;
+use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, StartAttach};
+
+use super::{create, daemon, registry, run};
+use crate::cli::launch::Launch;
+use crate::ui::errors::{self, Exit};
+use crate::ui::output;
+use crate::ui::progress::{Layers, PULL};
+
+pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
+    let daemon = daemon::read()?;
+    let options = options(args, daemon)?;
+    let pull = Pull {
+        policy: hull_engine::PullPolicy::Missing,
+        access: &|| registry::default_options(daemon),
+        progress: &|| Box::new(Layers::new(PULL)),
+    };
+    let record = engine.create_pulling(options, &pull).map_err(create::with_context)?;
+    engine.start_created(&record, StartAttach::Detached, None)?;
+    say_what_is_shared(engine);
+    run::say_what_is_dropped(engine, &record.id);
+    output::line(&record.name)?;
+    Ok(0)
+}
+
+fn options(args: &Launch, daemon: &daemon::Daemon) -> Result<CreateOptions> {
+    let mut request = CreateRequest::default();
+    request.config.image = args.image.clone();
+    request.host_config.auto_remove = args.ephemeral;
+    if let Some(network) = &args.network {
+        request.host_config.network_mode = network.clone();
+    }
+    daemon.apply(&mut request)?;
+    let profiles = match (args.no_profiles, args.profile.is_empty()) {
+        (true, _) => vec![],
+        (false, true) => vec![DEFAULT_PROFILE.into()],
+        (false, false) => args.profile.clone(),
+    };
+    let mut instance = Instance::default();
+    instance.config = args.config.iter().map(|text| key(text)).collect::<Result<_>>()?;
+    instance.profiles = profiles;
+    Ok(CreateOptions {
+        instance,
+        name: args.name.clone(),
+        system: true,
+        create_command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        ..request
+            .try_into()
+            .map_err(|error: hull_engine::Error| anyhow::Error::new(error).context(Exit(125)))?
+    })
+}
+
+fn key(text: &str) -> Result<(String, String)> {
+    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        let why = format!("--config {text:?} is not KEY=VALUE, as in limits.memory=1GiB");
+        return Err(anyhow::anyhow!(why).context(Exit(125)));
+    };
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Says what such a container shares with others, against what its user may expect.
+fn say_what_is_shared(engine: &Engine) {
+    if hull_sys::id_map::in_user_namespace() {
+        errors::warn_only(
+            "your containers share your one range of ids: only root's containers have ids of their own",
+        );
+    }
+    if !engine.has_own_views() {
+        errors::note(
+            "/proc shows the container the machine's memory and processors, and not its limits",
+            "lxcfs, where it runs, shows it its own",
+        );
+    }
+}
