@@ -24,7 +24,6 @@ use crate::records::runtime::RuntimeOption;
 /// share one.
 const STATE: &str = "runtime";
 const LOG: &str = "runtime.log";
-const PID_FILE: &str = "runtime.pid";
 const CONSOLE: &str = "console.sock";
 
 /// How long making or entering a container may take. A runtime may have to boot a virtual machine.
@@ -66,7 +65,9 @@ impl External {
     /// program does not run yet: it goes into the error, if there is one.
     pub(crate) fn create(&self, stdio: Stdio) -> Result<Made> {
         self.remove_state()?;
-        let pid_file = self.bundle.join(PID_FILE);
+        // runc first creates a hidden file beside it, and refuses one that a killed runc has left.
+        let pid_file =
+            self.bundle.join(format!("runtime-{}.pid", rustix::process::getpid().as_raw_nonzero()));
         let args = ["--bundle".as_ref(), self.bundle.as_os_str()];
         self.make("create", &args, (&pid_file, CONSOLE), stdio, true)
     }
