@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
 
-use super::Deferred;
 use super::options::{CreateArgs, Rest};
 use super::resources::{Stats, Update};
 use super::selection::{Names, One, Selection};
+use super::{Deferred, DeferredGroup};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -95,6 +95,8 @@ pub enum Verb {
 pub enum Group {
     #[command(flatten)]
     Verb(Verb),
+    /// Manage containers' keys, in LXD's words
+    Config(DeferredGroup<super::config::Config>),
     /// Exit with 0 if a container has this name, and with 1 if not
     Exists(Deferred<Exists>),
     /// Remove all stopped containers

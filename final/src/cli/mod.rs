@@ -11,6 +11,7 @@
 //! events                                        the flags of events
 //! launch                                        launch and console
 //! file                                          file: LXD's push, pull, edit, delete, mount
+//! config, profile                               keys and devices in LXD's words
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! compose                                       the verbs of compose
@@ -32,6 +33,7 @@ pub mod build_request;
 mod build_tests;
 pub mod builder;
 pub mod compose;
+pub mod config;
 pub mod container;
 pub mod context;
 mod deferred;
@@ -48,6 +50,7 @@ pub mod network;
 pub mod network_flags;
 pub mod options;
 mod podman_flags;
+pub mod profile;
 pub mod registry;
 pub mod request;
 pub mod resources;
@@ -145,6 +148,8 @@ pub enum Command {
     Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
     /// Manage networks
     Network(DeferredGroup<network::Network>),
+    /// Manage profiles: settings that containers share
+    Profile(DeferredGroup<profile::Profile>),
     /// Manage volumes
     Volume(DeferredGroup<system::Volume>),
     /// Make files for other programs from a container

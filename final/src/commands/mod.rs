@@ -17,6 +17,7 @@ mod builder;
 mod comeback;
 mod commit;
 mod compose;
+mod config;
 mod console;
 mod context;
 mod copy;
@@ -47,6 +48,7 @@ mod notify;
 mod own_process;
 mod podman;
 mod port;
+mod profile;
 mod prune;
 mod ps;
 mod pull;
@@ -58,6 +60,7 @@ mod scripts;
 mod search;
 mod selection;
 mod serve;
+mod settings;
 mod stats;
 mod system;
 mod systemd;
@@ -148,6 +151,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::File(verb) => file::run(&open(global)?, verb),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
+        Command::Profile(verb) => profile::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
         Command::Generate(verb) => match &**verb {
             Generate::Systemd(args) => systemd::generate::systemd(&open(global)?, global, args),
@@ -172,6 +176,7 @@ fn container_group(global: &Global, group: &container::Group) -> Result<u8> {
     match group {
         Group::Verb(Verb::Inspect(args)) => inspect::inspect(&open(global)?, args, Some("container")),
         Group::Verb(verb) => container(global, verb),
+        Group::Config(verb) => config::run(&open(global)?, verb),
         Group::Exists(args) => exists::container(&open(global)?, &args.name),
         Group::Prune(args) => lifecycle::prune_containers(&open(global)?, args),
     }

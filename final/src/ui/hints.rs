@@ -133,6 +133,14 @@ pub fn hint(detail: Detail) -> Option<String> {
         }
         Detail::UserNamespace(obstacle) => user_namespace(obstacle),
         Detail::Overlay(obstacle) => overlay(obstacle),
+        Detail::NoSuchProfile => "hull profile list lists all profiles",
+        Detail::ProfileInUse { name } => {
+            return Some(format!("take it from them first: hull profile remove CONTAINER {name}"));
+        }
+        Detail::DidYouMean { name } => return Some(format!("did you mean {name}?")),
+        Detail::ProtectedContainer { container } => {
+            return Some(format!("hull container config set {container} security.protection.delete=false"));
+        }
         Detail::Advice(advice) => return Some(advice),
         other => return image_hint(other),
     };

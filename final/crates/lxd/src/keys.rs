@@ -96,7 +96,7 @@ pub const TABLE: &[Key] = &[
     key(
         "security.idmap.isolated",
         Value::Bool,
-        Effect::Start,
+        Effect::Stored,
         "Whether no other container has its ids; it always is so",
     ),
     key("security.idmap.size", Value::Integer(1, u32::MAX as i64), Effect::Start, "How many ids it has"),

@@ -11,7 +11,6 @@ const IMAGE_EDIT: &str =
     "an image is never changed: `hull commit --change` makes another, and `hull image inspect` shows it";
 const NETWORK_EDIT: &str = "a network is never changed: `hull network rm` and `hull network create` replace it, and `hull network inspect` shows it";
 const OPERATION: &str = "hull does nothing in the background: a command ends when its work is done";
-const PROFILE: &str = "hull has no profiles: a script or a file for `hull run --env-file` and --label-file keeps what containers share";
 const PROJECT: &str = "hull has no projects: another --root and --runroot keep containers and images apart";
 const REMOTE: &str =
     "hull has no list of servers: an image's name contains its registry, as in `hull pull` REGISTRY/NAME";
@@ -74,7 +73,6 @@ pub const VERBS: Verbs = &[
     ("network unset", NETWORK_EDIT),
     ("network zone", "hull serves names to its own containers only, and has no zones for others"),
     ("operation", OPERATION),
-    ("profile", PROFILE),
     ("project", PROJECT),
     ("publish", "`hull commit` makes an image of a container"),
     ("remote", REMOTE),
@@ -109,6 +107,7 @@ pub const FLAGS: Flags = &[
         "--auth-user --listen --no-auth",
         "`hull file mount` mounts at a directory of this machine; sshd in the container serves others",
     ),
+    ("profile copy", "--target-project", PROJECT),
     ("images", "-c --columns", "`hull images --format` chooses the columns"),
     ("export", "--compression", "gzip(1) or zstd(1) compresses what `hull export` writes"),
     (

@@ -72,6 +72,17 @@ pub enum Detail {
     },
     // Networks.
     NoSuchNetwork,
+    NoSuchProfile,
+    ProfileInUse {
+        name: String,
+    },
+    /// The name of a key or a device, or whatever else was misspelt.
+    DidYouMean {
+        name: String,
+    },
+    ProtectedContainer {
+        container: String,
+    },
     Parent {
         link: String,
         problem: ParentProblem,
@@ -160,6 +171,10 @@ impl Detail {
             Error::Reported(report) | Error::Pull(report) => return report.detail().cloned(),
             Error::NotPulled { missing, .. } => return Self::of_image(missing),
             Error::NoSuchNetwork(_) => Self::NoSuchNetwork,
+            Error::NoSuchProfile(_) => Self::NoSuchProfile,
+            Error::ProfileInUse { name, .. } => Self::ProfileInUse { name: name.clone() },
+            Error::Protected(name) => Self::ProtectedContainer { container: name.clone() },
+            Error::Lxd(error) => return error.near().map(|name| Self::DidYouMean { name: name.into() }),
             Error::NoSuchDriver(driver) => Self::NoSuchNetworkDriver { driver: driver.clone() },
             Error::Parent { link, problem } => Self::Parent { link: link.clone(), problem: problem.clone() },
             Error::NetworkInUse { network, user } => {

@@ -1,102 +1,47 @@
-//! Another configuration of a container that may run.
+//! The verbs of a container's configuration.
 
+use hull_lxd::document;
+
+use super::apply::{Applied, apply};
+use super::pending;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::gc::limits;
 use crate::records::instance::Instance;
-use crate::records::mount_extras::MountExtras;
-use crate::records::record::{MountKind, MountRecord, Record};
-use crate::records::snapshot::Snapshot;
-
-use super::keys::{self, Change};
-use super::profiles::Lock;
-use super::{identity, security};
-
-/// What a change has come to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The container's name.
-    pub container: String,
-    /// The keys and devices that the running container gets at its next start.
-    pub need_restart: Vec<String>,
-}
 
 impl Engine {
     /// Changes a container's own keys, devices and profiles. All of what follows from that is done, or nothing.
     pub fn reconfigure(&self, name: &str, edit: impl FnOnce(&mut Instance) -> Result<()>) -> Result<Applied> {
-        let profiles = Lock::shared(self)?;
+        let profiles = pending::shared(self)?;
         let id = self.resolve(name)?;
         apply(self, &profiles, &id, edit).map_err(|error| error.for_container(name))
     }
-}
 
-/// The same under the lock of the profiles. Without an edit, the container gets what its profiles say now.
-pub(super) fn apply(
-    engine: &Engine,
-    profiles: &Lock<'_>,
-    id: &str,
-    edit: impl FnOnce(&mut Instance) -> Result<()>,
-) -> Result<Applied> {
-    engine.clear_if_dead_by_id(id, Snapshot::take(engine.root(), id)?)?;
-    let _lock = engine.lock(id)?;
-    let before = Record::load(engine.root(), id)?;
-    limits::settle(engine, &before)?;
-    let mut record = before.clone();
-    edit(&mut record.instance)?;
-    keys::check(&record.instance.own())?;
-    record.instance.expanded = profiles.expand(&record.instance)?;
-    if record.instance == before.instance {
-        return Ok(Applied { container: record.name, ..Applied::default() });
+    /// A container's document: its own settings, or all that are in force.
+    pub fn instance(&self, name: &str, expanded: bool) -> Result<document::Instance> {
+        let record = self.find(name)?;
+        Ok(document::Instance {
+            architecture: std::env::consts::ARCH.into(),
+            description: record.instance.description.clone(),
+            settings: if expanded { record.instance.expanded.clone() } else { record.instance.own() },
+            ephemeral: record.options.auto_remove,
+            profiles: record.instance.profiles,
+        })
     }
-    let change = Change { before: &before.instance.expanded.config, after: &record.instance.expanded.config };
-    let need_restart = change.need_restart();
-    keys::put(engine, Some(id), change.before, change.after, &mut record.options)?;
-    if identity::differs(change.before, change.after) {
-        // The running container keeps its ids, and with them what it may do.
-        identity::replace(change.after, &mut record.options.clone())?;
-        record.instance.has_outdated_ids = true;
-    }
-    mount_nested(engine, &mut record)?;
-    let change = engine.change_limits(&record, &before.options.resources)?;
-    let stored = record.store(&engine.root().container_dir(id));
-    match (change, stored) {
-        (Some(change), Ok(())) => change.finish()?,
-        (Some(change), Err(error)) => return Err(error.with_undo(change.undo())),
-        (None, stored) => stored?,
-    }
-    Event::container(&record, "update").emit(engine);
-    let runs = Snapshot::take(engine.root(), id)?.status.is_active();
-    Ok(Applied { container: record.name, need_restart: if runs { need_restart } else { vec![] } })
-}
 
-/// Makes the volumes of `security.nesting` that the options have and the record has not. They go with the container.
-fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
-    for path in security::NESTED.map(std::path::Path::new) {
-        let is_asked = record.options.mounts.iter().any(|mount| mount.target() == path);
-        if !is_asked || record.mounts.iter().any(|mount| mount.destination == path) {
-            continue;
+    /// Makes a document that was changed the container's.
+    pub fn replace_instance(&self, name: &str, new: document::Instance) -> Result<Applied> {
+        if new.ephemeral != self.find(name)?.options.auto_remove {
+            return Err(Error::Invalid {
+                what: "document".into(),
+                why: "ephemeral is chosen when a container is created, and cannot be changed".into(),
+            });
         }
-        let name = crate::records::ids::random_id()?;
-        engine.ensure_volume(&name, (&Default::default(), &Default::default()), true)?;
-        record.mounts.push(MountRecord {
-            kind: MountKind::Volume,
-            source: engine.volumes().data_dir(&name)?,
-            name: Some(name),
-            destination: path.to_owned(),
-            read_only: false,
-            copy_up: true,
-            anonymous: true,
-            options: vec![],
-            extras: MountExtras::default(),
-        });
-    }
-    Ok(())
-}
-
-impl Error {
-    /// Whether a container has gone or cannot be read, which is no fault of what is changed for all containers.
-    pub(super) fn is_of_lost_container(&self) -> bool {
-        matches!(self, Self::NoSuchContainer(_) | Self::DamagedRecord { .. })
+        self.reconfigure(name, |instance| {
+            instance.config = new.settings.config;
+            instance.devices = new.settings.devices;
+            instance.profiles = new.profiles;
+            instance.description = new.description;
+            Ok(())
+        })
     }
 }

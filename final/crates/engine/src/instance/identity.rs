@@ -4,7 +4,7 @@ use hull_lxd::Config;
 use hull_lxd::idmap::{self, Entry, Ids};
 use hull_runtime::spec::IdMapping;
 
-use super::keys::Change;
+use super::difference::Change;
 use crate::error::{Error, Result};
 use crate::records::options::CreateOptions;
 use crate::records::userns::UsernsOptions;
@@ -29,21 +29,32 @@ pub(super) fn differs(before: &Config, after: &Config) -> bool {
 
 /// Puts the keys into the options of a container that is to get its ids by them.
 pub(super) fn put(after: &Config, options: &mut CreateOptions) -> Result<()> {
-    if !differs(&Config::new(), after) {
-        return Ok(());
+    if differs(&Config::new(), after) {
+        options.userns = possible(after)?;
     }
-    options.userns = userns(&Change { before: &Config::new(), after })?;
     Ok(())
 }
 
 /// The same for a container that had other ids. What a system container may do follows from whose ids it has.
 pub(super) fn replace(after: &Config, options: &mut CreateOptions) -> Result<()> {
-    options.userns = userns(&Change { before: &Config::new(), after })?;
+    options.userns = possible(after)?;
     if options.system {
         crate::init::forget_identity(options);
         crate::init::apply(options)?;
     }
     Ok(())
+}
+
+fn possible(after: &Config) -> Result<UsernsOptions> {
+    let userns = userns(&Change { before: &Config::new(), after })?;
+    // The kernel maps the ids of no host file system for an unprivileged user (mount_setattr(2)).
+    match !userns.is_host() && hull_sys::id_map::in_user_namespace() {
+        true => Err(Error::Unsupported(
+            "an unprivileged user's containers share the ids of the user: security.idmap.* and raw.idmap are for root"
+                .into(),
+        )),
+        false => Ok(userns),
+    }
 }
 
 fn userns(keys: &Change<'_>) -> Result<UsernsOptions> {

@@ -4,7 +4,7 @@ use hull_lxd::cpu::{Allowance, Cpus};
 use hull_lxd::{cpu, rlimit, size};
 
 use super::cpus;
-use super::keys::Change;
+use super::difference::Change;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Error, Result};
 use crate::machine;

@@ -1,22 +1,28 @@
 //! LXD's configuration of a container: keys, devices and profiles, and what they change.
 //!
 //! ```text
-//! profiles/   settings that containers share: <data>/profiles/<name>.json
-//! keys        refuses what is wrong with keys and devices; the options that follow from the keys in force
-//! limits      limits.* as limits of the options           cpus      which CPUs a number of them means
-//! identity    whose ids the container has                 security  system calls, nesting
-//! change      another configuration, in a container that may run
-//! start       what had to wait for a start                seed      files for cloud-init
+//! profiles    settings that containers share          profile_verbs  show, create, change, rename, copy, delete
+//! difference  two sets of keys                        keys      refused, or put into options
+//! limits      limits.* as limits of the options       cpus      which CPUs a number of them means
+//! identity    whose ids the container has             security  system calls, nesting
+//! apply       another configuration, in a container that may run
+//! pending     a change of a profile, until all containers have it
+//! change      the verbs of a container's configuration
+//! start       what had to wait for a start            seed      files for cloud-init
 //! ```
 //!
 //! A key says what an option is while it is set, by the container or by one of its profiles. Keys that belong together (those
 //! of the memory, say) set their options together; where none of them has changed, docker's flags and `update` have their way.
 
-pub(crate) mod change;
+mod apply;
+mod change;
 mod cpus;
+mod difference;
 mod identity;
 mod keys;
 mod limits;
+mod pending;
+mod profile_verbs;
 mod profiles;
 mod security;
 pub(crate) mod seed;
@@ -26,7 +32,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::CreateOptions;
 
-pub use change::Applied;
+pub use apply::Applied;
 pub use profiles::{DEFAULT as DEFAULT_PROFILE, Profile};
 
 impl Engine {
@@ -36,7 +42,7 @@ impl Engine {
         if options.instance.is_default() {
             return Ok(None);
         }
-        let profiles = profiles::Lock::shared(self)?;
+        let profiles = pending::shared(self)?;
         keys::check(&options.instance.own())?;
         options.instance.expanded = profiles.expand(&options.instance)?;
         let after = options.instance.expanded.config.clone();

@@ -3,7 +3,7 @@
 use hull_lxd::value;
 use serde_json::json;
 
-use super::keys::Change;
+use super::difference::Change;
 use crate::error::{Error, Result};
 use crate::records::mount_extras::MountExtras;
 use crate::records::options::{CreateOptions, MountOption, SeccompOption};

@@ -1,11 +1,15 @@
 //! A change of a profile, until all containers have it.
+//!
+//! It is noted, the profile is written, and then it is put in force in each container that uses the profile. A command that
+//! finds the note carries on with it first. If one container cannot have the change, none has it.
 
 use hull_storage::file;
 use serde::{Deserialize, Serialize};
 
-use super::store::{Lock, Profile};
+use super::apply::{Applied, apply};
+use super::profiles::{Lock, Profile};
+use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
-use crate::instance::change::{self, Applied};
 use crate::records::record::Record;
 
 /// The note about a change that has begun.
@@ -17,8 +21,23 @@ pub(super) enum Pending {
     Renamed { name: String, new: String },
 }
 
-pub(super) fn exists(lock: &Lock<'_>) -> bool {
-    lock.directory().join("pending").exists()
+/// The lock of a command that changes a container. A change of a profile that was killed is carried through first.
+pub(super) fn shared(engine: &Engine) -> Result<Lock<'_>> {
+    loop {
+        let held = Lock::take_shared(engine)?;
+        if !held.directory().join("pending").exists() {
+            return Ok(held);
+        }
+        drop(held);
+        exclusive(engine)?;
+    }
+}
+
+/// The lock of a command that changes profiles.
+pub(super) fn exclusive(engine: &Engine) -> Result<Lock<'_>> {
+    let held = Lock::take_exclusive(engine)?;
+    settle(&held)?;
+    Ok(held)
 }
 
 fn note(lock: &Lock<'_>, pending: &Pending) -> Result<()> {
@@ -30,7 +49,7 @@ fn forget(lock: &Lock<'_>) -> Result<()> {
 }
 
 /// Carries a change through that was killed.
-pub(super) fn settle(lock: &Lock<'_>) -> Result<()> {
+fn settle(lock: &Lock<'_>) -> Result<()> {
     let path = lock.directory().join("pending");
     match file::read_json::<Pending>(&path) {
         Ok(None) => Ok(()),
@@ -78,7 +97,7 @@ fn carry_rename_through(lock: &Lock<'_>, name: &str, new: &str) -> Result<()> {
         lock.put(new, &profile)?;
     }
     for id in lock.engine.ids()? {
-        let named = change::apply(lock.engine, lock, &id, |instance| {
+        let named = apply(lock.engine, lock, &id, |instance| {
             for one in instance.profiles.iter_mut().filter(|one| *one == name) {
                 new.clone_into(one);
             }
@@ -98,7 +117,7 @@ fn put_in_force(lock: &Lock<'_>, uses: impl Fn(&Record) -> bool) -> Result<Vec<A
         if !uses(&record) {
             continue;
         }
-        let applied = change::apply(lock.engine, lock, &id, |_| Ok(()));
+        let applied = apply(lock.engine, lock, &id, |_| Ok(()));
         let applied = applied.map_err(|error| error.for_container(&record.name));
         all.extend(unless_lost(applied)?);
     }

@@ -1,23 +1,22 @@
 //! The verbs of profiles.
 
-use super::pending;
-use super::store::{DEFAULT, Lock, Profile, check_name};
+use super::apply::Applied;
+use super::profiles::{DEFAULT, Lock, Profile, check_name};
+use super::{keys, pending};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::instance::change::Applied;
-use crate::instance::keys;
 use crate::records::record::Record;
 
 impl Engine {
     /// All profiles by their names.
     pub fn profiles(&self) -> Result<Vec<(String, Profile)>> {
-        let lock = Lock::shared(self)?;
+        let lock = pending::shared(self)?;
         let names = lock.names()?.into_iter();
         names.map(|name| Ok((name.clone(), lock.get(&name)?))).collect()
     }
 
     pub fn profile(&self, name: &str) -> Result<Profile> {
-        Lock::shared(self)?.get(name)
+        pending::shared(self)?.get(name)
     }
 
     /// The containers that use each profile, by their names.
@@ -35,7 +34,7 @@ impl Engine {
     }
 
     pub fn create_profile(&self, name: &str, profile: &Profile) -> Result<()> {
-        let lock = Lock::exclusive(self)?;
+        let lock = pending::exclusive(self)?;
         check_new(&lock, name)?;
         keys::check(&profile.settings)?;
         lock.put(name, profile)
@@ -47,7 +46,7 @@ impl Engine {
         name: &str,
         edit: impl FnOnce(&mut Profile) -> Result<()>,
     ) -> Result<Vec<Applied>> {
-        let lock = Lock::exclusive(self)?;
+        let lock = pending::exclusive(self)?;
         let before = lock.get(name)?;
         let mut profile = before.clone();
         edit(&mut profile)?;
@@ -60,14 +59,14 @@ impl Engine {
 
     /// Another profile with the settings of this one.
     pub fn copy_profile(&self, name: &str, new: &str) -> Result<()> {
-        let lock = Lock::exclusive(self)?;
+        let lock = pending::exclusive(self)?;
         let profile = lock.get(name)?;
         check_new(&lock, new)?;
         lock.put(new, &profile)
     }
 
     pub fn rename_profile(&self, name: &str, new: &str) -> Result<()> {
-        let lock = Lock::exclusive(self)?;
+        let lock = pending::exclusive(self)?;
         refuse_default(name, "renamed")?;
         lock.get(name)?;
         check_new(&lock, new)?;
@@ -76,7 +75,7 @@ impl Engine {
 
     /// Removes a profile that no container uses.
     pub fn delete_profile(&self, name: &str) -> Result<()> {
-        let lock = Lock::exclusive(self)?;
+        let lock = pending::exclusive(self)?;
         refuse_default(name, "deleted")?;
         // One that is damaged can be removed, too.
         match lock.get(name) {

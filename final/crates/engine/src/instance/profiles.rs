@@ -1,4 +1,10 @@
-//! The files of profiles, and their lock.
+//! Profiles: settings that containers share. Their files, and their lock.
+//!
+//! ```text
+//! <data>/profiles/<name>.json   a profile
+//!                 pending       a change that is not in force in all containers yet ([`super::pending`])
+//!                 lock          exclusive while a profile is changed, shared while a container is
+//! ```
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +14,6 @@ use hull_storage::directory::{make_dirs, names_in};
 use hull_storage::{file, lock};
 use serde::{Deserialize, Serialize};
 
-use super::pending;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::instance::Instance;
@@ -34,25 +39,14 @@ pub(crate) struct Lock<'a> {
 }
 
 impl<'a> Lock<'a> {
-    /// For a command that changes a container. A change of a profile that was killed is carried through first.
-    pub(crate) fn shared(engine: &'a Engine) -> Result<Self> {
-        loop {
-            let path = lock_of(engine)?;
-            let held = Self { engine, _lock: lock::Lock::shared_unless_stopped(&path)? };
-            if !pending::exists(&held) {
-                return Ok(held);
-            }
-            drop(held);
-            Self::exclusive(engine)?;
-        }
+    /// For a command that changes a container.
+    pub(super) fn take_shared(engine: &'a Engine) -> Result<Self> {
+        Ok(Self { engine, _lock: lock::Lock::shared_unless_stopped(&lock_of(engine)?)? })
     }
 
     /// For a command that changes profiles.
-    pub(super) fn exclusive(engine: &'a Engine) -> Result<Self> {
-        let path = lock_of(engine)?;
-        let held = Self { engine, _lock: lock::Lock::exclusive_within(&path, None)? };
-        pending::settle(&held)?;
-        Ok(held)
+    pub(super) fn take_exclusive(engine: &'a Engine) -> Result<Self> {
+        Ok(Self { engine, _lock: lock::Lock::exclusive_within(&lock_of(engine)?, None)? })
     }
 
     pub(super) fn directory(&self) -> PathBuf {
