@@ -8,6 +8,7 @@
 //! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
+//! storage                                       storage pools
 //! events                                        the flags of events
 //! launch                                        launch and console
 //! file                                          file: LXD's push, pull, edit, delete, mount
@@ -57,6 +58,7 @@ pub mod resources;
 mod runtime_flags;
 pub mod selection;
 pub mod serve;
+pub mod storage;
 pub mod system;
 #[cfg(test)]
 mod tests;
@@ -152,6 +154,8 @@ pub enum Command {
     Profile(DeferredGroup<profile::Profile>),
     /// Manage volumes
     Volume(DeferredGroup<system::Volume>),
+    /// Manage storage pools
+    Storage(DeferredGroup<storage::Storage>),
     /// Make files for other programs from a container
     Generate(DeferredGroup<generate::Generate>),
     /// Start containers with the machine

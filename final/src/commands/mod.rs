@@ -62,6 +62,7 @@ mod selection;
 mod serve;
 mod settings;
 mod stats;
+mod storage;
 mod system;
 mod systemd;
 mod top;
@@ -153,6 +154,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Profile(verb) => profile::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
+        Command::Storage(verb) => storage::run(&open(global)?, verb),
         Command::Generate(verb) => match &**verb {
             Generate::Systemd(args) => systemd::generate::systemd(&open(global)?, global, args),
         },

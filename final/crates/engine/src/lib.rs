@@ -8,6 +8,8 @@
 //! net/         containers on networks                      rootfs/    mounts of the root; /etc/hosts and others
 //! rootless/    the user namespace of an unprivileged user  gc/        what killed processes left behind
 //! runtimes/    the OCI runtime of a container             steps/     containers of a build
+//! pools/       storage pools, and containers and volumes in them
+//! mountpoints  the lowest layer, below every image
 //! userns/      the ids of a container's own user namespace
 //! init/        what the init of a distribution needs as the first process
 //! instance/    LXD's configuration: keys, devices, profiles
@@ -37,7 +39,9 @@ mod instance;
 mod logs;
 mod machine;
 mod monitor;
+mod mountpoints;
 mod net;
+mod pools;
 mod records;
 mod requests;
 mod rootfs;
@@ -77,6 +81,8 @@ pub use images::{Pull, PullPolicy, image_config, retain_names};
 pub use instance::{Applied, DEFAULT_PROFILE, Profile};
 pub use logs::{Grown, LogReader, LogSink, LogWatch};
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort, trace};
+pub use pools::verbs::PoolInfo;
+pub use pools::{Driver as PoolDriver, Pool};
 pub use records::health::HealthStatus;
 pub use records::instance::Instance;
 pub use records::options::WindowSize;

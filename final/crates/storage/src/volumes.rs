@@ -71,6 +71,11 @@ impl Volumes {
         Self { dir: root.volumes_dir() }
     }
 
+    /// The volumes in another directory: a storage pool's.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
     /// Creates a volume. An existing volume of this name is returned unchanged, labels and options included.
     pub fn create(
         &self,

@@ -103,11 +103,6 @@ pub const FLAGS: Flags = &[
         "--kernel-memory",
         "Linux has not limited a cgroup's kernel memory by itself since 5.16: `hull run --memory` includes it",
     ),
-    (
-        "run, create",
-        "--storage-opt",
-        "hull limits no container's size on disk: `hull run --tmpfs` takes a size",
-    ),
     ("run, create", "--use-api-socket", DAEMON),
     ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),
     ("rm", "--link", "hull keeps no links between containers: names on a network are found without them"),

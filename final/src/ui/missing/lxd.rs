@@ -15,7 +15,7 @@ const PROJECT: &str = "hull has no projects: another --root and --runroot keep c
 const REMOTE: &str =
     "hull has no list of servers: an image's name contains its registry, as in `hull pull` REGISTRY/NAME";
 const SNAPSHOT: &str = "hull has no snapshots: `hull commit` keeps a container's files as an image, and `hull run` starts from it";
-const STORAGE: &str = "hull has no pools: everything is below --root, and `hull volume` manages volumes";
+const STORAGE: &str = "an image is below --root: `hull create --storage` puts a container into a pool";
 
 pub const VERBS: Verbs = &[
     ("alias", ALIAS),
@@ -78,7 +78,6 @@ pub const VERBS: Verbs = &[
     ("remote", REMOTE),
     ("restore", SNAPSHOT),
     ("snapshot", SNAPSHOT),
-    ("storage", STORAGE),
     ("warning", "hull keeps no list of warnings: a command prints what it notices"),
 ];
 

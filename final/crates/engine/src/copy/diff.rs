@@ -37,7 +37,28 @@ impl Engine {
     /// Sends the entries of the container's own layers, as a layer of an image has them.
     pub(super) fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
         let ids = ContainerIds::new(record.copied_ids().cloned());
+        crate::pools::place::ensure(self, record)?;
+        if let Some(root) = record.subvolume(self.root()) {
+            return self.send_subvolume(record, &root, ids, sink);
+        }
         changes::send(&record.changed_layers(self.root()), &record.name, &ids, sink)
+    }
+
+    /// The same of a root that is a subvolume: what it has and its image has not, written as a layer. Within one file system
+    /// that copies no content.
+    fn send_subvolume(
+        &self,
+        record: &Record,
+        root: &Path,
+        ids: ContainerIds,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let base = crate::pools::place::base(self, record)?;
+        let images = base.parent().and_then(Path::parent).unwrap_or(&base);
+        let staging = hull_storage::staging::Staging::new(images)?;
+        let upper = staging.path().join("upper");
+        hull_storage::tree::difference(&base, root, &upper)?;
+        send_upper(&upper, &record.name, ids, sink)
     }
 
     /// The image's layers, the highest first.

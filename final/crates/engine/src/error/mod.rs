@@ -122,6 +122,15 @@ pub enum Error {
         /// /dev/net/tun cannot be opened.
         needs_tun: bool,
     },
+    #[error("No such storage pool: {0}")]
+    NoSuchPool(String),
+    #[error("storage pool {0} already exists")]
+    PoolExists(String),
+    #[error("storage pool {pool} is in use by {}", users.join(", "))]
+    PoolInUse { pool: String, users: Vec<String> },
+    /// Its disk is missing, or its image is.
+    #[error("storage pool {pool} is not available: {why}")]
+    PoolUnavailable { pool: String, why: String },
     #[error(transparent)]
     Network(#[from] hull_network::Error),
     #[error(transparent)]
@@ -153,6 +162,7 @@ impl Error {
             | Self::NoSuchNetwork(_)
             | Self::NoSuchPath { .. }
             | Self::OtherPlatform { .. }
+            | Self::NoSuchPool(_)
             | Self::NoSuchDriver(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid
@@ -161,8 +171,10 @@ impl Error {
             Self::WrongState { .. }
             | Self::InUse { .. }
             | Self::ExecStarted { .. }
+            | Self::PoolExists(_)
             | Self::NetworkExists(_) => Kind::Conflict,
-            Self::NetworkInUse { .. } => Kind::InUse,
+            Self::NetworkInUse { .. } | Self::PoolInUse { .. } => Kind::InUse,
+            Self::PoolUnavailable { .. } => Kind::Unavailable,
             Self::MonitorDied
             | Self::MonitorSilent { .. }
             | Self::MonitorAlive { .. }

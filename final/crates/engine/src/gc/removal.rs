@@ -8,6 +8,7 @@ use crate::error::{Error, Errors, Result};
 use crate::events::Event;
 use crate::records::record::{MountRecord, Record};
 use crate::records::run_dir;
+use crate::records::writable::Writable;
 
 /// The objects to be removed. If the container's record is damaged, those that can be found without it.
 pub(crate) struct Remains {
@@ -20,6 +21,8 @@ pub(crate) struct Remains {
     pub is_damaged: bool,
     /// `security.protection.delete` is set.
     pub is_protected: bool,
+    /// Where its files are.
+    writable: Writable,
     /// Emitted when the container is gone. Without its record there is none.
     destroyed: Option<Event>,
 }
@@ -36,6 +39,7 @@ impl Remains {
             volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
             is_damaged: false,
             is_protected: record.instance.flag("security.protection.delete"),
+            writable: record.writable.clone(),
             destroyed: Some(Event::container(record, "destroy")),
         }
     }
@@ -43,6 +47,7 @@ impl Remains {
     /// Those of a build's step with this id, whose record cannot be read.
     pub(crate) fn of_step(id: &str) -> Self {
         let (names, volumes) = (vec![], vec![]);
+        let writable = Writable::default();
         Self {
             id: id.to_owned(),
             name: id.to_owned(),
@@ -50,6 +55,7 @@ impl Remains {
             volumes,
             is_damaged: true,
             is_protected: false,
+            writable,
             destroyed: None,
         }
     }
@@ -72,6 +78,7 @@ impl Remains {
                     volumes: vec![],
                     is_damaged: true,
                     is_protected: false,
+                    writable: Writable::default(),
                     destroyed: None,
                 })
             }
@@ -85,6 +92,9 @@ impl Remains {
 /// cleared by the next listing. Goes on past errors and reports them all.
 pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
     let root = engine.root();
+    // First of all, because only the record tells where they are. A pool that is missing keeps the container: nothing of
+    // it is lost.
+    crate::pools::place::remove(engine, &remains.id, &remains.writable)?;
     let mut errors = Errors::default();
     // A monitor does not see the host's mounts. The next listing unmounts what its container has left there.
     errors.note(crate::rootfs::host_mount::collect(root, |id| id != remains.id));

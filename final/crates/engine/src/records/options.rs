@@ -23,6 +23,20 @@ use crate::records::runtime::RuntimeOption;
 /// Rows and columns of a terminal.
 pub type WindowSize = (u16, u16);
 
+/// Where a container's files are, and how many bytes they may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StorageOptions {
+    pub pool: Option<String>,
+    pub size: Option<u64>,
+}
+
+impl StorageOptions {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Options of `create` and `run`. Sizes are bytes; `None` and empty mean docker's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -120,6 +134,9 @@ pub struct CreateOptions {
     pub no_new_privileges: bool,
     pub seccomp: SeccompOption,
 
+    /// `--storage`, and `--storage-opt size=`.
+    #[serde(skip_serializing_if = "StorageOptions::is_default")]
+    pub storage: StorageOptions,
     pub process_extras: ProcessExtras,
     /// `--runtime`; `None` is the one that is built in.
     pub runtime: Option<RuntimeOption>,

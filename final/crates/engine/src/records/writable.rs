@@ -33,8 +33,12 @@ pub struct Writable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InPool {
     pub name: String,
-    /// The pool's directory, which has a directory `containers` as the data root has.
+    /// The pool's directory, which has a directory `containers` as the data root has. Where the container has a size of its own and no
+    /// subvolume, it is the mounted image with its files.
     pub directory: PathBuf,
+    /// The size of the container's files, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// How the files are kept. Directories are named by numbers.
@@ -128,6 +132,11 @@ impl Record {
     /// [`Writable::subvolume`].
     pub(crate) fn writable_layer(&self, root: &Root) -> Option<WritableLayer> {
         self.writable.present(&self.home(root))
+    }
+
+    /// The subvolume that is the container's root, where it is one.
+    pub(crate) fn subvolume(&self, root: &Root) -> Option<PathBuf> {
+        self.writable.subvolume(&self.home(root))
     }
 
     /// The container's layers below that one, the newest first.

@@ -1,7 +1,7 @@
 //! A container's root file system.
 //!
 //! ```text
-//! mount        the overlay, and the volumes' first content      mountpoints  the lowest layer, below every image
+//! mount        the root, and the volumes' first content
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
@@ -15,7 +15,6 @@ mod forward;
 mod handed;
 pub(crate) mod host_mount;
 pub(crate) mod mount;
-pub(crate) mod mountpoints;
 mod source_paths;
 pub(crate) mod sources;
 pub(crate) mod stubs;

@@ -38,7 +38,7 @@ impl FinishedStep {
         let data = self.engine.root().data();
         match self.record.layers.last() {
             Some(top) => Ok(data.join(top)),
-            None => crate::rootfs::mountpoints::ensure(self.engine.root(), &self.record),
+            None => crate::mountpoints::ensure(self.engine.root(), &self.record),
         }
     }
 

@@ -13,8 +13,9 @@ use hull_sys::btrfs;
 use rustix::fs::{Mode, OFlags};
 
 use super::open_directory;
-use crate::directory::names_in;
+use crate::directory::{make_dirs, names_in};
 use crate::error::{Error, IoContext, Result};
+use crate::mapped_layers::LayerIds;
 use crate::overlay::LayersView;
 use crate::staging::Staging;
 use crate::tree::{copy_directory, remove_tree};
@@ -46,6 +47,19 @@ pub fn snapshot(source: &Path, path: &Path) -> Result<()> {
     let (parent, name) = place(path)?;
     let made = btrfs::snapshot(&opened, &parent, &name);
     made.context(|| format!("make the snapshot {} of {}", path.display(), source.display()))
+}
+
+/// Mounts a subvolume as a container's root at `target`, which is created if it is missing, with the ids of the container.
+pub fn mount_at(path: &Path, target: &Path, ids: Option<&LayerIds>) -> Result<()> {
+    let context = || format!("mount the subvolume {} at {}", path.display(), target.display());
+    make_dirs(target, 0o755)?;
+    let tree = hull_sys::mount::clone_tree(open_directory(path)?, c"", false).context(context)?;
+    if let Some(ids) = ids {
+        hull_sys::mount::map_ids(&tree, &*ids.namespace, false).context(context)?;
+        // As in an overlay: a user namespace may make no device nodes, and an image must not bring its own.
+        hull_sys::mount::set_attributes(&tree, libc::MOUNT_ATTR_NODEV, 0, 0, false).context(context)?;
+    }
+    hull_sys::mount::attach(&tree, open_directory(target)?).context(context)
 }
 
 /// Removes a subvolume and what is in it. A missing one is no error, and a directory is removed as well.

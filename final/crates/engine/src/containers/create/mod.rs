@@ -121,7 +121,8 @@ impl Engine {
         }
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
-            true => Ok(()),
+            // Its record says now where its files are.
+            true => crate::pools::place::make(self, record),
             false => Err(Error::Unsupported(format!("container {} exists", record.id))),
         }
     }

@@ -17,7 +17,6 @@ use crate::records::options::{CreateOptions, IpcSharing, NamespaceMode, NetworkM
 use crate::records::record::{Kind, ProcessRecord, Record};
 use crate::records::signal;
 use crate::records::time::Timestamp;
-use crate::records::writable::Writable;
 use crate::requests::exposed_ports;
 
 impl Engine {
@@ -41,6 +40,7 @@ impl Engine {
         let stop_signal = stop_signal_name.map_or(Ok(nix::libc::SIGTERM), |name| signal::parse(name))?;
         let mut labels = config.labels.clone().unwrap_or_default();
         labels.extend(options.labels.clone());
+        let writable = crate::pools::place::plan(self, &id, &options.storage)?;
         let mut record = Record {
             format: Record::FORMAT,
             kind: Kind::Container,
@@ -58,7 +58,7 @@ impl Engine {
             exposed: exposed(&config, options)?,
             id_maps: None,
             instance: options.instance.clone(),
-            writable: Writable::default(),
+            writable,
             file: None,
             handed: None,
             options: CreateOptions {

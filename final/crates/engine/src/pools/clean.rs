@@ -1,0 +1,70 @@
+//! What killed commands have left of pools: those that were being made or removed, and the files of containers that are gone.
+
+use hull_storage::staging;
+
+use super::mount;
+use super::record::{self, Driver, Pool};
+use crate::engine::Engine;
+use crate::error::{Error, Errors, Result};
+
+/// Removes a pool, as far as it is there, and at last its record. Called under the pools' lock.
+pub(super) fn undo(engine: &Engine, pool: &Pool) -> Result<()> {
+    let root = engine.root();
+    let dir = mount::dir_of(root, pool);
+    match pool.driver {
+        Driver::Image => {
+            mount::release(root, dir.path())?;
+            if pool.owns_source {
+                hull_storage::file::remove(&pool.source)?;
+            }
+        }
+        // A directory with other files in it was refused, and is not hull's to clear.
+        Driver::Dir | Driver::Btrfs if dir.is_of(&pool.id)? || pool.owns_source => {
+            dir.clear()?;
+            if pool.owns_source {
+                hull_storage::tree::remove_tree(&pool.source)?;
+            }
+        }
+        Driver::Dir | Driver::Btrfs => {}
+    }
+    record::remove(root, &pool.name)
+}
+
+/// Goes on with what killed commands have begun. Called under the pools' lock.
+pub(super) fn finish(engine: &Engine) -> Result<()> {
+    for name in record::names(engine.root())? {
+        // A damaged record is reported where the pool is used.
+        if let Ok(Some(pool)) = record::load(engine.root(), &name)
+            && pool.in_work.as_ref().is_some_and(|maker| !maker.is_alive())
+        {
+            undo(engine, &pool)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what belongs to no container, in all pools that are there. Goes on past errors and reports them all.
+pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Result<()> {
+    let names = record::names(engine.root())?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut errors = Errors::default();
+    for name in names {
+        let Ok(Some(pool)) = record::load(engine.root(), &name) else { continue };
+        let dir = mount::dir_of(engine.root(), &pool);
+        // An image that nobody has mounted is not mounted for this.
+        if pool.in_work.is_some() || !dir.is_of(&pool.id).unwrap_or(false) {
+            continue;
+        }
+        for parent in [dir.images(), dir.volumes()] {
+            errors.note(staging::collect(&parent).map_err(Error::from));
+        }
+        for id in hull_storage::directory::names_in(&dir.containers())? {
+            if !is_known(&id) && !engine.root().container_dir(&id).exists() {
+                errors.note(super::place::remove_home(engine.root(), &id, &dir.containers().join(&id)));
+            }
+        }
+    }
+    errors.into_result()
+}

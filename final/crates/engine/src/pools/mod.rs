@@ -1,0 +1,22 @@
+//! Storage pools: where containers and volumes are kept, if not below the data root.
+//!
+//! ```text
+//! record   a pool's record, and its keys        mount   image files on the host: mounted once, seen by hull only
+//! verbs    list, create, delete, set            place   a container's files in a pool, and their size
+//! usage    who uses a pool                      clean   what killed commands have left
+//! ```
+//!
+//! ```text
+//! <data>/pools/<name>.json            the record; written before the pool is made, and removed after it is gone
+//!              <name>/, <name>.img    a pool without a source of its own
+//! <data>/pools.lock                   held while a pool is made, changed or removed
+//! ```
+
+pub(crate) mod clean;
+pub(crate) mod mount;
+pub(crate) mod place;
+pub mod record;
+mod usage;
+pub mod verbs;
+
+pub use record::{Driver, Pool};

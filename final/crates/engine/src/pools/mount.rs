@@ -1,0 +1,124 @@
+//! Image files, mounted on the host.
+//!
+//! ```text
+//! <run root>/pools/                  a mount of its own, private, so that no other mount namespace gets what is mounted in it
+//!                  named/<pool>      a pool that is an image file
+//!                  roots/<id>        the files of a container with a size of its own
+//! ```
+//! Nothing is mounted before it is used, and all of it is gone after a reboot. A monitor's mount namespace begins as a copy of the
+//! host's: it detaches everything ([`forget`]) and mounts only what its container needs, so that no container holds the pool of another.
+
+use std::path::{Path, PathBuf};
+
+use hull_storage::lock::Lock;
+use hull_storage::pools::PoolDir;
+use hull_storage::pools::image::Image;
+use hull_storage::root::Root;
+use nix::mount::{MntFlags, MsFlags};
+
+use super::record::{self, Driver, Pool};
+use crate::error::{Error, IoContext, Result};
+
+fn directory(root: &Root) -> PathBuf {
+    root.run().join("pools")
+}
+
+/// Where a pool that is an image is mounted.
+fn of_pool(root: &Root, name: &str) -> PathBuf {
+    directory(root).join("named").join(name)
+}
+
+/// Where the image with a container's files is mounted.
+pub(super) fn of_root(root: &Root, id: &str) -> PathBuf {
+    directory(root).join("roots").join(id)
+}
+
+/// The pool's directory, whether it is mounted or not.
+pub(super) fn dir_of(root: &Root, pool: &Pool) -> PoolDir {
+    PoolDir::new(match pool.driver {
+        Driver::Image => of_pool(root, &pool.name),
+        Driver::Dir | Driver::Btrfs => pool.source.clone(),
+    })
+}
+
+/// The image of a pool that is one.
+pub(super) fn image_of(pool: &Pool) -> Option<Image> {
+    pool.file_system.map(|file_system| Image { file: pool.source.clone(), file_system })
+}
+
+/// Opens a pool for use: mounts it if it is an image, and makes sure that the directory is the pool's.
+pub(crate) fn open(root: &Root, name: &str) -> Result<PoolDir> {
+    open_pool(root, &record::find(root, name)?)
+}
+
+pub(super) fn open_pool(root: &Root, pool: &Pool) -> Result<PoolDir> {
+    let dir = dir_of(root, pool);
+    if pool.is_default() {
+        return Ok(dir);
+    }
+    let unavailable = |why: String| Error::PoolUnavailable { pool: pool.name.clone(), why };
+    if let Some(image) = image_of(pool) {
+        ensure(root, &image, dir.path()).map_err(|error| unavailable(error.to_string()))?;
+    }
+    match dir.is_of(&pool.id) {
+        Ok(true) => Ok(dir),
+        Ok(false) => {
+            let shown = dir.path().display();
+            Err(unavailable(format!("{shown} has no files of the pool: its disk may not be mounted")))
+        }
+        Err(error) => Err(unavailable(error.to_string())),
+    }
+}
+
+/// Mounts an image, unless it is mounted.
+pub(super) fn ensure(root: &Root, image: &Image, target: &Path) -> Result<()> {
+    if hull_sys::mount::is_mount_point(target) {
+        return Ok(());
+    }
+    let _lock = lock(root)?;
+    prepare(root)?;
+    Ok(image.mount_at(target)?)
+}
+
+/// Unmounts an image that nothing uses.
+pub(super) fn release(root: &Root, target: &Path) -> Result<()> {
+    if !hull_sys::mount::is_mount_point(target) {
+        return Ok(());
+    }
+    let _lock = lock(root)?;
+    Image::unmount(target, false)?;
+    // With the last one, the directory goes too.
+    let directory = directory(root);
+    for group in [of_pool(root, ""), of_root(root, "")] {
+        let _ = std::fs::remove_dir(group);
+    }
+    if std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_none()) {
+        forget(root);
+        let _ = std::fs::remove_dir(&directory);
+    }
+    Ok(())
+}
+
+/// Held by the process that mounts or unmounts: two loop devices on one file would destroy its file system.
+fn lock(root: &Root) -> Result<Lock> {
+    Ok(Lock::exclusive(&root.run().join("pools.lock"))?)
+}
+
+/// Makes the directory of the mounts a private mount.
+fn prepare(root: &Root) -> Result<()> {
+    let directory = directory(root);
+    if hull_sys::mount::is_mount_point(&directory) {
+        return Ok(());
+    }
+    hull_storage::directory::make_dirs(&directory, 0o711)?;
+    let context = || format!("make {} a mount", directory.display());
+    let none = None::<&str>;
+    nix::mount::mount(Some(&directory), &directory, none, MsFlags::MS_BIND, none).context(context)?;
+    nix::mount::mount(none, &directory, none, MsFlags::MS_PRIVATE, none).context(context)
+}
+
+/// Detaches all of it from a monitor's own mount namespace.
+pub(crate) fn forget(root: &Root) {
+    // Fails where nothing is mounted, which is usual.
+    let _ = nix::mount::umount2(&directory(root), MntFlags::MNT_DETACH);
+}
