@@ -8,7 +8,7 @@
 //! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
-//! storage                                       storage pools
+//! storage, storage_volume                       storage pools, and their volumes
 //! events                                        the flags of events
 //! launch                                        launch and console
 //! file                                          file: LXD's push, pull, edit, delete, mount
@@ -59,6 +59,7 @@ mod runtime_flags;
 pub mod selection;
 pub mod serve;
 pub mod storage;
+pub mod storage_volume;
 pub mod system;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::Deferred;
+use super::storage_volume::StorageVolume;
+use super::{Deferred, DeferredGroup};
 
 #[derive(Debug, Subcommand)]
 pub enum Storage {
@@ -26,6 +27,8 @@ pub enum Storage {
     Show(Deferred<PoolName>),
     /// Remove a key of a pool
     Unset(Deferred<PoolKey>),
+    /// Manage the volumes of pools
+    Volume(DeferredGroup<StorageVolume>),
 }
 
 #[derive(Debug, Args)]

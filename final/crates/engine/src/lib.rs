@@ -82,6 +82,7 @@ pub use instance::{Applied, DEFAULT_PROFILE, Profile};
 pub use logs::{Grown, LogReader, LogSink, LogWatch};
 pub use net::{NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use pools::verbs::PoolInfo;
+pub use pools::volumes::PoolVolume;
 pub use pools::{Driver as PoolDriver, Pool};
 pub use records::health::HealthStatus;
 pub use records::instance::Instance;

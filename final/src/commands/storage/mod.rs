@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! document  pools as YAML      settings  KEY=VALUE on the command line
+//! volume    storage volume
 //! ```
 
 mod document;
 mod settings;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -39,6 +41,7 @@ pub fn run(engine: &Engine, verb: &Storage) -> Result<u8> {
             engine.set_pool(&args.name, &BTreeMap::from([(args.key.clone(), String::new())]))?;
             Ok(0)
         }
+        Storage::Volume(verb) => volume::run(engine, verb),
     }
 }
 

@@ -126,6 +126,8 @@ pub enum Error {
     NoSuchPool(String),
     #[error("storage pool {0} already exists")]
     PoolExists(String),
+    #[error("volume {0} already exists")]
+    VolumeExists(String),
     #[error("storage pool {pool} is in use by {}", users.join(", "))]
     PoolInUse { pool: String, users: Vec<String> },
     /// Its disk is missing, or its image is.
@@ -172,6 +174,7 @@ impl Error {
             | Self::InUse { .. }
             | Self::ExecStarted { .. }
             | Self::PoolExists(_)
+            | Self::VolumeExists(_)
             | Self::NetworkExists(_) => Kind::Conflict,
             Self::NetworkInUse { .. } | Self::PoolInUse { .. } => Kind::InUse,
             Self::PoolUnavailable { .. } => Kind::Unavailable,

@@ -45,11 +45,14 @@ pub(super) fn finish(engine: &Engine) -> Result<()> {
 
 /// Removes what belongs to no container, in all pools that are there. Goes on past errors and reports them all.
 pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Result<()> {
-    let names = record::names(engine.root())?;
-    if names.is_empty() {
-        return Ok(());
-    }
     let mut errors = Errors::default();
+    // A monitor that removes its container does not see the host's mounts.
+    for id in mount::roots(engine.root())? {
+        if !is_known(&id) {
+            errors.note(mount::release(engine.root(), &mount::of_root(engine.root(), &id)));
+        }
+    }
+    let names = record::names(engine.root())?;
     for name in names {
         let Ok(Some(pool)) = record::load(engine.root(), &name) else { continue };
         let dir = mount::dir_of(engine.root(), &pool);

@@ -4,6 +4,7 @@
 //! record   a pool's record, and its keys        mount   image files on the host: mounted once, seen by hull only
 //! verbs    list, create, delete, set            place   a container's files in a pool, and their size
 //! usage    who uses a pool                      clean   what killed commands have left
+//! volumes/ the volumes of pools
 //! ```
 //!
 //! ```text
@@ -18,5 +19,6 @@ pub(crate) mod place;
 pub mod record;
 mod usage;
 pub mod verbs;
+pub mod volumes;
 
 pub use record::{Driver, Pool};

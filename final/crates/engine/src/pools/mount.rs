@@ -4,6 +4,7 @@
 //! <run root>/pools/                  a mount of its own, private, so that no other mount namespace gets what is mounted in it
 //!                  named/<pool>      a pool that is an image file
 //!                  roots/<id>        the files of a container with a size of its own
+//!                  volumes/<pool>/<volume>   those of a volume with one
 //! ```
 //! Nothing is mounted before it is used, and all of it is gone after a reboot. A monitor's mount namespace begins as a copy of the
 //! host's: it detaches everything ([`forget`]) and mounts only what its container needs, so that no container holds the pool of another.
@@ -31,6 +32,28 @@ fn of_pool(root: &Root, name: &str) -> PathBuf {
 /// Where the image with a container's files is mounted.
 pub(super) fn of_root(root: &Root, id: &str) -> PathBuf {
     directory(root).join("roots").join(id)
+}
+
+/// The ids of the containers whose images are mounted.
+pub(super) fn roots(root: &Root) -> Result<Vec<String>> {
+    crate::records::find::directories(&of_root(root, ""))
+}
+
+/// Where the image with a volume's data is mounted.
+pub(super) fn of_volume(root: &Root, pool: &str, volume: &str) -> PathBuf {
+    directory(root).join("volumes").join(pool).join(volume)
+}
+
+/// The pool that a path of a mounted image is in, and the volume, if the path is one's own image.
+pub(super) fn owner_of(root: &Root, path: &Path) -> Option<(String, Option<String>)> {
+    let below = path.strip_prefix(directory(root)).ok()?;
+    let mut names = below.iter().map(|name| name.to_str());
+    let (group, pool) = (names.next()??, names.next()??.to_owned());
+    match group {
+        "named" => Some((pool, None)),
+        "volumes" => Some((pool, Some(names.next()??.to_owned()))),
+        _ => None,
+    }
 }
 
 /// The pool's directory, whether it is mounted or not.
@@ -89,7 +112,10 @@ pub(super) fn release(root: &Root, target: &Path) -> Result<()> {
     Image::unmount(target, false)?;
     // With the last one, the directory goes too.
     let directory = directory(root);
-    for group in [of_pool(root, ""), of_root(root, "")] {
+    let volumes = directory.join("volumes");
+    let of_one_pool = target.parent().filter(|parent| parent.starts_with(&volumes));
+    let groups = of_one_pool.into_iter().map(Path::to_owned);
+    for group in groups.chain([volumes.clone(), of_pool(root, ""), of_root(root, "")]) {
         let _ = std::fs::remove_dir(group);
     }
     if std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_none()) {

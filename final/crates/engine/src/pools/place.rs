@@ -18,17 +18,35 @@ use sha2::{Digest, Sha256};
 
 use super::mount;
 use super::record::{DEFAULT, Driver, Pool};
+use super::verbs::parse_size;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::mountpoints;
-use crate::records::options::StorageOptions;
+use crate::records::options::{CreateOptions, StorageOptions};
 use crate::records::record::Record;
 use crate::records::writable::{Files, InPool, Writable, layer, start_mark};
 
 const IMAGE: &str = "root.img";
 
+/// What the options say about a container's files, or LXD's disk device of the root.
+fn asked(options: &CreateOptions) -> Result<StorageOptions> {
+    let mut asked = options.storage.clone();
+    let is_root = |device: &&hull_lxd::Device| {
+        let has = |key: &str, value: &str| device.get(key).is_some_and(|found| found == value);
+        has("type", "disk") && has("path", "/")
+    };
+    if let Some(disk) = options.instance.expanded.devices.values().find(is_root) {
+        asked.pool = asked.pool.or_else(|| disk.get("pool").cloned());
+        if asked.size.is_none() {
+            asked.size = disk.get("size").map(|size| parse_size(size)).transpose()?;
+        }
+    }
+    Ok(asked)
+}
+
 /// Where the files of a new container will be.
-pub(crate) fn plan(engine: &Engine, id: &str, options: &StorageOptions) -> Result<Writable> {
+pub(crate) fn plan(engine: &Engine, id: &str, options: &CreateOptions) -> Result<Writable> {
+    let options = asked(options)?;
     let name = options.pool.as_deref().unwrap_or(DEFAULT);
     if name == DEFAULT && options.size.is_none() {
         return Ok(Writable::default());
@@ -52,7 +70,7 @@ pub(crate) fn plan(engine: &Engine, id: &str, options: &StorageOptions) -> Resul
     })
 }
 
-fn has_subvolumes(pool: &Pool) -> bool {
+pub(super) fn has_subvolumes(pool: &Pool) -> bool {
     pool.driver == Driver::Btrfs || pool.file_system == Some(FileSystem::Btrfs)
 }
 

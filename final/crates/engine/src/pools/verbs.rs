@@ -96,6 +96,7 @@ impl Engine {
             return Err(invalid("source", "it is an absolute path"));
         }
         // LXD's rule: btrfs without a source is a file.
+        let usual = if driver == Driver::Btrfs { FileSystem::Btrfs } else { FileSystem::Xfs };
         let driver = if driver == Driver::Btrfs && source.is_none() { Driver::Image } else { driver };
         let own = record::own_source(self.root(), name)?;
         let mut config = config.clone();
@@ -110,7 +111,7 @@ impl Engine {
                 let why = format!("{} exists: an image is a new file", pool.source.display());
                 return Err(invalid("source", &why));
             }
-            let fs = config.entry("fs".into()).or_insert_with(|| "xfs".into());
+            let fs = config.entry("fs".into()).or_insert_with(|| usual.name().into());
             pool.file_system = Some(file_system(fs)?);
             let size = match config.get("size") {
                 Some(size) => parse_size(size)?,

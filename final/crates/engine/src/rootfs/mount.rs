@@ -117,6 +117,7 @@ pub(crate) fn mount_for_host(engine: &Engine, record: &Record, target: &Path) ->
 
 /// Mounts what a start would mount, in the mount namespace of a command that looks at a container that does not run.
 pub(crate) fn mount_to_look(engine: &Engine, record: &Record) -> Result<()> {
+    crate::pools::volumes::ensure_sources(engine, record)?;
     let is_new = start_mark(engine.root(), &record.id).first_mounted().is_none();
     let rootfs = rootfs(engine, record);
     if !share_hosts_mount(engine, record, &rootfs)? {
@@ -145,6 +146,7 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
     let is_shared = share_hosts_mount(engine, record, &rootfs)?;
     host_mount::forget(engine.root());
     crate::pools::mount::forget(engine.root());
+    crate::pools::volumes::ensure_sources(engine, record)?;
     if is_shared && record.mapped_ids().is_some() {
         return Err(Error::Unsupported(format!(
             "container {} is mounted on the host, where its files have the image's ids: hull unmount {0} comes first",

@@ -40,7 +40,7 @@ impl Engine {
         let stop_signal = stop_signal_name.map_or(Ok(nix::libc::SIGTERM), |name| signal::parse(name))?;
         let mut labels = config.labels.clone().unwrap_or_default();
         labels.extend(options.labels.clone());
-        let writable = crate::pools::place::plan(self, &id, &options.storage)?;
+        let writable = crate::pools::place::plan(self, &id, options)?;
         let mut record = Record {
             format: Record::FORMAT,
             kind: Kind::Container,
