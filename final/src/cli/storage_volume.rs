@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Deferred;
-use super::storage::PoolList;
 
 #[derive(Debug, Subcommand)]
 pub enum StorageVolume {
@@ -65,8 +64,9 @@ pub struct VolumeCreate {
 #[derive(Debug, Args)]
 pub struct VolumeList {
     pub pool: String,
-    #[command(flatten)]
-    pub list: PoolList,
+    /// json, table, or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -142,7 +142,7 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<()> {
         description: volume.description,
     };
     let rows: Vec<Row> = engine.pool_volumes(&args.pool)?.into_iter().map(row).collect();
-    list::print(COLUMNS, &rows, args.list.format.as_deref())
+    list::print(COLUMNS, &rows, args.format.as_deref())
 }
 
 fn shown(volume: &PoolVolume) -> String {

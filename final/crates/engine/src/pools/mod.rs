@@ -1,7 +1,8 @@
 //! Storage pools: where containers and volumes are kept, if not below the data root.
 //!
 //! ```text
-//! record   a pool's record, and its keys        mount   image files on the host: mounted once, seen by hull only
+//! record   a pool's record                      keys    its keys
+//! mount    image files on the host: mounted once, seen by hull only
 //! verbs    list, create, delete, set            place   a container's files in a pool, and their size
 //! usage    who uses a pool                      clean   what killed commands have left
 //! volumes/ the volumes of pools
@@ -14,6 +15,7 @@
 //! ```
 
 pub(crate) mod clean;
+mod keys;
 pub(crate) mod mount;
 pub(crate) mod place;
 pub mod record;

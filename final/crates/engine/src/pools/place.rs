@@ -16,9 +16,9 @@ use hull_storage::pools::{PoolDir, subvolume};
 use hull_storage::staging;
 use sha2::{Digest, Sha256};
 
+use super::keys::parse_size;
 use super::mount;
 use super::record::{DEFAULT, Driver, Pool};
-use super::verbs::parse_size;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::mountpoints;

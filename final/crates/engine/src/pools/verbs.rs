@@ -1,22 +1,19 @@
 //! `storage list|create|delete|set|edit`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use hull_lxd::size;
 use hull_storage::lock::Lock;
 use hull_storage::pools::image::{FileSystem, Image};
 use hull_storage::pools::{Layout, PoolDir, Space};
 use hull_storage::process_id::ProcessId;
 
+use super::keys::{SIZE_BOUNDS, check_keys, default_size, file_system, invalid, parse_size};
 use super::record::{self, DEFAULT, Driver, Pool};
 use super::{mount, usage};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-
-/// What LXD takes for the size of a file: a fifth of what is free, within these bounds.
-const SIZE_BOUNDS: (u64, u64) = (1 << 30, 30 << 30);
 
 /// A pool as `storage info` shows it.
 #[derive(Debug, Clone)]
@@ -252,48 +249,4 @@ fn refuse_unprivileged(driver: Driver) -> Result<()> {
         ))),
         false => Ok(()),
     }
-}
-
-fn check_keys(driver: Driver, config: &BTreeMap<String, String>) -> Result<()> {
-    let known: &[&str] = match driver {
-        Driver::Dir | Driver::Btrfs => &["source"],
-        Driver::Image => &["source", "size", "fs"],
-    };
-    // `storage create POOL btrfs size=…` becomes an image.
-    let known = if driver == Driver::Btrfs { &["source", "size", "fs"] } else { known };
-    for (key, value) in config {
-        if !key.starts_with("user.") && !known.contains(&key.as_str()) {
-            let error = hull_lxd::Error::unknown("key of a storage pool", key, known.iter().copied());
-            return Err(Error::Invalid {
-                what: format!("configuration of the driver {}", driver.name()),
-                why: error.to_string(),
-            });
-        }
-        if key == "size" {
-            parse_size(value)?;
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn parse_size(text: &str) -> Result<u64> {
-    size::bytes(text).map_err(|why| Error::Invalid { what: format!("size {text:?}"), why })
-}
-
-fn file_system(name: &str) -> Result<FileSystem> {
-    match name {
-        "xfs" => Ok(FileSystem::Xfs),
-        "btrfs" => Ok(FileSystem::Btrfs),
-        _ => Err(invalid("fs", "an image has xfs or btrfs, which grow while they are mounted")),
-    }
-}
-
-fn default_size(source: &Path) -> Result<u64> {
-    let place = source.parent().unwrap_or(source);
-    let stat = rustix::fs::statvfs(place).context(|| format!("look at {}", place.display()))?;
-    Ok((stat.f_bavail.saturating_mul(stat.f_frsize) / 5).clamp(SIZE_BOUNDS.0, SIZE_BOUNDS.1))
-}
-
-pub(super) fn invalid(key: &str, why: &str) -> Error {
-    Error::Invalid { what: format!("key {key}"), why: why.to_owned() }
 }

@@ -17,7 +17,7 @@
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
 //! halt     how an init is told to end the system
 //! userns   the ids of a user namespace                    instance  LXD's keys, devices and profiles
-//! writable  where a container's own files are
+//! writable  where a container's own files are            storage  the options of these
 //! ```
 
 pub mod block_io;
@@ -45,6 +45,7 @@ pub(crate) mod shown_mounts;
 pub mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod state;
+pub mod storage;
 pub(crate) mod stream;
 pub(crate) mod time;
 pub(crate) mod userns;

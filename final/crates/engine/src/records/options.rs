@@ -19,23 +19,10 @@ use crate::records::instance::Instance;
 use crate::records::mount_extras::MountExtras;
 pub use crate::records::process_extras::ProcessExtras;
 use crate::records::runtime::RuntimeOption;
+pub use crate::records::storage::StorageOptions;
 
 /// Rows and columns of a terminal.
 pub type WindowSize = (u16, u16);
-
-/// Where a container's files are, and how many bytes they may have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StorageOptions {
-    pub pool: Option<String>,
-    pub size: Option<u64>,
-}
-
-impl StorageOptions {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// Options of `create` and `run`. Sizes are bytes; `None` and empty mean docker's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

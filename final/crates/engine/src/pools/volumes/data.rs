@@ -10,8 +10,8 @@ use hull_storage::staging;
 use super::{Place, limited};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::pools::keys::parse_size;
 use crate::pools::mount;
-use crate::pools::verbs::parse_size;
 use crate::records::record::Record;
 
 const IMAGE: &str = "data.img";

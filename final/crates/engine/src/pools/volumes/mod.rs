@@ -25,8 +25,8 @@ use hull_storage::volumes::{Volume, Volumes};
 use data::Data;
 pub(crate) use data::ensure_sources;
 
+use super::keys::{invalid, parse_size};
 use super::record::{self, Pool};
-use super::verbs::{invalid, parse_size};
 use super::{mount, place};
 use crate::engine::Engine;
 use crate::error::{Error, Result};

@@ -11,7 +11,7 @@ use super::data::Data;
 use super::{Place, limited};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
-use crate::pools::verbs::parse_size;
+use crate::pools::keys::parse_size;
 
 fn directory(place: &Place, volume: &str) -> PathBuf {
     place.dir(volume).join("snapshots")
