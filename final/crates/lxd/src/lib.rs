@@ -4,6 +4,8 @@
 //! error      what is wrong with a key, a device or a document, and which name is near
 //! size       1GiB, 10%, 100Mbit, 30iops      cpu       2, 0-1,3, 50%, 25ms/100ms
 //! idmap      both 1000 1000                  rlimit    1024:4096, unlimited
+//! pattern    the names of scheduled snapshots
+//! calendar   when a snapshot expires, and when a schedule was due
 //! schedule   @daily, 0 6 * * *, 1w 2d        value     which texts a key accepts
 //! keys       the configuration keys of a container
 //! device     the types of devices, and their keys
@@ -11,6 +13,7 @@
 //! yaml       YAML as LXD prints it           document  the documents of containers and profiles
 //! ```
 
+pub mod calendar;
 pub mod cpu;
 pub mod device;
 pub mod document;
@@ -18,6 +21,7 @@ mod error;
 pub mod expand;
 pub mod idmap;
 pub mod keys;
+pub mod pattern;
 pub mod rlimit;
 pub mod schedule;
 pub mod size;

@@ -28,8 +28,11 @@ pub use view::LayersView;
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
 const EXT4_MAGIC: u64 = 0xef53;
 
-/// `OVL_MAX_STACK` in the kernel's fs/overlayfs/params.h. In one string of options there is room for about a hundred.
-pub const MOST_LOWERS: usize = 500;
+/// `OVL_MAX_STACK` in the kernel's fs/overlayfs/params.h.
+const MOST_LOWERS: usize = 500;
+
+/// A string of options has a page, and the link of a descriptor in /proc up to 18 bytes.
+const MOST_IN_STRING: usize = 100;
 
 /// fsconfig(2) takes strings of up to 255 bytes.
 const LONGEST_STRING: usize = 255;
@@ -284,6 +287,15 @@ pub(crate) fn set_fixed(context: &OwnedFd) -> Result<(), Failure> {
 /// [`FIXED`] as the end of an option string.
 pub(crate) fn fixed_in_string() -> String {
     FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect()
+}
+
+/// How many lower layers this kernel takes.
+pub fn most_lowers() -> usize {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC);
+    match context.is_ok_and(|context| !takes_anything(&context)) {
+        true => MOST_LOWERS,
+        false => MOST_IN_STRING,
+    }
 }
 
 /// Before Linux 6.5 overlay accepts any option and checks it only when it is mounted, where it refuses unknown ones

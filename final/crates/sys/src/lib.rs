@@ -11,11 +11,13 @@
 //! fs_ids    work with files as another user  loop_device  a file as a block device
 //! btrfs     subvolumes, snapshots, quotas    xfs       grow a mounted xfs
 //! self_exe  run from a copy of the program that cannot be written; reexec and entry decide when
+//! clock     the local time
 //! kind      kinds of errors                  context   what was being done when a call failed
 //! ```
 
 pub mod bpf;
 pub mod btrfs;
+pub mod clock;
 mod context;
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 mod entry;

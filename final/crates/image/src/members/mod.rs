@@ -146,7 +146,7 @@ impl<R: BufRead> Members<R> {
     }
 
     /// Whether the archive had its end marker. Without one it may have been truncated between two members.
-    pub(crate) fn has_end_marker(&self) -> bool {
+    pub fn has_end_marker(&self) -> bool {
         self.marked
     }
 

@@ -26,8 +26,14 @@ pub fn difference(base: &Path, changed: &Path, upper: &Path) -> Result<()> {
     rustix::fs::mkdir(upper, Mode::RWXU).context(|| format!("make {}", upper.display()))?;
     let (original, source, top) = (open(base)?, open(changed)?, open(upper)?);
     let current = top.try_clone().context(context)?;
-    let copier =
-        Copier { top, current, levels: Vec::new(), linked: HashMap::new(), owner: &|uid, gid| (uid, gid) };
+    let copier = Copier {
+        top,
+        current,
+        levels: Vec::new(),
+        linked: HashMap::new(),
+        owner: &|uid, gid| (uid, gid),
+        is_layer: false,
+    };
     let mut visitor = Difference { copier, base: original, levels: Vec::new() };
     walk(source.try_clone().context(context)?, &mut visitor, OnError::Stop).map_err(|failure| Error::Io {
         action: format!("compare {}", changed.join(failure.path).display()),
