@@ -13,6 +13,7 @@
 //! launch                                        launch and console
 //! file                                          file: LXD's push, pull, edit, delete, mount
 //! config, profile                               keys and devices in LXD's words
+//! snapshot                                      snapshots of containers
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! compose                                       the verbs of compose
@@ -58,6 +59,7 @@ pub mod resources;
 mod runtime_flags;
 pub mod selection;
 pub mod serve;
+pub mod snapshot;
 pub mod storage;
 pub mod storage_volume;
 pub mod system;
@@ -130,6 +132,12 @@ pub enum Command {
     Verb(container::Verb),
     #[command(flatten)]
     ImageVerb(image::Verb),
+    #[command(flatten)]
+    SnapshotVerb(snapshot::Verb),
+    /// List, rename and remove snapshots of containers
+    Snapshots(DeferredGroup<snapshot::Snapshots>),
+    /// Write containers with their snapshots as archives, and read them
+    Backup(DeferredGroup<snapshot::Backup>),
     /// Manage containers
     #[command(name = "container")]
     Container(DeferredGroup<container::Group>),

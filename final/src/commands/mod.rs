@@ -61,12 +61,14 @@ mod search;
 mod selection;
 mod serve;
 mod settings;
+mod snapshot;
 mod stats;
 mod storage;
 mod system;
 mod systemd;
 mod top;
 mod trace;
+mod transfer;
 mod update;
 mod volume;
 
@@ -144,6 +146,9 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
         Command::Verb(verb) => container(global, verb),
         Command::Container(group) => container_group(global, group),
+        Command::SnapshotVerb(verb) => snapshot::verb(&open(global)?, verb),
+        Command::Snapshots(group) => snapshot::run(global, group),
+        Command::Backup(group) => transfer::run(&open(global)?, group),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
         Command::Build(args) => build::build(&open(global)?, args),

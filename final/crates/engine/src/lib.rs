@@ -13,6 +13,7 @@
 //! userns/      the ids of a container's own user namespace
 //! init/        what the init of a distribution needs as the first process
 //! instance/    LXD's configuration: keys, devices, profiles
+//! snapshots/   snapshots of containers, and copies
 //! cdi/         devices by name
 //! doctor/      what this machine can do, and how to get what is missing
 //! records/     what is on disk and what the kernel knows   events/    what has happened, for commands that ask
@@ -48,6 +49,7 @@ mod rootfs;
 pub mod rootless;
 mod runtimes;
 mod search_path;
+mod snapshots;
 mod spec;
 pub mod steps;
 mod system;
@@ -95,6 +97,9 @@ pub use records::stream::Stream;
 pub use records::time::Timestamp;
 pub use records::{options, signal};
 pub use search_path::SearchPath;
+pub use snapshots::{
+    BackupOptions, Expiry, InstanceCopy, InstanceSnapshot, ScheduledRun, SnapshotName, SnapshotOptions,
+};
 pub use system::prune::PruneOptions;
 pub use system::usage::UsageOptions;
 pub use system::version::server_version;

@@ -20,14 +20,14 @@ const BOOTED: &str = "/run/systemd/system";
 
 /// Which systemd runs the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manager {
+pub(super) enum Manager {
     System,
     User,
 }
 
 impl Manager {
     /// root's containers are the machine's, and another user's are started by the user's own systemd.
-    fn of_this_user() -> Self {
+    pub(super) fn of_this_user() -> Self {
         match rustix::process::geteuid().is_root() {
             true => Self::System,
             false => Self::User,
@@ -35,24 +35,28 @@ impl Manager {
     }
 
     fn unit(self) -> Result<PathBuf> {
+        Ok(self.directory()?.join(NAME))
+    }
+
+    pub(super) fn directory(self) -> Result<PathBuf> {
         match self {
-            Self::System => Ok(Path::new("/etc/systemd/system").join(NAME)),
+            Self::System => Ok("/etc/systemd/system".into()),
             Self::User => {
                 let config = environment::config_home()
                     .context("neither HOME nor XDG_CONFIG_HOME says where your systemd's units are")?;
-                Ok(config.join("systemd/user").join(NAME))
+                Ok(config.join("systemd/user"))
             }
         }
     }
 
-    fn systemctl(self, args: &[&str]) -> Command {
+    pub(super) fn systemctl(self, args: &[&str]) -> Command {
         let mut command = Command::new("systemctl");
         command.args((self == Self::User).then_some("--user")).args(args).stdin(Stdio::null());
         command
     }
 
     /// Runs systemctl, whose messages are shown if it fails.
-    fn run(self, args: &[&str]) -> Result<()> {
+    pub(super) fn run(self, args: &[&str]) -> Result<()> {
         let done = self.systemctl(args).output().context("cannot run systemctl")?;
         if !done.status.success() {
             let why = String::from_utf8_lossy(&done.stderr);
@@ -120,7 +124,7 @@ pub fn status() -> Result<u8> {
     Ok(u8::from(!enabled))
 }
 
-fn need_systemd() -> Result<()> {
+pub(super) fn need_systemd() -> Result<()> {
     if Path::new(BOOTED).is_dir() {
         return Ok(());
     }

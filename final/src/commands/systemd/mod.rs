@@ -1,9 +1,11 @@
-//! Units of systemd: the one that starts containers with the machine, and one for a single container.
+//! Units of systemd: those that start containers with the machine and take
+//! snapshots, and one for a single container.
 
 pub mod api_units;
 pub mod boot_unit;
 pub mod generate;
 mod quote;
+pub mod snapshot_timer;
 
 use anyhow::{Context, Result};
 

@@ -14,13 +14,13 @@ const OPERATION: &str = "hull does nothing in the background: a command ends whe
 const PROJECT: &str = "hull has no projects: another --root and --runroot keep containers and images apart";
 const REMOTE: &str =
     "hull has no list of servers: an image's name contains its registry, as in `hull pull` REGISTRY/NAME";
-const SNAPSHOT: &str = "hull has no snapshots: `hull commit` keeps a container's files as an image, and `hull run` starts from it";
 const STORAGE: &str = "an image is below --root: `hull create --storage` puts a container into a pool";
+const STATEFUL: &str =
+    "hull saves no state of processes: a stop ends them, and `hull snapshot` keeps the files";
 
 pub const VERBS: Verbs = &[
     ("alias", ALIAS),
     ("cluster", CLUSTER),
-    ("copy", "`hull commit` and `hull run` make a copy of a container, and `hull cp` copies its files"),
     ("delete", DELETE),
     ("image alias", "`hull tag` and `hull untag` give an image names and take them"),
     (
@@ -42,8 +42,6 @@ pub const VERBS: Verbs = &[
     ("query", "hull has no service for its API: `hull inspect` prints what there is as JSON"),
     ("shell", "`hull exec --interactive --tty` with a container and sh opens a shell in it"),
     ("monitor", "`hull events` shows what happens, and `hull logs --follow` what a container prints"),
-    ("move", "`hull rename` gives a container another name; hull moves none to another machine"),
-    ("mv", "`hull rename` gives a container another name; hull moves none to another machine"),
     (
         "network acl",
         "hull has no lists of access rules: `hull network create --internal` isolates a network, and nothing else reaches ports that are not published",
@@ -76,8 +74,6 @@ pub const VERBS: Verbs = &[
     ("project", PROJECT),
     ("publish", "`hull commit` makes an image of a container"),
     ("remote", REMOTE),
-    ("restore", SNAPSHOT),
-    ("snapshot", SNAPSHOT),
     ("warning", "hull keeps no list of warnings: a command prints what it notices"),
 ];
 
@@ -100,6 +96,18 @@ pub const FLAGS: Flags = &[
         "--allow-inconsistent -c --config -d --device -e --ephemeral --instance-only --mode --no-profiles -p --profile --refresh --stateless -s --storage --target --target-project",
         MOVED,
     ),
+    (
+        "copy, move",
+        "-c --config -d --device -p --profile --no-profiles",
+        "a copy has the configuration of the original, and is changed afterwards",
+    ),
+    ("copy, move", "--mode --target", TARGET),
+    ("copy, move", "--target-project", PROJECT),
+    ("copy, move", "--stateless", "hull saves no state of processes, so each start is a new one"),
+    ("copy, move", "-s --storage", STORAGE),
+    ("copy, move", "--allow-inconsistent", "hull freezes a container while its files are copied"),
+    ("copy", "--refresh", "hull makes each copy anew: `hull rm` removes the old one first"),
+    ("move", "--instance-only", "a container that is moved keeps its snapshots"),
     ("ps", "--all-projects", PROJECT),
     (
         "file mount",
@@ -116,7 +124,7 @@ pub const FLAGS: Flags = &[
     ),
     ("restart, start, stop", "--console", "`hull start --attach` and `hull attach` show the output"),
     ("restart, stop", "--force", "`hull kill` ends a container at once, and so does a stop with --time 0"),
-    ("stop", "--stateful", SNAPSHOT),
+    ("stop", "--stateful", STATEFUL),
     ("start", "--stateless", "hull saves no state of processes, so each start is a new one"),
     ("exec", "-n --disable-stdin", "stdin is not passed on unless `hull exec --interactive` says so"),
     (

@@ -10,6 +10,7 @@
 //! layer   an upper directory → the tar of a layer
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! archive docker's API: a path's status, tars out and in
+//! backup  the archive of a container with its snapshots
 //! changes the layers of a container as one
 //! file    LXD's `file`: push, pull, delete       mounted  `file mount`
 //! merged  the files of an image without a container, into a directory or a tar
@@ -24,6 +25,7 @@
 //!   docker keeps them. A copy by root may then turn a program of the container into one that runs as root on the host.
 
 mod archive;
+pub(crate) mod backup;
 mod changes;
 mod commit;
 mod diff;

@@ -32,6 +32,10 @@ pub enum Error {
     NoSuchPath { container: String, path: String },
     #[error("{name:?} is the beginning of several container ids: {}", candidates.join(", "))]
     Ambiguous { name: String, candidates: Vec<String> },
+    #[error("container {container} has no snapshot {name:?}")]
+    NoSuchSnapshot { container: String, name: String },
+    #[error("container {container} has a snapshot {name:?} already")]
+    SnapshotExists { container: String, name: String },
     #[error("invalid {what}: {why}")]
     Invalid { what: String, why: String },
     #[error("cannot {verb} container {name}: it is {state}")]
@@ -160,6 +164,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoSuchContainer(_)
+            | Self::NoSuchSnapshot { .. }
             | Self::NoSuchExec(_)
             | Self::NoSuchNetwork(_)
             | Self::NoSuchPath { .. }
@@ -175,6 +180,7 @@ impl Error {
             | Self::ExecStarted { .. }
             | Self::PoolExists(_)
             | Self::VolumeExists(_)
+            | Self::SnapshotExists { .. }
             | Self::NetworkExists(_) => Kind::Conflict,
             Self::NetworkInUse { .. } | Self::PoolInUse { .. } => Kind::InUse,
             Self::PoolUnavailable { .. } => Kind::Unavailable,

@@ -62,6 +62,22 @@ impl Default for Files {
     }
 }
 
+impl Files {
+    /// The directories that these files are in, the newest first.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        match self {
+            Self::Layers { present, private } => [&[*present], private.as_slice()].concat(),
+            Self::Subvolume { present } => vec![*present],
+        }
+    }
+
+    pub(crate) fn top(&self) -> u32 {
+        match self {
+            Self::Layers { present, .. } | Self::Subvolume { present } => *present,
+        }
+    }
+}
+
 impl Writable {
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()

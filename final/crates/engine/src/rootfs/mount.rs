@@ -33,6 +33,15 @@ fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
     Ok(lowers)
 }
 
+/// All that a container shows, the highest first: layers, or its one subvolume.
+pub(crate) fn layers_of(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
+    if let Some(subvolume) = record.subvolume(engine.root()) {
+        return Ok(vec![subvolume]);
+    }
+    let upper = record.writable_layer(engine.root()).map(|layer| layer.upper().to_owned());
+    Ok(upper.into_iter().chain(lowers(engine, record)?).collect())
+}
+
 /// What becomes the root: an overlay, or a subvolume as it is.
 enum Source {
     Overlay(Overlay, WritableLayer),

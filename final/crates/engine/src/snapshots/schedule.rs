@@ -1,0 +1,101 @@
+//! What the keys `snapshots.schedule`, `.schedule.stopped`, `.pattern` and `.expiry` ask for.
+
+use hull_lxd::calendar::{self, Clock};
+use hull_lxd::pattern::{self, Moment};
+
+use super::store::{self, SnapshotName};
+use super::take::{Expiry, SnapshotOptions};
+use crate::engine::Engine;
+use crate::error::{Error, Errors, Result};
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
+use crate::records::time::Timestamp;
+
+/// What a run of the schedules has done.
+#[derive(Debug, Default)]
+pub struct ScheduledRun {
+    pub taken: Vec<SnapshotName>,
+    /// They had expired.
+    pub removed: Vec<SnapshotName>,
+    /// A container whose snapshot fails does not keep the others from theirs.
+    pub errors: Errors,
+}
+
+impl Engine {
+    /// Takes the snapshots that are due, and removes those that have expired. One is due if none was taken since the last time
+    /// that the schedule names: a machine that was off has missed at most one.
+    pub fn run_schedules(&self) -> Result<ScheduledRun> {
+        let mut run = ScheduledRun::default();
+        for id in self.ids()? {
+            let done = self.run_schedule(&id, &mut run);
+            match done {
+                // Another command has removed it.
+                Err(Error::NoSuchContainer(_)) => {}
+                done => run.errors.note(done),
+            }
+        }
+        Ok(run)
+    }
+
+    fn run_schedule(&self, id: &str, run: &mut ScheduledRun) -> Result<()> {
+        let record = Record::load(self.root(), id)?;
+        let now = Timestamp::now();
+        let snapshots = store::all(self.root(), &record)?;
+        for snapshot in &snapshots {
+            if snapshot.expires.is_some_and(|expires| expires <= now) {
+                let name = SnapshotName { container: record.name.clone(), snapshot: snapshot.name.clone() };
+                self.remove_snapshot(&name)?;
+                run.removed.push(name);
+            }
+        }
+        let key = |name: &str| record.instance.expanded.config.get(name).map_or("", String::as_str);
+        let schedule = key("snapshots.schedule");
+        if schedule.is_empty() {
+            return Ok(());
+        }
+        let runs = Snapshot::take(self.root(), id)?.status.is_active();
+        if !runs && hull_lxd::value::boolean(key("snapshots.schedule.stopped")) != Ok(true) {
+            return Ok(());
+        }
+        let last = snapshots.iter().filter(|snapshot| snapshot.scheduled).map(|snapshot| snapshot.created);
+        let since = last.max().unwrap_or(record.created);
+        if !calendar::due_since(schedule, since.seconds(), now.seconds(), clock) {
+            return Ok(());
+        }
+        let options =
+            SnapshotOptions { scheduled: true, expiry: Expiry::Configured, ..SnapshotOptions::default() };
+        let snapshot = self.snapshot(id, &options)?;
+        run.taken.push(SnapshotName { container: record.name, snapshot });
+        Ok(())
+    }
+}
+
+/// The name that the container's pattern gives to a snapshot that is taken now.
+pub(super) fn name_by_pattern(record: &Record, now: Timestamp, taken: &[String]) -> Result<String> {
+    let pattern = record.instance.expanded.config.get("snapshots.pattern").map_or("", String::as_str);
+    let pattern = if pattern.is_empty() { "snap%d" } else { pattern };
+    let local = hull_sys::clock::local(now.seconds());
+    let at = local.map(|local| Moment {
+        year: u64::try_from(local.year).unwrap_or_default(),
+        month: local.month.into(),
+        day: local.day.into(),
+        hour: local.hour.into(),
+        minute: local.minute.into(),
+        second: local.second.into(),
+    });
+    let at = at.unwrap_or(Moment { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 });
+    pattern::name(pattern, &at, taken)
+        .map_err(|why| Error::Invalid { what: format!("snapshots.pattern {pattern:?}"), why })
+}
+
+fn clock(at: i64) -> Clock {
+    let local = hull_sys::clock::local(at);
+    // No clock shows a moment that fits no schedule: there is no month 0.
+    local.map_or(Clock { minute: 0, hour: 0, day: 0, month: 0, weekday: 0 }, |local| Clock {
+        minute: local.minute.into(),
+        hour: local.hour.into(),
+        day: local.day.into(),
+        month: local.month.into(),
+        weekday: local.weekday.into(),
+    })
+}
