@@ -63,10 +63,10 @@ pub enum Verb {
     Unpause(Deferred<Pause>),
     /// Copy files between a container and this machine
     Cp(Deferred<Cp>),
-    /// Show a container's processes
+    /// Show a container's processes, or without a name what all containers use
     #[command(
         disable_help_subcommand = true,
-        override_usage = "hull top [OPTIONS] CONTAINER [PS OPTIONS]..."
+        override_usage = "hull top [OPTIONS] [CONTAINER [PS OPTIONS]...]"
     )]
     Top(Deferred<Top>),
     /// Show what containers use, once a second
@@ -398,6 +398,15 @@ pub struct Top {
     /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
+    /// Without a container: show it once
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Without a container: seconds between two readings
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub delay: u16,
+    /// Without a container: by name, cpu, memory, kernel (memory), blockio or network
+    #[arg(long, default_value = "cpu", value_parser = ["name", "cpu", "memory", "kernel", "blockio", "network"])]
+    pub sort: String,
     // The container, and options of ps(1), which look like flags.
     #[command(subcommand)]
     pub rest: Option<Rest>,

@@ -44,6 +44,7 @@ mod login;
 mod logs;
 mod mount;
 mod network;
+mod network_settings;
 mod notify;
 mod own_process;
 mod podman;
@@ -70,6 +71,7 @@ mod top;
 mod trace;
 mod transfer;
 mod update;
+mod usage;
 mod volume;
 
 use std::process::ExitCode;

@@ -8,6 +8,7 @@
 //! calendar   when a snapshot expires, and when a schedule was due
 //! schedule   @daily, 0 6 * * *, 1w 2d        value     which texts a key accepts
 //! keys       the configuration keys of a container
+//! network    the configuration keys of networks
 //! device     the types of devices, and their keys
 //! expand     profiles and a container's own settings become one set
 //! yaml       YAML as LXD prints it           document  the documents of containers and profiles
@@ -21,6 +22,7 @@ mod error;
 pub mod expand;
 pub mod idmap;
 pub mod keys;
+pub mod network;
 pub mod pattern;
 pub mod rlimit;
 pub mod schedule;

@@ -48,6 +48,8 @@ fn one(row: &Row<'_>) -> Value {
         "profiles": instance.profiles,
         "config": instance.config,
         "devices": instance.devices,
+        "expanded_config": instance.expanded.config,
+        "expanded_devices": instance.expanded.devices,
         "storage_pool": one.pool(),
         "state": {
             "status": state(one),

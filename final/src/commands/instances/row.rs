@@ -47,15 +47,15 @@ pub fn state(one: &Summary) -> &'static str {
 impl Row<'_> {
     /// A key of the container, or of its profiles.
     pub fn key(&self, key: &str) -> Option<String> {
-        self.summary.instance().config.get(key).cloned()
+        self.summary.instance().expanded.config.get(key).cloned()
     }
 
     pub fn device(&self, device: &str, key: &str) -> Option<String> {
-        self.summary.instance().devices.get(device)?.get(key).cloned()
+        self.summary.instance().expanded.devices.get(device)?.get(key).cloned()
     }
 
     pub fn description(&self) -> &str {
-        ""
+        &self.summary.instance().description
     }
 }
 

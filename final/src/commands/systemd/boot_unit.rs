@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::program_words;
 use super::quote::value;
+use super::{program_arguments, program_words};
 use crate::cli::Global;
 use crate::cli::boot::Enable;
 use crate::environment;
@@ -72,6 +72,10 @@ pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
         let error = anyhow::anyhow!("root's containers start with the machine, and not with a user");
         return Err(error.context(Hint("leave out --user".into())));
     }
+    if args.print_openrc {
+        output::text(&super::openrc::text(&program_arguments(global)?))?;
+        return Ok(0);
+    }
     let text = text(manager, global)?;
     if args.print {
         output::text(&text)?;
@@ -129,7 +133,8 @@ pub(super) fn need_systemd() -> Result<()> {
         return Ok(());
     }
     let error = anyhow::anyhow!("this machine was not booted with systemd, which hull boot needs");
-    Err(error.context(Hint("any other init can run hull boot start, and hull boot stop at the end".into())))
+    Err(error.context(Hint("hull boot enable --print-openrc prints a service for OpenRC; any other init can run hull boot start, and \
+                              hull boot stop at the end".into())))
 }
 
 fn text(manager: Manager, global: &Global) -> Result<String> {

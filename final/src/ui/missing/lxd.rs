@@ -9,7 +9,7 @@ const CLUSTER: &str = "hull runs containers on one machine and has no cluster";
 const DELETE: &str = "`hull rm` removes containers, and `hull rmi` images";
 const IMAGE_EDIT: &str =
     "an image is never changed: `hull commit --change` makes another, and `hull image inspect` shows it";
-const NETWORK_EDIT: &str = "a network is never changed: `hull network rm` and `hull network create` replace it, and `hull network inspect` shows it";
+const NETWORK_NAME: &str = "a network keeps its name: `hull network rm` and `hull network create` replace it";
 const OPERATION: &str = "hull does nothing in the background: a command ends when its work is done";
 const PROJECT: &str = "hull has no projects: another --root and --runroot keep containers and images apart";
 const REMOTE: &str =
@@ -46,29 +46,21 @@ pub const VERBS: Verbs = &[
         "network acl",
         "hull has no lists of access rules: `hull network create --internal` isolates a network, and nothing else reaches ports that are not published",
     ),
-    ("network attach", ATTACH),
     ("network attach-profile", ATTACH),
     ("network delete", "`hull network rm` removes networks"),
-    ("network detach", ATTACH),
     ("network detach-profile", ATTACH),
-    ("network edit", NETWORK_EDIT),
     ("network forward", "`hull run --publish` forwards a port of the host"),
-    ("network get", NETWORK_EDIT),
     ("network info", "`hull network inspect` shows a network, and `hull network trace` a container's links"),
-    ("network list-leases", "`hull network inspect` shows the containers of a network and their addresses"),
     (
         "network load-balancer",
         "`hull run --publish` forwards a port of the host to one container; hull balances no load",
     ),
-    ("network mv", NETWORK_EDIT),
+    ("network mv", NETWORK_NAME),
     (
         "network peer",
         "networks of hull do not reach each other: `hull network connect` puts a container on both",
     ),
-    ("network rename", NETWORK_EDIT),
-    ("network set", NETWORK_EDIT),
-    ("network show", "`hull network inspect` shows a network, and `hull network trace` a container's links"),
-    ("network unset", NETWORK_EDIT),
+    ("network rename", NETWORK_NAME),
     ("network zone", "hull serves names to its own containers only, and has no zones for others"),
     ("operation", OPERATION),
     ("project", PROJECT),
@@ -147,6 +139,10 @@ pub const FLAGS: Flags = &[
     ("rm", "--interactive", "`hull rm` removes without asking, but nothing that runs"),
     ("import", "-s --storage", STORAGE),
     ("info", "--resources --show-log", "`hull info` shows the machine, and `hull logs` a container's log"),
-    ("info, network create", "--target", TARGET),
+    (
+        "info, network create, network edit, network get, network set, network show, network unset",
+        "--target",
+        TARGET,
+    ),
     ("network create", "-t --type", "`hull network create --driver` chooses the kind"),
 ];

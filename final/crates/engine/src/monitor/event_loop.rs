@@ -135,6 +135,11 @@ impl EventLoop {
         self.stop.is_some_and(|stop| stop.by_user)
     }
 
+    /// `boot stop` ends it.
+    pub(super) fn is_ended_by_shutdown(&self) -> bool {
+        self.stop.is_some_and(|stop| !stop.by_user)
+    }
+
     /// Waits once, and does what has become possible.
     fn turn(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, Errno> {
         let mut event = None;

@@ -203,7 +203,8 @@ impl Monitor {
             };
             let is_system = self.record.options.system;
             // Turned off inside, it stays off, as a machine does.
-            exit.stopped_by_user |= is_system && crate::init::has_halted(&exit);
+            // An init ends in the same way if `boot stop` has asked it to: then nobody wants the container to stay stopped.
+            exit.stopped_by_user |= is_system && crate::init::has_halted(&exit) && !exit.ended_by_shutdown;
             let is_stopping = self.events.stop.is_some() || exit.stopped_by_user;
             let reboots = is_system && crate::init::has_rebooted(&exit) && !is_stopping;
             let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
@@ -218,7 +219,13 @@ impl Monitor {
             let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { return exit };
             match self.wait_to_restart(&exit, pause) {
                 Ok(true) => {}
-                Ok(false) => return Exit { stopped_by_user: self.events.is_stopped_by_user(), ..exit },
+                Ok(false) => {
+                    return Exit {
+                        stopped_by_user: self.events.is_stopped_by_user(),
+                        ended_by_shutdown: self.events.is_ended_by_shutdown(),
+                        ..exit
+                    };
+                }
                 Err(error) => return Exit { error: error.to_string(), ..exit },
             }
             running = match self.restart() {
@@ -250,6 +257,7 @@ impl Monitor {
             finished: Some(Timestamp::now()),
             restart_count: self.state.restart_count,
             stopped_by_user: self.events.is_stopped_by_user(),
+            ended_by_shutdown: self.events.is_ended_by_shutdown(),
             ..Exit::default()
         }
     }

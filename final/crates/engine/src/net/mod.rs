@@ -24,7 +24,7 @@
 //! legacy_links  --link
 //! events        events of networks
 //! inspect       what ps, port and inspect print
-//! create, connect, expose, trace, verbs     the verbs of hull network
+//! create, change, connect, expose, trace, verbs     the verbs of hull network
 //! ```
 //!
 //! `network.json` is written before anything that it names is made. What it names ends by itself after a kill, except
@@ -34,6 +34,7 @@
 
 mod allocate;
 mod attachment;
+mod change;
 mod connect;
 mod context;
 mod create;
@@ -63,6 +64,7 @@ pub mod trace;
 mod verbs;
 
 pub(crate) use attachment::Attachment;
+pub use change::{NetworkChange, NetworkLease};
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };

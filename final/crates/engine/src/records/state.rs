@@ -62,6 +62,9 @@ pub struct Exit {
     pub stopped_by_user: bool,
     /// The monitor was killed, so nobody has applied the restart policy to this end.
     pub monitor_killed: bool,
+    /// `boot stop` has ended it, because the machine was going down.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended_by_shutdown: bool,
 }
 
 /// docker's names of a container's states.
