@@ -62,6 +62,14 @@ fn merged_if_deep(files: &Files, home: &Path, of_image: usize) -> Result<Files> 
     Ok(Files::Layers { present: merged, private: vec![] })
 }
 
+/// A snapshot of btrfs waits until the disk has what was written, and this much of it is done before the container is frozen.
+pub(super) fn write_back(kind: &Files, home: &Path) -> Result<()> {
+    let Files::Subvolume { .. } = kind else { return Ok(()) };
+    let context = || format!("write back {}", home.display());
+    let opened = File::open(home).context(context)?;
+    rustix::fs::syncfs(&opened).context(context)
+}
+
 /// Copies the files of a container that runs; they do not change meanwhile. The file system shares the content where it can.
 pub(super) fn copy_present(record: &Record, home: &Path) -> Result<Files> {
     let (present, private) = match &record.writable.files {

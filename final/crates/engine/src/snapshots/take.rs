@@ -102,6 +102,7 @@ impl Engine {
 
     fn keep_running(&self, record: &Record) -> Result<Files> {
         let home = self.home_of(record)?;
+        files::write_back(&record.writable.files, &home)?;
         let frozen = self.freeze_to_copy(record)?;
         let kept = files::copy_present(record, &home);
         drop(frozen);
