@@ -118,6 +118,15 @@ pub fn hint(detail: Detail) -> Option<String> {
             return Some(format!("remove it (hull rm {container}), rename it, or choose another name"));
         }
         Detail::NoSuchVolume => "hull volume ls lists all volumes",
+        Detail::NoSuchPool => "hull storage list lists all storage pools",
+        Detail::NoSuchPoolVolume { pool } => {
+            return Some(format!("hull storage volume list {pool} lists the pool's volumes"));
+        }
+        Detail::PoolUnavailable { pool } => {
+            return Some(format!(
+                "hull storage show {pool} says where it should be; nothing of it was changed"
+            ));
+        }
         Detail::VolumeInUse { containers } => {
             return Some(format!("remove what uses it first: hull rm {}", containers.join(" ")));
         }

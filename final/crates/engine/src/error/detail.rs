@@ -67,6 +67,13 @@ pub enum Detail {
     RegistryBusy,
     // Volumes.
     NoSuchVolume,
+    NoSuchPool,
+    NoSuchPoolVolume {
+        pool: String,
+    },
+    PoolUnavailable {
+        pool: String,
+    },
     VolumeInUse {
         containers: Vec<String>,
     },
@@ -171,6 +178,9 @@ impl Detail {
             Error::Reported(report) | Error::Pull(report) => return report.detail().cloned(),
             Error::NotPulled { missing, .. } => return Self::of_image(missing),
             Error::NoSuchNetwork(_) => Self::NoSuchNetwork,
+            Error::NoSuchPool(_) => Self::NoSuchPool,
+            Error::NoSuchPoolVolume { pool, .. } => Self::NoSuchPoolVolume { pool: pool.clone() },
+            Error::PoolUnavailable { pool, .. } => Self::PoolUnavailable { pool: pool.clone() },
             Error::NoSuchProfile(_) => Self::NoSuchProfile,
             Error::ProfileInUse { name, .. } => Self::ProfileInUse { name: name.clone() },
             Error::Protected(name) => Self::ProtectedContainer { container: name.clone() },

@@ -128,6 +128,8 @@ pub enum Error {
     },
     #[error("No such storage pool: {0}")]
     NoSuchPool(String),
+    #[error("storage pool {pool} has no volume {volume}")]
+    NoSuchPoolVolume { pool: String, volume: String },
     #[error("storage pool {0} already exists")]
     PoolExists(String),
     #[error("volume {0} already exists")]
@@ -170,6 +172,7 @@ impl Error {
             | Self::NoSuchPath { .. }
             | Self::OtherPlatform { .. }
             | Self::NoSuchPool(_)
+            | Self::NoSuchPoolVolume { .. }
             | Self::NoSuchDriver(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid

@@ -126,7 +126,8 @@ pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
         None => home.is_dir(),
     };
     if is_there {
-        return Ok(());
+        // A restore makes another subvolume, which has no limit yet.
+        return record.subvolume(engine.root()).map_or(Ok(()), |root| limit(record, &root));
     }
     match start_mark(engine.root(), &record.id).first_mounted() {
         None => make(engine, record),

@@ -68,8 +68,7 @@ impl Place {
     }
 
     fn find(&self, name: &str) -> Result<Volume> {
-        let missing =
-            || Error::Storage(hull_storage::Error::NoSuchVolume(format!("{}/{name}", self.pool.name)));
+        let missing = || Error::NoSuchPoolVolume { pool: self.pool.name.clone(), volume: name.to_owned() };
         self.volumes.find(name)?.ok_or_else(missing)
     }
 

@@ -42,8 +42,8 @@ pub(super) fn files(place: &Place, volume: &str, snapshot: &str) -> Result<PathB
     match hull_storage::names::is_valid_pool(snapshot) && files.is_dir() {
         true => Ok(files),
         false => {
-            let name = format!("{}/{volume}/{snapshot}", place.pool.name);
-            Err(hull_storage::Error::NoSuchVolume(name).into())
+            let (pool, volume) = (place.pool.name.clone(), format!("{volume}/{snapshot}"));
+            Err(Error::NoSuchPoolVolume { pool, volume })
         }
     }
 }
