@@ -182,6 +182,22 @@ pub(crate) fn limit(record: &Record, root: &Path) -> Result<()> {
     }
 }
 
+/// Where the files of a copy are: in the pool of the original.
+pub(crate) fn of_copy(original: &Record) -> Result<Option<InPool>> {
+    let writable = &original.writable;
+    match &writable.pool {
+        // The directory is the image of the original alone.
+        Some(InPool { size: Some(_), .. }) if matches!(writable.files, Files::Layers { .. }) => {
+            Err(Error::Unsupported(format!(
+                "container {} has an image of its own for its size, and hull copies no such image: hull commit makes an \
+                 image of the container, and on a pool of btrfs a size is copied",
+                original.name
+            )))
+        }
+        pool => Ok(pool.clone()),
+    }
+}
+
 /// Removes a container's files from its pool. The container's record still says that they are there.
 pub(crate) fn remove(engine: &Engine, id: &str, writable: &Writable) -> Result<()> {
     let Some(place) = &writable.pool else { return Ok(()) };

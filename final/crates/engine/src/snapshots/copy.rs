@@ -76,7 +76,7 @@ impl Engine {
             id_maps: None,
             writable: Writable {
                 files: files::copied(&original.writable.files),
-                ..original.writable.clone()
+                pool: crate::pools::place::of_copy(original)?,
             },
             id,
             ..original.clone()
