@@ -14,6 +14,7 @@
 //! file                                          file: LXD's push, pull, edit, delete, mount
 //! config, profile                               keys and devices in LXD's words
 //! snapshot                                      snapshots of containers
+//! device                                        LXD's devices of a container
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! compose                                       the verbs of compose
@@ -39,6 +40,7 @@ pub mod config;
 pub mod container;
 pub mod context;
 mod deferred;
+pub mod device;
 pub mod events;
 pub mod file;
 pub mod generate;
@@ -157,6 +159,8 @@ pub enum Command {
     File(DeferredGroup<file::FileVerb>),
     /// Manage health checks
     Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
+    /// Manage the devices of containers: disks, nics, proxies
+    Device(DeferredGroup<device::Device>),
     /// Manage networks
     Network(DeferredGroup<network::Network>),
     /// Manage profiles: settings that containers share

@@ -23,6 +23,7 @@ mod context;
 mod copy;
 mod create;
 mod daemon;
+mod device;
 mod df;
 mod dial_stdio;
 mod doctor;
@@ -158,6 +159,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Compose(args) => compose::run(global, args),
         Command::File(verb) => file::run(&open(global)?, verb),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
+        Command::Device(verb) => device::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Profile(verb) => profile::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),

@@ -23,6 +23,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "system_snapshots", 8),
     ("tests/suite", "system_snapshots_killed", 40),
     ("tests/suite", "system_boot", 45),
+    ("tests/suite", "system_devices", 12),
     ("tests/suite", "system_isolation", 5),
     ("steps/04-overlay", "lesson", 2),
     ("final/crates/storage", "hull_storage", 2),

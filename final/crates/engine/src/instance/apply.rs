@@ -9,6 +9,7 @@ use crate::records::mount_extras::MountExtras;
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::records::snapshot::Snapshot;
 
+use super::devices::{self, effects::Effects};
 use super::difference::Change;
 use super::profiles::Lock;
 use super::{identity, keys, security};
@@ -33,6 +34,7 @@ pub(super) fn apply(
     let _lock = engine.lock(id)?;
     let before = Record::load(engine.root(), id)?;
     limits::settle(engine, &before)?;
+    devices::change::settle(engine, &before)?;
     let mut record = before.clone();
     edit(&mut record.instance)?;
     keys::check(&record.instance.own())?;
@@ -41,7 +43,7 @@ pub(super) fn apply(
         return Ok(Applied { container: record.name, ..Applied::default() });
     }
     let change = Change { before: &before.instance.expanded.config, after: &record.instance.expanded.config };
-    let need_restart = change.need_restart();
+    let mut need_restart = change.need_restart();
     keys::put(engine, Some(id), change.before, change.after, &mut record.options)?;
     if identity::differs(change.before, change.after) {
         // The running container keeps its ids, and with them what it may do.
@@ -49,13 +51,14 @@ pub(super) fn apply(
         record.instance.has_outdated_ids = true;
     }
     mount_nested(engine, &mut record)?;
+    let effects = Effects::plan(engine, &record, &before.instance.expanded)?;
     let change = engine.change_limits(&record, &before.options.resources)?;
-    let stored = record.store(&engine.root().container_dir(id));
-    match (change, stored) {
-        (Some(change), Ok(())) => change.finish()?,
+    let stored = devices::change::apply(engine, &before, &mut record, &effects);
+    need_restart.extend(match (change, stored) {
+        (Some(change), Ok(devices)) => change.finish().map(|()| devices)?,
         (Some(change), Err(error)) => return Err(error.with_undo(change.undo())),
         (None, stored) => stored?,
-    }
+    });
     Event::container(&record, "update").emit(engine);
     let runs = Snapshot::take(engine.root(), id)?.status.is_active();
     Ok(Applied { container: record.name, need_restart: if runs { need_restart } else { vec![] } })

@@ -8,6 +8,7 @@
 //! apply       another configuration, in a container that may run
 //! pending     a change of a profile, until all containers have it
 //! change      the verbs of a container's configuration
+//! devices/    what devices are in a run, and changing that while the container runs
 //! start       what had to wait for a start            seed      files for cloud-init
 //! ```
 //!
@@ -17,6 +18,7 @@
 mod apply;
 mod change;
 mod cpus;
+pub(crate) mod devices;
 mod difference;
 mod identity;
 mod keys;
@@ -28,14 +30,25 @@ mod security;
 pub(crate) mod seed;
 pub(crate) mod start;
 
+use hull_lxd::expand::Settings;
+
+use self::devices::effects::Effects;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::options::CreateOptions;
+use crate::records::record::Record;
 
 pub use apply::Applied;
 pub use profiles::{DEFAULT as DEFAULT_PROFILE, Profile};
 
 impl Engine {
+    /// Gives a new container what its devices in force are.
+    pub(crate) fn plan_devices(&self, record: &mut Record) -> Result<()> {
+        let effects = Effects::plan(self, record, &Settings::default())?;
+        effects.put(record);
+        Ok(())
+    }
+
     /// Puts the settings of a new container in force: into its options. The profiles cannot change until the lock is dropped,
     /// which is when the container's record says that it uses them.
     pub(crate) fn configure(&self, options: &mut CreateOptions) -> Result<Option<profiles::Lock<'_>>> {

@@ -32,8 +32,8 @@ use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
-use crate::rootfs::mount;
 use crate::rootfs::stubs::Stubs;
+use crate::rootfs::{mount, sources};
 use crate::runtimes::Runtime;
 
 /// What a start asks of its monitor.
@@ -237,6 +237,7 @@ impl Monitor {
 
     /// Kills a container that cannot be watched any longer.
     fn abort(&mut self, error: &crate::Error) -> Exit {
+        self.events.forwarders.end();
         if let Some(running) = self.events.running.take() {
             let pidfd = running.pidfd.as_fd();
             // It may have ended by itself, and it may have been reaped.
@@ -286,6 +287,9 @@ impl Monitor {
             size,
         )?;
         self.events.streams = streams.sized(size);
+        if let Err(error) = self.events.forwarders.renew(&self.record, running.pid) {
+            return Err(error.with_undo(self.end_at_once(running)));
+        }
         self.state.init = Some(ProcessId::of(running.pid)?);
         self.state.started = Some(Timestamp::now());
         self.state.phase = Phase::Running;
@@ -294,6 +298,19 @@ impl Monitor {
         events.push(Event::container(&self.record, "start"));
         emit_all(&self.engine, events);
         Ok(running)
+    }
+
+    /// Ends a program whose container cannot have what belongs to it.
+    fn end_at_once(&mut self, running: Running) -> Result<()> {
+        self.events.forwarders.end();
+        let killed = process::kill_and_reap(running.pidfd.as_fd());
+        let mut errors = Errors::default();
+        errors.note(killed.context(|| "end the container's program".into()).map(drop));
+        errors.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
+        if let Some(cgroup) = &running.cgroup {
+            errors.note(cgroup.kill_all().and_then(|()| cgroup.remove()));
+        }
+        errors.into_result()
     }
 
     /// What precedes `start`, in dockerd's order.
@@ -314,6 +331,7 @@ impl Monitor {
     fn restart(&mut self) -> Result<Running> {
         let _lock = self.engine.lock_as_monitor(&self.record.id)?;
         let _ = self.record.refresh(self.engine.root());
+        sources::prepare_again(&self.engine, &self.record)?;
         self.start(StartAttach::Detached)
     }
 
@@ -347,6 +365,7 @@ impl Monitor {
                 return Err(errno).context(|| "read the container's exit status".into());
             }
         };
+        self.events.forwarders.end();
         // The exit is recorded even if rules or the cgroup stay behind. The next user of the network removes the rules, and
         // the next run or `rm` the cgroup.
         self.still_attached.note(self.events.network.disconnect(self.engine.root(), &self.record.id));

@@ -13,6 +13,7 @@
 //! allocate      endpoints allocated and released
 //! publish       published ports (the sockets: hull_network::ports)
 //! interfaces    a container's interfaces attached and detached
+//! nics          links of containers that are on no network
 //! attachment    the monitor's part: all of these in the order of a container's life
 //! resolver      a container's own DNS resolver, at 127.0.0.11
 //! proxy         connections that no rule can forward, copied by processes
@@ -47,6 +48,7 @@ mod inspect;
 mod interfaces;
 mod killed_monitor;
 mod legacy_links;
+mod nics;
 mod options;
 mod proxy;
 mod publish;
@@ -65,6 +67,7 @@ mod verbs;
 
 pub(crate) use attachment::Attachment;
 pub use change::{NetworkChange, NetworkLease};
+pub(crate) use connect::{plug, unplug};
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };
@@ -76,11 +79,12 @@ pub(crate) use inspect::{
 };
 pub(crate) use killed_monitor::{clear, clear_lost};
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
+pub(crate) use nics::{add_nic, remove_nic};
 pub use options::NetworkOptions;
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use resolver::{has_resolver, rename};
 pub(crate) use shared::mark_shared;
-pub(crate) use store::find;
+pub(crate) use store::{find, of_bridge as network_of_bridge};
 pub(crate) use succession::Succession;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};

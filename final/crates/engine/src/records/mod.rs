@@ -9,10 +9,11 @@
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
 //! exec_registry  those that one process creates and another one starts
-//! block_io  limits of devices
+//! block_io  limits of devices                plugged  links, proxies and CDI devices of LXD's devices
 //! handed   what a builder gives its step in memory
 //! health   checks and their results: health.json
 //! mount_extras  what few mounts ask for                 shown_mounts  mounts as docker shows them
+//! log_options  where the output is kept
 //! ids, time, signal, stream, pruned  small types              monitor_lock  shows that a monitor lives
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
 //! halt     how an init is told to end the system
@@ -31,9 +32,11 @@ pub(crate) mod health;
 pub(crate) mod ids;
 pub mod instance;
 mod locks;
+pub mod log_options;
 pub(crate) mod monitor_lock;
 pub mod mount_extras;
 pub mod options;
+pub mod plugged;
 pub(crate) mod process;
 pub mod process_extras;
 pub(crate) mod pruned;

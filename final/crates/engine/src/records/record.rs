@@ -120,7 +120,7 @@ impl ProcessRecord {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRecord {
     pub kind: MountKind,
     /// The volume's name, or the image's id.
@@ -192,6 +192,7 @@ impl Record {
         let named = |port: &Port| self.options.publish.iter().any(|mapping| mapping.container == *port);
         let all = self.exposed.iter().filter(|port| self.options.publish_all && !named(port));
         mappings.extend(all.map(|port| Mapping { host_ip: None, host: None, container: *port }));
+        mappings.extend(self.options.plugged.ports.iter().map(|(_, mapping)| mapping.clone()));
         mappings
     }
 

@@ -7,6 +7,7 @@
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! source_paths where they are
 //! handed       sources that a builder hands to its step    forward      a socket of the host, in a step
+//! nodes        device nodes of a container's devices
 //! stubs        mount points that were made for a step
 //! ```
 
@@ -15,6 +16,7 @@ mod forward;
 mod handed;
 pub(crate) mod host_mount;
 pub(crate) mod mount;
+pub(crate) mod nodes;
 mod source_paths;
 pub(crate) mod sources;
 pub(crate) mod stubs;

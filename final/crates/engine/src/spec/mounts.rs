@@ -45,9 +45,17 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     for (index, mount) in asked {
         // A mount of the user's replaces one of hull's at the same place, as in docker: `-v x:/etc/hosts`.
         mounts.retain(|ours| ours.destination != mount.destination);
-        mounts.push(user_mount(record, mount, &sources::path(engine, record, index)));
+        let source = sources::path(engine, record, index);
+        if !mount.extras.optional || source.exists() {
+            mounts.push(user_mount(record, mount, &source));
+        }
     }
     Ok(mounts)
+}
+
+/// One mount of a record, for a container that runs.
+pub(crate) fn one(engine: &Engine, record: &Record, index: usize) -> Mount {
+    user_mount(record, &record.mounts[index], &sources::path(engine, record, index))
 }
 
 /// /proc, /dev, /sys and what is mounted in them, fitted to the namespaces that the container shares.

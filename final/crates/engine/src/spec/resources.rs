@@ -11,14 +11,15 @@ use rustix::fs::FileType;
 use crate::error::{Error, IoContext, Result};
 use crate::records::block_io::{DeviceRate, DeviceWeight};
 use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, ResourceOptions};
+use crate::records::record::Record;
 
 /// Microseconds: the kernel's own default period (cpu.max, cpu.cfs_period_us).
 const PERIOD: u64 = 100_000;
 /// docker's minimum: with less, not even a shell starts.
 const LEAST_MEMORY: i64 = 6 << 20;
 
-pub(super) fn resources(options: &CreateOptions) -> Result<Resources> {
-    Ok(Resources { devices: device_rules(options)?, ..limits(&options.resources)? })
+pub(super) fn resources(record: &Record) -> Result<Resources> {
+    Ok(Resources { devices: device_rules(record)?, ..limits(&record.options.resources)? })
 }
 
 /// True if a limit was asked for that needs a cgroup.
@@ -26,7 +27,9 @@ pub(crate) fn has_limits(asked: &ResourceOptions) -> bool {
     *asked != ResourceOptions::default()
 }
 
-fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
+/// What the container's cgroup allows; nothing for an unprivileged user's.
+pub(crate) fn device_rules(record: &Record) -> Result<Vec<DeviceRule>> {
+    let options = &record.options;
     // In a user namespace the kernel allows no device program (bpf(2)) and no device nodes. The container can only open
     // the devices that are bind-mounted for it, with its user's rights.
     if hull_sys::id_map::in_user_namespace() {
@@ -37,6 +40,7 @@ fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
     }
     let mut rules = defaults::device_rules();
     rules.extend(super::devices::rules(options)?);
+    rules.extend(super::devices::node_rules(&record.mounts)?);
     Ok(rules)
 }
 

@@ -160,7 +160,7 @@ fn read_pids(directory: &Path) -> Vec<i32> {
 }
 
 /// A directory and those below it, each before what is in it.
-fn subtree(top: PathBuf) -> impl Iterator<Item = PathBuf> {
+pub(super) fn subtree(top: PathBuf) -> impl Iterator<Item = PathBuf> {
     let mut waiting = vec![top];
     std::iter::from_fn(move || {
         let directory = waiting.pop()?;

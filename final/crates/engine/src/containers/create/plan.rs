@@ -69,6 +69,7 @@ impl Engine {
             id,
         };
         record.mounts = self.plan_mounts(options, &config)?;
+        self.plan_devices(&mut record)?;
         Ok(record)
     }
 
@@ -98,6 +99,12 @@ impl Engine {
         }
         for name in &mut resolved.requires {
             *name = self.resolve(name)?;
+        }
+        let is_nic = |device: &hull_lxd::Device| device.get("type").is_some_and(|kind| kind == "nic");
+        let has_nic = options.instance.expanded.active_devices().any(|(_, device)| is_nic(device));
+        if resolved.network == NetworkMode::Default && has_nic && !hull_sys::id_map::in_user_namespace() {
+            // Its networks are those of its nics.
+            resolved.network = NetworkMode::None;
         }
         if resolved.network == NetworkMode::Default {
             resolved.network = crate::net::default_mode(self.programs());
