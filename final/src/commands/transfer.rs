@@ -50,7 +50,7 @@ impl Place {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-@%".contains(&byte);
             !text.is_empty() && !text.starts_with('-') && text.bytes().all(allowed)
         };
-        if !is_plain(host) || !port.is_none_or(|port| port.parse::<u16>().is_ok()) {
+        if !is_plain(host) || port.is_some_and(|port| port.parse::<u16>().is_err()) {
             bail!("invalid address ssh://{address}: it is ssh://[USER@]HOST[:PORT][/NAME]");
         }
         Ok(Self::Machine {

@@ -11,7 +11,7 @@ use hull_storage::overlay::LayersView;
 use hull_storage::tree::Replace;
 use rustix::fs::{Stat, Timespec};
 
-use super::diff::open;
+use super::changes::open;
 use super::entry::{Content, Entry, Kind, Sink, finish};
 use super::extractor::{Extractor, Owner, Privileges, Rules};
 use super::ids::ContainerIds;

@@ -7,14 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use hull_storage::writable_layer::WritableLayer;
-use rustix::fs::{OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 
-use super::diff::{is_directory, open};
 use super::entry::{Content, Entry, Sink};
 use super::ids::ContainerIds;
 use super::tree::{self, Scope};
 use super::view::View;
-use crate::error::Result;
+use crate::error::{IoContext, Result};
 
 /// Sends the changes in these layers, the newest first, as a layer of an image has them. `name` is for errors.
 pub(super) fn send(
@@ -33,6 +32,11 @@ pub(super) fn send(
         newer.push(again);
     }
     Ok(())
+}
+
+pub(super) fn open(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
 }
 
 /// Passes on what the newer layers do not hide.
@@ -72,6 +76,10 @@ fn hides(layer: &OwnedFd, path: &Path, is_opaque_mark: bool) -> bool {
         }
     }
     !is_opaque_mark
+}
+
+pub(super) fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 /// overlayfs.rst, "whiteouts and opaque directories".

@@ -5,15 +5,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, OFlags, Stat};
 
-use super::changes;
+use super::changes::{self, is_directory, open};
 use super::entry::{Content, Entry, Sink};
 use super::ids::ContainerIds;
 use super::tree::{self, Scope};
 use super::view::View;
 use crate::engine::Engine;
-use crate::error::{IoContext, Result};
+use crate::error::Result;
 use crate::records::record::Record;
 
 /// A line of `diff`.
@@ -73,11 +73,6 @@ pub(super) fn send_upper(upper: &Path, name: &str, ids: ContainerIds, sink: &mut
     tree::send(&source, Path::new(""), Scope::Layer, sink)
 }
 
-pub(super) fn open(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
-}
-
 fn path(change: &Change) -> &Path {
     let (Change::Added(path) | Change::Changed(path) | Change::Deleted(path)) = change;
     path
@@ -128,10 +123,6 @@ impl Paths {
         }
         false
     }
-}
-
-pub(super) fn is_directory(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 fn is_whiteout(stat: &Stat) -> bool {

@@ -8,6 +8,7 @@ use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::{Mapping, Port};
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
+use hull_storage::writable_layer::WritableLayer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -232,5 +233,34 @@ impl Record {
 
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
+    }
+}
+
+/// Where the container's own files are.
+impl Record {
+    /// The directory that has the container's files.
+    pub(crate) fn home(&self, root: &Root) -> PathBuf {
+        self.writable.home(root, &self.id)
+    }
+
+    /// The layer that the container writes to. A container whose root is a subvolume has none; what would be in it is in
+    /// [`Writable::subvolume`].
+    pub(crate) fn writable_layer(&self, root: &Root) -> Option<WritableLayer> {
+        self.writable.present(&self.home(root))
+    }
+
+    /// The subvolume that is the container's root, where it is one.
+    pub(crate) fn subvolume(&self, root: &Root) -> Option<PathBuf> {
+        self.writable.subvolume(&self.home(root))
+    }
+
+    /// The container's layers below that one, the newest first.
+    pub(crate) fn private_layers(&self, root: &Root) -> Vec<WritableLayer> {
+        self.writable.private(&self.home(root))
+    }
+
+    /// Everything that the container has changed: the layers, the newest first.
+    pub(crate) fn changed_layers(&self, root: &Root) -> Vec<WritableLayer> {
+        self.writable_layer(root).into_iter().chain(self.private_layers(root)).collect()
     }
 }

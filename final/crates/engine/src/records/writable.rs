@@ -17,7 +17,6 @@ use hull_storage::writable_layer::WritableLayer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::records::record::Record;
 
 /// A container's own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,34 +135,6 @@ pub(crate) fn layer(home: &Path, number: u32) -> WritableLayer {
 /// The directory of all layers but the first.
 pub(crate) fn private_dir(home: &Path) -> PathBuf {
     home.join("private")
-}
-
-impl Record {
-    /// The directory that has the container's files.
-    pub(crate) fn home(&self, root: &Root) -> PathBuf {
-        self.writable.home(root, &self.id)
-    }
-
-    /// The layer that the container writes to. A container whose root is a subvolume has none; what would be in it is in
-    /// [`Writable::subvolume`].
-    pub(crate) fn writable_layer(&self, root: &Root) -> Option<WritableLayer> {
-        self.writable.present(&self.home(root))
-    }
-
-    /// The subvolume that is the container's root, where it is one.
-    pub(crate) fn subvolume(&self, root: &Root) -> Option<PathBuf> {
-        self.writable.subvolume(&self.home(root))
-    }
-
-    /// The container's layers below that one, the newest first.
-    pub(crate) fn private_layers(&self, root: &Root) -> Vec<WritableLayer> {
-        self.writable.private(&self.home(root))
-    }
-
-    /// Everything that the container has changed: the layers, the newest first.
-    pub(crate) fn changed_layers(&self, root: &Root) -> Vec<WritableLayer> {
-        self.writable_layer(root).into_iter().chain(self.private_layers(root)).collect()
-    }
 }
 
 /// The directory in which the first start of a container leaves its mark: the kernel's work directory of the first layer, or,

@@ -6,7 +6,7 @@
 //! change   list, rename, delete                  copy     a new container from a container or a snapshot
 //! backup   all of a container as an archive      receive  a container from an archive
 //! subvolumes  the same on btrfs
-//! schedule what the keys snapshots.* ask for
+//! schedule what the keys snapshots.* ask for     pattern  the names that they give
 //! ```
 //! A snapshot belongs to its container and goes with it. All changes are made under the container's lock, in an order in
 //! which a killed command leaves the container whole and at most files that nothing names; the next change removes those.
@@ -15,6 +15,7 @@ mod backup;
 mod change;
 mod copy;
 mod files;
+mod pattern;
 mod receive;
 mod restore;
 mod schedule;

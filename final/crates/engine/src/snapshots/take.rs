@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use hull_lxd::schedule;
 
 use super::files::{self, Divided};
-use super::schedule::name_by_pattern;
+use super::pattern::name_by_pattern;
 use super::store::{self, InstanceSnapshot, check_name};
 use crate::copy::Freezable;
 use crate::engine::Engine;
