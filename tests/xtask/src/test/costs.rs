@@ -25,6 +25,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "system_boot", 45),
     ("tests/suite", "system_devices", 12),
     ("tests/suite", "system_isolation", 5),
+    ("tests/suite", "system_config", 13),
     ("steps/04-overlay", "lesson", 2),
     ("final/crates/storage", "hull_storage", 2),
     ("tests/suite", "terminal", 2),
