@@ -45,6 +45,11 @@ pub fn own_files() -> Vec<PathBuf> {
     std::env::current_exe().ok().into_iter().chain(by_name).collect()
 }
 
+/// The kind of the user's terminal.
+pub fn terminal() -> Option<String> {
+    std::env::var_os("TERM").and_then(|kind| kind.into_string().ok()).filter(|kind| !kind.is_empty())
+}
+
 /// Whether a program that opens a window can do so.
 pub fn has_display() -> bool {
     ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().any(|name| path(name).is_some())

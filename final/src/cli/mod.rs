@@ -18,6 +18,7 @@
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! compose                                       the verbs of compose
+//! lxc                                           the command line of LXD's client, and LXC's programs
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
 
@@ -49,6 +50,7 @@ pub mod healthcheck;
 pub mod image;
 pub mod launch;
 pub mod limits;
+pub mod lxc;
 pub mod mount;
 pub mod network;
 pub mod network_flags;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::CreateOptions;
-use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, StartAttach};
+use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, Record, StartAttach};
 
 use super::{create, daemon, registry, run};
 use crate::cli::launch::Launch;
@@ -12,6 +12,14 @@ use crate::ui::output;
 use crate::ui::progress::{Layers, PULL};
 
 pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
+    let record = create(engine, args)?;
+    start(engine, &record)?;
+    output::line(&record.name)?;
+    Ok(0)
+}
+
+/// Creates the container, pulling its image where it is missing.
+pub fn create(engine: &Engine, args: &Launch) -> Result<Record> {
     let daemon = daemon::read()?;
     let options = options(args, daemon)?;
     let pull = Pull {
@@ -19,12 +27,15 @@ pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
         access: &|| registry::default_options(daemon),
         progress: &|| Box::new(Layers::new(PULL)),
     };
-    let record = engine.create_pulling(options, &pull).map_err(create::with_context)?;
-    engine.start_created(&record, StartAttach::Detached, None)?;
+    engine.create_pulling(options, &pull).map_err(create::with_context)
+}
+
+/// Starts it, and says what it shares with others and what its image asks for in vain.
+pub fn start(engine: &Engine, record: &Record) -> Result<()> {
+    engine.start_created(record, StartAttach::Detached, None)?;
     say_what_is_shared(engine);
     run::say_what_is_dropped(engine, &record.id);
-    output::line(&record.name)?;
-    Ok(0)
+    Ok(())
 }
 
 fn options(args: &Launch, daemon: &daemon::Daemon) -> Result<CreateOptions> {

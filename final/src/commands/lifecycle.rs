@@ -27,15 +27,25 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let [name] = &names[..] else {
         bail!("cannot attach to several containers at once");
     };
+    start_attached(engine, name, args.interactive, args.detach_keys.as_deref())
+}
+
+/// Starts a container and stays attached to its streams.
+pub fn start_attached(
+    engine: &Engine,
+    name: &str,
+    interactive: bool,
+    detach_keys: Option<&str>,
+) -> Result<u8> {
     let stdio = engine.stdio(name)?;
-    let (tty, interactive) = (stdio.tty, args.interactive && stdio.open_stdin);
+    let (tty, interactive) = (stdio.tty, interactive && stdio.open_stdin);
     terminal::require(tty, interactive)?;
     let options = terminal::Options {
         stdin: interactive,
         output: [true; 2],
         tty,
         sig_proxy: !tty,
-        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
+        detach_keys: terminal::detach_keys(detach_keys)?,
         when_unread: WhenUnread::Detach,
         redraw: false,
     };

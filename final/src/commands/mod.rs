@@ -43,6 +43,7 @@ mod launch;
 mod lifecycle;
 mod login;
 mod logs;
+pub mod lxc;
 mod mount;
 mod network;
 mod network_settings;
@@ -106,7 +107,10 @@ pub fn protect() -> Result<(), ExitCode> {
 }
 
 fn is_entering() -> bool {
-    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&ALIASES) || Persona::is_compose()
+    reexec::is_needed(&reexec::HULL)
+        || reexec::is_needed(&ALIASES)
+        || Persona::is_compose()
+        || Persona::is_lxc()
 }
 
 /// Runs the verb of the command line, and reports its errors.

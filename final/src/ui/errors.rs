@@ -29,19 +29,29 @@ pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
     }
     let explained = usage::explain(error, &mut cli, &words, &LACKING);
     // A compose program is named like hull's verb.
-    let name = |text: String| match Persona::is_compose() {
-        true => text.replace(&format!("{} compose", persona.name()), persona.name()),
-        false => text,
+    let name = |text: String| match persona {
+        Persona::DockerCompose | Persona::PodmanCompose => {
+            text.replace(&format!("{} compose", persona.name()), persona.name())
+        }
+        Persona::LxcTool(tool) => text.replace(&format!("{tool} {tool}"), tool),
+        _ => text,
     };
     tell(&name(explained.sentence), Some(&name(explained.hint)));
     let is_docker_flag = explained.flag && usage::verb(&cli, &words).0.split(' ').nth(1) != Some("compose");
+    let is_docker_flag = is_docker_flag && !Persona::is_lxc();
     ExitCode::from(if is_docker_flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
 }
 
 /// A help with the name by which hull was started.
 pub fn renamed(text: String) -> String {
-    let own = if Persona::is_compose() { "hull compose" } else { "hull" };
-    text.replacen(&format!("Usage: {own}"), &format!("Usage: {}", Persona::own().name()), 1)
+    let persona = Persona::own();
+    let own = match persona {
+        Persona::DockerCompose | Persona::PodmanCompose => "hull compose".to_owned(),
+        Persona::LxcTool(tool) => format!("lxc {tool}"),
+        Persona::Lxc => "lxc".to_owned(),
+        _ => "hull".to_owned(),
+    };
+    text.replacen(&format!("Usage: {own}"), &format!("Usage: {}", persona.name()), 1)
 }
 
 /// An exit code that differs from the verb's usual one. As the context of an error it adds no text.

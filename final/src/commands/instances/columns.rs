@@ -154,7 +154,7 @@ fn letter_cell(letter: char, row: &Row<'_>) -> String {
 }
 
 /// `2026/11/30 01:55 UTC`.
-fn moment(time: SystemTime) -> String {
+pub fn moment(time: SystemTime) -> String {
     let text = time::go_json(time);
     let part = |range| text.get(range).unwrap_or_default();
     format!("{} {} UTC", part(0..10).replace('-', "/"), part(11..16))
@@ -166,7 +166,7 @@ fn image(id: &str) -> &str {
 }
 
 /// LXD's sizes: two digits after the point, and units of 1024.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
         return format!("{count}B");

@@ -16,7 +16,9 @@ use hull_engine::{Engine, Summary};
 
 use crate::ui::{grid, output};
 use columns::Column;
+pub use columns::{bytes, moment};
 use filter::Filter;
+pub use row::state;
 use row::{Measure, Row};
 
 /// LXD's own, without the location: there is one machine.

@@ -42,6 +42,11 @@ impl Engine {
         Ok(self.find(name)?.options.definition)
     }
 
+    /// What was created, and how it is configured.
+    pub fn record(&self, name: &str) -> Result<Record> {
+        self.find(name)
+    }
+
     pub fn inspect(&self, name: &str) -> Result<Container> {
         let record = self.find(name)?;
         limits::settle_unlocked(self, &record.id)?;
