@@ -21,6 +21,9 @@ pub struct Launch {
     /// Connect the container to this network
     #[arg(short, long, value_name = "NETWORK")]
     pub network: Option<String>,
+    /// Keep the container's files in this storage pool
+    #[arg(short, long, value_name = "POOL")]
+    pub storage: Option<String>,
     /// The root of a whole distribution, with an init at /sbin/init
     #[arg(value_name = "IMAGE")]
     pub image: String,

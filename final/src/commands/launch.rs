@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use hull_docker::wire::container::CreateRequest;
-use hull_engine::options::CreateOptions;
+use hull_engine::options::{CreateOptions, StorageOptions};
 use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, Record, StartAttach};
 
 use super::{create, daemon, registry, run};
@@ -56,6 +56,7 @@ fn options(args: &Launch, daemon: &daemon::Daemon) -> Result<CreateOptions> {
     instance.profiles = profiles;
     Ok(CreateOptions {
         instance,
+        storage: StorageOptions { pool: args.storage.clone(), size: None },
         name: args.name.clone(),
         system: true,
         create_command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),

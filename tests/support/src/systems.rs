@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use crate::{Scenario, fixtures, skip};
+use crate::{Scenario, fixtures, program, skip};
 
 /// A root, by its init.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,13 @@ fn busybox() -> Result<PathBuf, String> {
 
 /// Debian with an init and [`TOOLS`], as its installer leaves it, but without accounts.
 fn debian(name: &str, init: &[&str]) -> Result<PathBuf, String> {
+    let file = format!("{name}.tar");
+    let made = program::cache().join(&file);
+    if made.exists() {
+        return Ok(made);
+    }
     let base = fixtures::debian()?;
-    fixtures::cached(&format!("{name}.tar"), |to| {
+    fixtures::cached(&file, |to| {
         let tree = tempfile::tempdir().map_err(|e| e.to_string())?;
         fixtures::unpack(&base, tree.path())?;
         fixtures::install(tree.path(), &[init, &TOOLS].concat())?;

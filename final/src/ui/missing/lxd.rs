@@ -127,7 +127,6 @@ pub const FLAGS: Flags = &[
     ("launch", "--console", "`hull launch` starts a container, and `hull console` joins its console"),
     ("launch", "-d --device", "`hull run --system` takes --volume, --network and --device"),
     ("launch", "--empty --vm", "hull runs containers from images, and no virtual machines"),
-    ("launch", "-s --storage", STORAGE),
     ("launch", "--target", TARGET),
     (
         "launch",

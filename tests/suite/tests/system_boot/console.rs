@@ -16,8 +16,8 @@ fn the_console_is_joined_and_left() {
     console.send("echo on-$((40 + 2)); tty\n");
     console.expect("on-42");
     // The keys are those of the shell that has the console, and never signals for the init: SIGINT would be a reboot.
-    console.send("sleep 1000\n");
-    console.expect("sleep 1000");
+    console.send("sh -c 'echo runs-$((1 + 1)); exec sleep 1000'\n");
+    console.expect("runs-2");
     console.send("\u{3}");
     console.expect("/ # ");
     console.send("echo back-$((1 + 1))\n");

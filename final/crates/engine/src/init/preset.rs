@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::records::options::{CreateOptions, DeviceOption, MountOption, NamespaceMode, SeccompOption};
+use crate::records::options::{
+    CreateOptions, DeviceOption, MountOption, NamespaceMode, NetworkMode, SeccompOption,
+};
 use crate::records::record::Record;
 
 /// The path at which every distribution has its init.
@@ -139,11 +141,12 @@ fn fresh(options: &mut CreateOptions, target: &str, mode: &str) {
     });
 }
 
-/// A system is called as its container, where nothing else was asked for. hostname(7) allows letters, digits and hyphens.
+/// A new system is called as its container, where nothing else was asked for. hostname(7) allows letters, digits and
+/// hyphens.
 pub(crate) fn host_name(record: &Record) -> Option<String> {
     let options = &record.options;
-    let is_own = options.hostname.is_none() && options.uts == NamespaceMode::Private;
-    if !options.system || !is_own || !record.id.starts_with(&record.hostname) {
+    let is_shared = matches!(options.network, NetworkMode::Host | NetworkMode::Container(_));
+    if !options.system || options.hostname.is_some() || options.uts != NamespaceMode::Private || is_shared {
         return None;
     }
     let letters = record.name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
