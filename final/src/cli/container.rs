@@ -79,6 +79,8 @@ pub enum Verb {
     Rename(Deferred<Rename>),
     /// Make an image from a container's files
     Commit(Deferred<Commit>),
+    /// Make an image from a container or a snapshot of it
+    Publish(Deferred<super::image_system::Publish>),
     /// List what a container changed
     Diff(Deferred<Diff>),
     /// Write a container's file system as a tar

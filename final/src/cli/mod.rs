@@ -1,7 +1,7 @@
 //! The command line, with docker's verbs and flags.
 //!
 //! ```text
-//! boot, container, image, network, registry, system, healthcheck, book   the verbs of each group, with their own flags
+//! boot, container, image, image_system, network, registry, system, healthcheck, book   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
 //! limits                                        the limits among them, which update has, too
 //! resources                                     stats, update
@@ -48,6 +48,7 @@ pub mod generate;
 pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
+pub mod image_system;
 pub mod launch;
 pub mod limits;
 pub mod lxc;
@@ -58,6 +59,7 @@ pub mod options;
 mod podman_flags;
 pub mod profile;
 pub mod registry;
+pub mod remote;
 pub mod request;
 pub mod resources;
 mod runtime_flags;
@@ -167,6 +169,8 @@ pub enum Command {
     Network(DeferredGroup<network::Network>),
     /// Manage profiles: settings that containers share
     Profile(DeferredGroup<profile::Profile>),
+    /// Manage servers of LXD's images
+    Remote(DeferredGroup<remote::Remote>),
     /// Manage volumes
     Volume(DeferredGroup<system::Volume>),
     /// Manage storage pools

@@ -5,7 +5,7 @@ use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::{CreateOptions, StorageOptions};
 use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, Record, StartAttach};
 
-use super::{create, daemon, registry, run};
+use super::{create, daemon, registry, remotes, run};
 use crate::cli::launch::Launch;
 use crate::ui::errors::{self, Exit};
 use crate::ui::output;
@@ -21,7 +21,7 @@ pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
 /// Creates the container, pulling its image where it is missing.
 pub fn create(engine: &Engine, args: &Launch) -> Result<Record> {
     let daemon = daemon::read()?;
-    let options = options(args, daemon)?;
+    let options = options(engine, args, daemon)?;
     let pull = Pull {
         policy: hull_engine::PullPolicy::Missing,
         access: &|| registry::default_options(daemon),
@@ -38,9 +38,9 @@ pub fn start(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
-fn options(args: &Launch, daemon: &daemon::Daemon) -> Result<CreateOptions> {
+fn options(engine: &Engine, args: &Launch, daemon: &daemon::Daemon) -> Result<CreateOptions> {
     let mut request = CreateRequest::default();
-    request.config.image = args.image.clone();
+    request.config.image = remotes::fetched(engine, &args.image)?.unwrap_or_else(|| args.image.clone());
     request.host_config.auto_remove = args.ephemeral;
     if let Some(network) = &args.network {
         request.host_config.network_mode = network.clone();

@@ -35,6 +35,10 @@ mod file;
 mod filter;
 mod healthcheck;
 mod history;
+mod image_aliases;
+mod image_export;
+mod image_import;
+mod image_properties;
 mod images;
 mod info;
 mod inspect;
@@ -54,10 +58,12 @@ mod port;
 mod profile;
 mod prune;
 mod ps;
+mod publish;
 mod pull;
 mod push;
 mod registry;
 mod remote_image;
+mod remotes;
 mod run;
 mod scripts;
 mod search;
@@ -166,6 +172,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Device(verb) => device::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
         Command::Profile(verb) => profile::run(&open(global)?, verb),
+        Command::Remote(verb) => remotes::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
         Command::Storage(verb) => storage::run(&open(global)?, verb),
         Command::Generate(verb) => match &**verb {
@@ -223,6 +230,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Console(args) => console::console(engine, args),
         Verb::Attach(args) => attach::attach(engine, args),
         Verb::Commit(args) => commit::commit(engine, args),
+        Verb::Publish(args) => publish::publish(engine, args),
         Verb::Diff(args) => commit::diff(engine, args),
         Verb::Export(args) => commit::export(engine, args),
         Verb::Cp(args) => copy::copy(engine, args),
@@ -240,7 +248,7 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
         image::Verb::Login(args) => login::login(args),
         image::Verb::Logout(args) => login::logout(args),
         image::Verb::Search(args) => search::search(args),
-        image::Verb::Import(args) => images::import(engine, args),
+        image::Verb::Import(args) => image_import::import(engine, args),
         image::Verb::Load(args) => images::load(engine, args),
         image::Verb::Save(args) => images::save(engine, args),
         image::Verb::History(args) => history::history(engine, args),
@@ -252,12 +260,21 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
 
 fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
     match verb {
+        image::Group::Alias(verb) => image_aliases::run(engine, verb),
+        image::Group::Copy(args) => remotes::copy(engine, args),
+        image::Group::Export(args) => image_export::export(engine, args),
+        image::Group::Info(args) => image_properties::info(engine, &args.name),
+        image::Group::Show(args) => image_properties::show(engine, &args.name),
+        image::Group::Edit(args) => image_properties::edit(engine, &args.name),
+        image::Group::GetProperty(args) => image_properties::get(engine, args),
+        image::Group::SetProperty(args) => image_properties::set(engine, args),
+        image::Group::UnsetProperty(args) => image_properties::unset(engine, args),
         image::Group::Build(args) => build::build(engine, args),
         image::Group::Ls(args) => images::list(engine, args),
         image::Group::Pull(args) => pull::pull(engine, args),
         image::Group::Push(args) => push::push(engine, args),
         image::Group::Inspect(args) => inspect::images(engine, args),
-        image::Group::Import(args) => images::import(engine, args),
+        image::Group::Import(args) => image_import::import(engine, args),
         image::Group::Load(args) => images::load(engine, args),
         image::Group::Save(args) => images::save(engine, args),
         image::Group::Search(args) => search::search(args),

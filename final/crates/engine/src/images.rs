@@ -4,11 +4,14 @@
 //! pull      when a container's image is pulled         events  what the events of an image say
 //! list      which images fit filters
 //! transfer  names, archives and registries, with the events of each
+//! system    LXD's archives, properties and aliases    remotes  servers of LXD's images
 //! ```
 
 mod events;
 mod list;
 mod pull;
+mod remotes;
+mod system;
 mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +25,7 @@ use hull_image::remove::{PrunedImages, Removed};
 use events::ImageOfEvent;
 pub use list::retain_names;
 pub use pull::{Pull, PullPolicy};
+pub use remotes::{LOCAL, Remote, Remotes};
 
 use crate::engine::Engine;
 use crate::error::Result;

@@ -80,7 +80,7 @@ pub use engine::{
 pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
 pub use events::{EventOptions, EventReader, EventSink};
 pub use handle::ending::Ended;
-pub use images::{Pull, PullPolicy, image_config, retain_names};
+pub use images::{LOCAL, Pull, PullPolicy, Remote, Remotes, image_config, retain_names};
 pub use instance::{Applied, DEFAULT_PROFILE, Profile};
 pub use logs::{Grown, LogReader, LogSink, LogWatch};
 pub use net::{NetworkChange, NetworkLease, NetworkOptions, NetworkRecord, PublishedPort, trace};

@@ -7,13 +7,11 @@ const ATTACH: &str =
     "a container's networks are flags of `hull run`, or `hull network connect` and `hull network disconnect`";
 const CLUSTER: &str = "hull runs containers on one machine and has no cluster";
 const DELETE: &str = "`hull rm` removes containers, and `hull rmi` images";
-const IMAGE_EDIT: &str =
-    "an image is never changed: `hull commit --change` makes another, and `hull image inspect` shows it";
+const MACHINE: &str = "hull runs containers, and no virtual machines";
 const NETWORK_NAME: &str = "a network keeps its name: `hull network rm` and `hull network create` replace it";
+const PUBLIC: &str = "hull serves no images: `hull push` sends them to a registry";
 const OPERATION: &str = "hull does nothing in the background: a command ends when its work is done";
 const PROJECT: &str = "hull has no projects: another --root and --runroot keep containers and images apart";
-const REMOTE: &str =
-    "hull has no list of servers: an image's name contains its registry, as in `hull pull` REGISTRY/NAME";
 const STORAGE: &str = "an image is below --root: `hull create --storage` puts a container into a pool";
 const STATEFUL: &str =
     "hull saves no state of processes: a stop ends them, and `hull snapshot` keeps the files";
@@ -22,23 +20,8 @@ pub const VERBS: Verbs = &[
     ("alias", ALIAS),
     ("cluster", CLUSTER),
     ("delete", DELETE),
-    ("image alias", "`hull tag` and `hull untag` give an image names and take them"),
-    (
-        "image copy",
-        "`hull pull` and `hull push` copy images from and to a registry, and `hull save` into a file",
-    ),
-    (
-        "image cp",
-        "`hull pull` and `hull push` copy images from and to a registry, and `hull save` into a file",
-    ),
     ("image delete", DELETE),
-    ("image edit", IMAGE_EDIT),
-    ("image export", "`hull save` writes an image to a file"),
-    ("image get-property", IMAGE_EDIT),
-    ("image info", "`hull image inspect` shows an image, and `hull image layers` what it holds"),
     ("image refresh", "`hull pull` fetches a newer image of the name, if there is one"),
-    ("image set-property", IMAGE_EDIT),
-    ("image show", "`hull image inspect` shows an image, and `hull image layers` what it holds"),
     ("query", "hull has no service for its API: `hull inspect` prints what there is as JSON"),
     ("shell", "`hull exec --interactive --tty` with a container and sh opens a shell in it"),
     ("monitor", "`hull events` shows what happens, and `hull logs --follow` what a container prints"),
@@ -64,8 +47,6 @@ pub const VERBS: Verbs = &[
     ("network zone", "hull serves names to its own containers only, and has no zones for others"),
     ("operation", OPERATION),
     ("project", PROJECT),
-    ("publish", "`hull commit` makes an image of a container"),
-    ("remote", REMOTE),
     ("warning", "hull keeps no list of warnings: a command prints what it notices"),
 ];
 
@@ -82,7 +63,26 @@ pub const FLAGS: Flags = &[
         "it is a flag of the commands that print more than their result, as in `hull pull --quiet`",
     ),
     (".", "--verbose", "hull has no levels of messages: an error says what failed, on what, and why"),
-    ("image import, import", "--alias --public", "the second argument of `hull import` is the image's name"),
+    ("image copy, image import, import, publish, remote add", "--public", PUBLIC),
+    ("image copy, image export, image info, image show", "--vm", MACHINE),
+    ("image copy", "--auto-update", "`hull image copy` fetches a newer image of the name, if there is one"),
+    ("image copy", "--mode", "hull fetches images itself: no server sends them"),
+    ("image copy", "--target-project", PROJECT),
+    (
+        "remote add",
+        "--accept-certificate --auth-type --domain --password --project",
+        "remotes are servers of images, whose certificates have to be valid; hull has no server of LXD's protocol",
+    ),
+    (
+        "publish",
+        "--compression",
+        "an image's layers are stored as they are, and `hull save --compress` packs what is written to a file",
+    ),
+    (
+        "publish",
+        "--expire",
+        "hull removes no image by itself: `hull image prune --filter` with until=TIME removes old ones",
+    ),
     (
         "cp",
         "--allow-inconsistent -c --config -d --device -e --ephemeral --instance-only --mode --no-profiles -p --profile --refresh --stateless -s --storage --target --target-project",

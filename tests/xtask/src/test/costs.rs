@@ -24,6 +24,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "system_snapshots_killed", 40),
     ("tests/suite", "system_boot", 45),
     ("tests/suite", "system_devices", 12),
+    ("tests/suite", "system_images", 12),
     ("tests/suite", "system_isolation", 5),
     ("tests/suite", "system_config", 13),
     ("steps/04-overlay", "lesson", 2),

@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("hull-storage", &["hull-sys"]),
     ("hull-runtime", &["hull-netlink", "hull-sys"]),
     ("hull-network", &["hull-netlink", "hull-storage", "hull-sys"]),
-    ("hull-image", &["hull-storage", "hull-sys"]),
+    ("hull-image", &["hull-lxd", "hull-storage", "hull-sys", "hull-yaml"]),
     (
         "hull-engine",
         &[

@@ -13,6 +13,7 @@
 //! backup  the archive of a container with its snapshots
 //! changes the layers of a container as one
 //! file    LXD's `file`: push, pull, delete       mounted  `file mount`
+//! image   an image as LXD's archives
 //! merged  the files of an image without a container, into a directory or a tar
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -34,6 +35,7 @@ mod export;
 mod extractor;
 mod file;
 mod ids;
+mod image;
 pub(crate) mod layer;
 mod merged;
 mod mounted;

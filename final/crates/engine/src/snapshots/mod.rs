@@ -5,7 +5,7 @@
 //! take     taking one                            restore  going back to one
 //! change   list, rename, delete                  copy     a new container from a container or a snapshot
 //! backup   all of a container as an archive      receive  a container from an archive
-//! subvolumes  the same on btrfs
+//! publish  an image of a snapshot                subvolumes  the same on btrfs
 //! schedule what the keys snapshots.* ask for     pattern  the names that they give
 //! ```
 //! A snapshot belongs to its container and goes with it. All changes are made under the container's lock, in an order in
@@ -16,6 +16,7 @@ mod change;
 mod copy;
 mod files;
 mod pattern;
+mod publish;
 mod receive;
 mod restore;
 mod schedule;
