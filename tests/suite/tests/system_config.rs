@@ -72,6 +72,9 @@ fn limits_hold_at_once_and_go_again() {
     let forks = "for i in $(seq 40); do sleep 9 & done";
     let forked = t.hull(&["exec", "box", "sh", "-c", forks]);
     assert!(forked.stderr.contains("fork"), "more than 20 processes started: {forked}");
+    // What a key says is not changed behind its back.
+    assert!(t.hull(&["update", "--pids-limit", "99", "box"]).fails(1).contains("limits.processes says that"));
+    t.ok(&["update", "--cpuset-mems", "0", "box"]);
     t.ok(&["restart", "-t", "1", "box"]);
     assert_eq!(memory(&t, "box"), "67108864", "the next run has them too");
     config(&t, &["unset", "box", "limits.memory", "limits.processes", "limits.cpu.allowance", "limits.cpu"]);
@@ -217,7 +220,8 @@ fn a_profile_reaches_all_of_its_containers_or_none() {
     assert_eq!(config(&t, &["get", "-e", "other", "limits.processes"]), "50");
     assert_eq!(config(&t, &["get", "other", "limits.processes"]), "");
     // It is refused in one container, so it changes none of them.
-    t.hull(&["profile", "set", "small", "limits.memory=1MiB"]).fails(1);
+    let refused = t.hull(&["profile", "set", "small", "limits.memory=1MiB"]);
+    assert!(refused.fails(1).contains("container box: invalid memory limit"));
     assert_eq!(memory(&t, "box"), "134217728");
     assert_eq!(t.ok(&["profile", "get", "small", "limits.memory"]), "128MiB");
     let refused = t.hull(&["profile", "delete", "small"]);
@@ -261,6 +265,8 @@ fn a_protected_container_stays() {
     let refused = t.hull(&["rm", "-f", "box"]);
     assert!(refused.fails(1).contains("it is protected"));
     assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
+    t.ok(&["stop", "-t", "0", "box"]);
+    t.ok(&["container", "prune", "-f"]);
     set(&t, "box", &["security.protection.delete=false"]);
     t.ok(&["rm", "-f", "box"]);
 }

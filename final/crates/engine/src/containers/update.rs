@@ -23,6 +23,8 @@ impl Engine {
         spec::check_resources(&asked(request)?)?;
         let options = updated(&record.options, request)?;
         spec::check_resources(&options.resources)?;
+        let keys = &record.instance.expanded.config;
+        crate::instance::limits::refuse_flags(keys, &record.options.resources, &options.resources)?;
         let before = std::mem::replace(&mut record.options, options);
         let change = self.change_limits(&record, &before.resources)?;
         let stored = record.store(&self.root().container_dir(&id));

@@ -181,6 +181,7 @@ impl Detail {
             Error::NoSuchPool(_) => Self::NoSuchPool,
             Error::NoSuchPoolVolume { pool, .. } => Self::NoSuchPoolVolume { pool: pool.clone() },
             Error::PoolUnavailable { pool, .. } => Self::PoolUnavailable { pool: pool.clone() },
+            Error::InContainer { source, .. } => return Self::of(source),
             Error::NoSuchProfile(_) => Self::NoSuchProfile,
             Error::ProfileInUse { name, .. } => Self::ProfileInUse { name: name.clone() },
             Error::Protected(name) => Self::ProtectedContainer { container: name.clone() },

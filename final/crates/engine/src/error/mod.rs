@@ -156,6 +156,9 @@ pub enum Error {
     ProfileInUse { name: String, users: Vec<String> },
     #[error("the profile {name} is damaged: {why}")]
     DamagedProfile { name: String, why: String },
+    /// What is changed for several containers has failed in one of them.
+    #[error("container {name}: {source}")]
+    InContainer { name: String, source: Box<Error> },
     /// `security.protection.delete`.
     #[error("cannot remove container {0}: it is protected")]
     Protected(String),
@@ -211,6 +214,7 @@ impl Error {
             Self::Image(error) => error.kind(),
             Self::Lxd(error) if error.is_unsupported() => Kind::Unsupported,
             Self::Lxd(_) => Kind::Invalid,
+            Self::InContainer { source, .. } => source.kind(),
             Self::NoSuchProfile(_) => Kind::NotFound,
             Self::ProfileExists(_) | Self::Protected(_) => Kind::Conflict,
             Self::ProfileInUse { .. } => Kind::InUse,

@@ -1,7 +1,7 @@
 //! `limits.*` and `linux.sysctl.*` as options.
 
 use hull_lxd::cpu::{Allowance, Cpus};
-use hull_lxd::{cpu, rlimit, size};
+use hull_lxd::{Config, cpu, rlimit, size};
 
 use super::cpus;
 use super::difference::Change;
@@ -81,6 +81,29 @@ pub(super) fn put(
         };
     }
     Ok(())
+}
+
+/// Refuses to change limits by docker's flags that keys in force have set: the next change of such a key would take them back.
+pub(crate) fn refuse_flags(keys: &Config, before: &ResourceOptions, after: &ResourceOptions) -> Result<()> {
+    let memory =
+        |one: &ResourceOptions| (one.memory, one.memory_swap, one.memory_reservation, one.memory_swappiness);
+    let time = |one: &ResourceOptions| (one.cpu_shares, one.cpu_quota, one.cpu_period, one.nano_cpus);
+    let changed = [
+        (memory(before) != memory(after), &MEMORY[..]),
+        (time(before) != time(after), &["limits.cpu.allowance", "limits.cpu.priority"]),
+        (before.cpuset_cpus != after.cpuset_cpus, &["limits.cpu"]),
+        (before.pids_limit != after.pids_limit, &["limits.processes"]),
+        (before.block_io.weight != after.block_io.weight, &["limits.disk.priority"]),
+    ];
+    let is_set = |key: &&&str| keys.contains_key(**key);
+    let set = changed.iter().filter(|(differs, _)| *differs).find_map(|(_, names)| names.iter().find(is_set));
+    match set {
+        None => Ok(()),
+        Some(key) => Err(Error::Invalid {
+            what: "update".into(),
+            why: format!("{key} says that in the container's configuration, or in a profile: change the key"),
+        }),
+    }
 }
 
 fn parse<T>(key: &str, text: &str, parse: fn(&str) -> std::result::Result<T, String>) -> Result<T> {

@@ -22,7 +22,7 @@ pub(crate) mod devices;
 mod difference;
 mod identity;
 mod keys;
-mod limits;
+pub(crate) mod limits;
 mod pending;
 mod profile_verbs;
 mod profiles;

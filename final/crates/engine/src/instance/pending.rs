@@ -118,8 +118,9 @@ fn put_in_force(lock: &Lock<'_>, uses: impl Fn(&Record) -> bool) -> Result<Vec<A
             continue;
         }
         let applied = apply(lock.engine, lock, &id, |_| Ok(()));
-        let applied = applied.map_err(|error| error.for_container(&record.name));
-        all.extend(unless_lost(applied)?);
+        let applied = unless_lost(applied);
+        let name = record.name.clone();
+        all.extend(applied.map_err(|source| Error::InContainer { name, source: Box::new(source) })?);
     }
     Ok(all)
 }

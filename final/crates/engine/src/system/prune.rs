@@ -79,8 +79,8 @@ impl Engine {
                     pruned.containers.push(container.id.clone());
                     pruned.bytes += bytes;
                 }
-                // Another command has removed it since the listing, or started it.
-                Err(Error::NoSuchContainer(_) | Error::InUse { .. }) => {}
+                // Another command has removed it since the listing, or started it. One that is protected is meant to stay.
+                Err(Error::NoSuchContainer(_) | Error::InUse { .. } | Error::Protected(_)) => {}
                 Err(_) if !directory.exists() => {}
                 Err(error) => pruned.errors.note(Err(error.for_container(&container.name))),
             }
