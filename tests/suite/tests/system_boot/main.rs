@@ -50,6 +50,17 @@ fn busybox_is_stopped_in_order() {
 }
 
 #[test]
+fn an_init_that_has_only_begun_is_stopped_in_order() {
+    let systems = [System::Busybox, System::Systemd, System::OpenRc, System::Runit];
+    let Some(t) = Scenario::with_systems(&systems) else { return };
+    for system in systems {
+        start(&t, system, "box", &[]);
+        stop(&t, "box");
+        t.ok(&["rm", "box"]);
+    }
+}
+
+#[test]
 fn sysvinit_and_openrc_are_told_by_a_command() {
     let Some(t) = Scenario::with_systems(&[System::OpenRc]) else { return };
     start(&t, System::OpenRc, "box", &[]);

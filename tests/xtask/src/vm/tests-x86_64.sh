@@ -21,7 +21,7 @@ TMPDIR=/disk build_run --skip agent || ended=$?
 # The machine has no user-mode network's program.
 build_network --skip unprivileged || ended=$?
 # Debian and busybox are the roots that the machine has; ssh, apt's and lxcfs' programs it has not.
-TMPDIR=/disk system_boot --skip sysvinit --skip openrc --skip runit --skip sshd --skip apt --skip with_lxcfs || ended=$?
+TMPDIR=/disk system_boot --skip sysvinit --skip only_begun --skip openrc --skip runit --skip sshd --skip apt --skip with_lxcfs || ended=$?
 TMPDIR=/disk system_isolation || ended=$?
 umount /disk
 rm /run/disk

@@ -103,6 +103,8 @@ pub(crate) struct Ending<'a> {
     options: EndOptions,
     stage: Stage,
     stopped: Stopped,
+    /// The init has not been told to end the system, because it takes no orders yet.
+    is_unheard: bool,
     init_ended: Option<Instant>,
     ended: Ended,
 }
@@ -125,6 +127,7 @@ impl<'a> Ending<'a> {
             options,
             stage: Stage::Notified { since: Instant::now() },
             stopped: Stopped::default(),
+            is_unheard: false,
             init_ended: None,
             ended: Ended::InTime,
         }
@@ -150,6 +153,7 @@ impl<'a> Ending<'a> {
                 }
                 self.kill()?;
             }
+            Stage::Signalled { .. } if self.is_unheard && self.init_ended.is_none() => self.ask_init()?,
             Stage::Signalled { .. } => {}
             Stage::Killed { since } => self.await_cleanup(since, is_stopped)?,
             Stage::MonitorKilled { since } if since.elapsed() >= DEATH => {
@@ -187,12 +191,26 @@ impl<'a> Ending<'a> {
         if self.running.status == Status::Paused {
             self.engine.unpause(&self.id)?;
         }
-        match self.running.state.halt.clone().filter(|_| self.options.by_init) {
-            Some(Halt::Run(command)) => halt::run(self.engine, &self.id, &command)?,
-            Some(Halt::Signal(signal)) => self.send(signal)?,
-            None => self.send(self.options.signal)?,
+        match self.running.state.halt.is_some() && self.options.by_init {
+            true => self.ask_init()?,
+            false => self.send(self.options.signal)?,
         }
         self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
+        Ok(())
+    }
+
+    /// An init that has only begun hears nothing yet, and is asked again later.
+    fn ask_init(&mut self) -> Result<()> {
+        self.is_unheard = match self.running.state.halt.clone() {
+            // A command that fails, or that is no longer there, is tried again until SIGKILL follows.
+            Some(Halt::Run(command)) => !halt::run(self.engine, &self.id, &command).unwrap_or(false),
+            Some(Halt::Signal(signal)) if halt::hears(&self.running.state, signal) => {
+                self.send(signal)?;
+                false
+            }
+            Some(Halt::Signal(_)) => true,
+            None => false,
+        };
         Ok(())
     }
 
@@ -281,7 +299,7 @@ impl<'a> Ending<'a> {
     /// When to call [`Self::step`] again if no descriptor becomes readable.
     fn due(&self, now: Instant) -> Option<Instant> {
         match self.stage {
-            Stage::Signalled { kill_at } if self.init_ended.is_none() => kill_at,
+            Stage::Signalled { kill_at } if self.init_ended.is_none() && !self.is_unheard => kill_at,
             // The monitor has to act next, and no descriptor reports that it is stopped.
             _ => Some(now + POLL_INTERVAL),
         }

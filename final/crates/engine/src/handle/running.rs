@@ -78,6 +78,7 @@ impl RunningContainer {
         {
             self.init = open(init)?;
             self.state.halt = state.halt;
+            self.state.init = state.init;
         }
         Ok(())
     }
