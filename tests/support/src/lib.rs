@@ -6,6 +6,7 @@
 //! terminal   the same on a pseudo-terminal, for -it
 //! cgroups    where the machine keeps a process's limits, on v1, hybrid and v2
 //! leaks      what a scenario may not leave behind
+//! lxd        LXD's daemon and client, to be compared with
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
 //! saved      an image as an engine saved it: configuration and files, in lines that can be compared
@@ -38,6 +39,7 @@ pub mod helper;
 pub mod http;
 pub mod inject;
 pub mod leaks;
+pub mod lxd;
 pub mod outcome;
 pub mod peers;
 pub mod program;
@@ -55,6 +57,7 @@ pub mod user;
 
 pub use composer::Composer;
 pub use docker_server::DockerServer;
+pub use lxd::Lxd;
 pub use outcome::{Outcome, Running};
 pub use registry::Registry;
 pub use scenario::Scenario;
