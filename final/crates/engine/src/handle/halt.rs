@@ -20,8 +20,8 @@ use crate::records::state::State;
 /// How long the command may take, which only sends a message to the init.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Whether the first process handles a signal, or has blocked it to read it later. Another one is lost: the kernel gives the first
-/// process of a pid namespace no default actions (pid_namespaces(7)).
+/// Whether the first process handles a signal, or has blocked it to read it later, or waits for signals. Another one is lost: the
+/// kernel gives the first process of a pid namespace no default actions (pid_namespaces(7)).
 pub(super) fn hears(state: &State, signal: i32) -> bool {
     let Some(init) = &state.init else { return false };
     // An init that has ended is noticed by its descriptor.
@@ -30,7 +30,14 @@ pub(super) fn hears(state: &State, signal: i32) -> bool {
         status.lines().filter_map(|line| line.strip_prefix("SigBlk:").or(line.strip_prefix("SigCgt:")));
     let has =
         |mask: &str| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask >> (signal - 1) & 1 == 1);
-    masks.into_iter().any(has)
+    masks.into_iter().any(has) || waits_for_signals(init.pid)
+}
+
+/// Whether the process is in sigtimedwait(2), which takes the signals that it waits for out of the blocked ones meanwhile.
+fn waits_for_signals(pid: i32) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    number == Some(nix::libc::SYS_rt_sigtimedwait)
 }
 
 /// Runs the command as the container's root. It gets no longer than [`ANSWER`], and what it prints is not kept. False if the
