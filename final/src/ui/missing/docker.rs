@@ -52,7 +52,7 @@ pub const VERBS: Verbs = &[
     ("compose publish", COMPOSE_PUBLISH),
     (
         "config",
-        "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",
+        "hull has no swarm's configs: `hull container config` sets LXD's keys of a container, and `hull commit --change` an image's settings",
     ),
     ("context create", CONTEXT),
     ("context export", CONTEXT),

@@ -3,8 +3,7 @@
 use super::{Flags, Verbs};
 
 const ALIAS: &str = "hull has no aliases of commands: the shell's do the same";
-const ATTACH: &str =
-    "a container's networks are flags of `hull run`, or `hull network connect` and `hull network disconnect`";
+const ATTACH: &str = "`hull profile device add` with a nic gives a network to the containers of a profile, and `hull profile device remove` takes it";
 const CLUSTER: &str = "hull runs containers on one machine and has no cluster";
 const DELETE: &str = "`hull rm` removes containers, and `hull rmi` images";
 const MACHINE: &str = "hull runs containers, and no virtual machines";
@@ -47,10 +46,12 @@ pub const VERBS: Verbs = &[
     ("network zone", "hull serves names to its own containers only, and has no zones for others"),
     ("operation", OPERATION),
     ("project", PROJECT),
+    ("storage volume edit", "`hull storage volume set` changes a key of a volume"),
     ("warning", "hull keeps no list of warnings: a command prints what it notices"),
 ];
 
-const MOVED: &str = "`hull cp` copies files between a container and here: `hull commit` and `hull run` make a copy of a container";
+const MOVED: &str =
+    "`hull cp` copies files between a container and here: `hull copy` makes a copy of a container";
 const TARGET: &str = "hull runs containers on one machine, and has no members of a cluster to choose from";
 
 pub const FLAGS: Flags = &[
@@ -142,6 +143,41 @@ pub const FLAGS: Flags = &[
         "info, network create, network edit, network get, network set, network show, network unset",
         "--target",
         TARGET,
+    ),
+    (
+        "storage create, storage get, storage info, storage set, storage show, storage unset, storage volume copy, storage volume create, storage volume delete, storage volume export, storage volume get, storage volume import, storage volume info, storage volume move, storage volume rename, storage volume restore, storage volume set, storage volume show, storage volume snapshot, storage volume unset",
+        "--target",
+        TARGET,
+    ),
+    ("storage show", "--resources", "`hull storage info` shows how much space a pool has"),
+    ("storage volume copy, storage volume move", "--destination-target --mode", TARGET),
+    ("storage volume copy, storage volume move", "--target-project", PROJECT),
+    (
+        "storage volume copy",
+        "--refresh",
+        "hull makes each copy anew: `hull storage volume delete` removes the old one first",
+    ),
+    (
+        "storage volume create",
+        "--type",
+        "a volume of hull is a directory of files, and `hull storage create` with image makes a file system in a file",
+    ),
+    (
+        "storage volume export",
+        "--compression",
+        "gzip(1) or zstd(1) compresses what `hull storage volume export` writes",
+    ),
+    (
+        "storage volume export",
+        "--optimized-storage --volume-only",
+        "`hull storage volume export` writes the files of a volume as a tar, and no snapshots",
+    ),
+    ("storage volume list", "--all-projects", PROJECT),
+    ("storage volume list", "-c --columns", "`hull storage volume list --format` chooses the columns"),
+    (
+        "storage volume snapshot",
+        "--no-expiry --reuse",
+        "a snapshot of a volume stays until `hull storage volume delete` removes it",
     ),
     ("network create", "-t --type", "`hull network create --driver` chooses the kind"),
 ];
