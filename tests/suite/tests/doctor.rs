@@ -38,7 +38,7 @@ fn what_containers_use_here_works_and_each_gap_has_a_reason_and_a_fix() {
 #[test]
 fn something_needed_that_is_missing_is_the_exit_code() {
     let Some(t) = Scenario::start() else { return };
-    // Without a namespace to be had, no container starts.
+    // Without a namespace, no container starts.
     let limit = "/proc/sys/user/max_net_namespaces";
     let before = std::fs::read_to_string(limit).unwrap();
     let mut command = std::process::Command::new("unshare");

@@ -17,7 +17,7 @@ struct Both<'a> {
     lxd: Lxd<'a>,
 }
 
-/// What of two outcomes has to be the same.
+/// The parts of two outcomes that have to be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Same {
     /// What is printed, and the exit code.

@@ -272,7 +272,7 @@ fn nics_of_every_type_come_and_go() {
     t.ok(&["network", "create", "--subnet", "10.91.0.0/24", "lan"]);
     ip(&["link", "add", "br-own", "type", "bridge"]);
     ip(&["link", "set", "br-own", "up"]);
-    ip(&["link", "add", "card", "type", "veth", "peer", "name", "cable"]);
+    ip(&["link", "add", "card", "type", "veth", "peer", "name", "wire"]);
     let add = |device: &str, keys: &[&str]| {
         t.ok(&[&["device", "add", "box", device, "nic"][..], keys].concat());
     };

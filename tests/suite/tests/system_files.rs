@@ -146,7 +146,7 @@ fn a_pull_prints_or_makes_files_and_follows_no_symlink_to_this_machine() {
     t.hull(&["file", "pull", "own/a", new.to_str().unwrap()]).fails(1);
     t.ok(&["file", "pull", "-p", "own/a", new.to_str().unwrap()]);
     assert_eq!(fs::read_to_string(&new).unwrap(), "a\n");
-    // A symlink out of the container leads back into it, whoever follows it.
+    // A symlink out of the container leads back into it, on every way that follows it.
     t.hull_with_input(&["file", "push", "-", "own/bait"], b"x").fails(1);
     t.ok(&["file", "delete", "own/bait"]);
     assert_eq!(fs::read_to_string(&secret).unwrap(), "of the host");

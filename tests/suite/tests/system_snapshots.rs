@@ -28,7 +28,7 @@ fn directory(t: &Scenario, name: &str) -> PathBuf {
     t.data_root().join("containers").join(t.inspect(name, "{{.Id}}"))
 }
 
-/// The numbers of the layers that a container has besides its first.
+/// The numbers of the layers that a container has above its first.
 fn layers(t: &Scenario, name: &str) -> Vec<String> {
     let found = std::fs::read_dir(directory(t, name).join("private"));
     let mut names: Vec<String> = found

@@ -28,7 +28,7 @@ pub struct Profile {
 
 const INSTANCE: [&str; 7] =
     ["architecture", "config", "description", "devices", "ephemeral", "profiles", "stateful"];
-/// What LXD's own documents have besides, and what cannot be changed by an edit.
+/// What LXD's own documents also have, and what cannot be changed by an edit.
 const INSTANCE_SHOWN: [&str; 8] = [
     "created_at",
     "expanded_config",

@@ -211,7 +211,7 @@ fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|key| key.name)
 }
 
-/// What may stand in place of the star.
+/// What may stand instead of the star.
 fn member(key: &Key, name: &str) -> Result<()> {
     let rest = name.strip_prefix(key.name.trim_end_matches('*')).unwrap_or_default();
     let is_sane = name.chars().all(|character| !character.is_control() && !character.is_whitespace());

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use hull_docker::time;
 
-use super::row::{Row, state};
+use super::row::{Measure, Row, state};
 
 /// A column of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,12 @@ fn key(word: &str) -> Result<Column> {
         bail!("invalid column {word:?}: it is KEY[:TITLE][:WIDTH], and of a device devices:NAME.KEY");
     }
     Ok(Column::Key { is_device, key, title, width })
+}
+
+/// What these columns show beyond the list itself.
+pub fn measure(columns: &[Column]) -> Measure {
+    let any = |letters: &[char]| columns.iter().any(|column| column.is(letters));
+    Measure { usage: any(&['m', 'M', 'N', 'u']), disk: any(&['D']), snapshots: any(&['S']) }
 }
 
 impl Column {

@@ -50,7 +50,7 @@ pub fn list_of(engine: &Engine, request: &Request<'_>, all: &[Summary]) -> Resul
     let filters = request.filters.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
     let format = request.format.unwrap_or("table");
     let is_document = matches!(format, "json" | "yaml");
-    let measure = if is_document { Measure::default() } else { Measure::of(&columns) };
+    let measure = if is_document { Measure::default() } else { columns::measure(&columns) };
     let mut fitting: Vec<&Summary> = all.iter().collect();
     // As LXD: by name.
     fitting.sort_by(|a, b| a.name.cmp(&b.name));

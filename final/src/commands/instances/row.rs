@@ -3,21 +3,12 @@
 use anyhow::Result;
 use hull_engine::{Engine, Status, Summary};
 
-use super::columns::Column;
-
 /// What has to be looked up beyond the list itself, because a column shows it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Measure {
-    usage: bool,
-    disk: bool,
-    snapshots: bool,
-}
-
-impl Measure {
-    pub fn of(columns: &[Column]) -> Self {
-        let any = |letters: &[char]| columns.iter().any(|column| column.is(letters));
-        Self { usage: any(&['m', 'M', 'N', 'u']), disk: any(&['D']), snapshots: any(&['S']) }
-    }
+    pub usage: bool,
+    pub disk: bool,
+    pub snapshots: bool,
 }
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! LXD's `file`: `push`, `pull` and `delete`.
 //!
-//! Owners are numbers of the container's: a file that is pushed keeps the owner that it has here, so root's file is the
-//! container's root's. A file that is pulled belongs to the caller, as with `cp`.
+//! Owners are numbers as the container sees them: a file that is pushed keeps the owner that it has here, so root's file belongs to
+//! the container's root. A file that is pulled belongs to the caller, as with `cp`.
 
 use std::fs::File;
 use std::io;

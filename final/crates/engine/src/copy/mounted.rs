@@ -1,7 +1,7 @@
 //! LXD's `file mount`: a directory of a container on the host, for as long as a command runs.
 //!
 //! A process of its own, the guardian, makes the mount and takes it away: when the command ends, however it ends, and when
-//! the container does. Whoever unmounts the directory ends the guardian, too. For a stopped container the guardian holds
+//! the container does. Unmounting the directory ends the guardian, too. For a stopped container the guardian holds
 //! the container's lock: its files are in one overlay at a time, so it cannot start meanwhile.
 
 use std::fs::File;

@@ -41,7 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "delegation",
         need: Need::Nobody,
-        purpose: "limits and pause of containers of ordinary users",
+        purpose: "limits and pause of containers of unprivileged users",
         fix: "cgroup v2, and a login by systemd: loginctl enable-linger, and Delegate=yes for user@.service",
         attempt: Attempt::Plain(|_| {
             // root's hull may write everywhere.
@@ -83,5 +83,5 @@ fn has_controller(name: &str) -> Tried {
 fn guards_devices() -> Tried {
     let instruction = |code, immediate| Instruction { code, registers: 0, offset: 0, immediate };
     let program = [instruction(0xb7, 1), instruction(0x95, 0)];
-    load_device_program(&program).map(drop).map_err(super::probe::text)
+    load_device_program(&program).map(drop).map_err(super::reason::text)
 }

@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsOpenFlags, fsconfig_set_string, fsopen};
 
-use super::probe::text;
+use super::reason::text;
 use super::{Attempt, Check, Need, Patient, Tried};
 
 /// Where a check mounts in its own mount namespace. Every system has it.
@@ -26,7 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "overlay in a user namespace",
         need: Need::User,
-        purpose: "containers of ordinary users",
+        purpose: "containers of unprivileged users",
         fix: "Linux 5.11",
         attempt: Attempt::Plain(|_| {
             crate::rootless::enter_with_one_id()?;

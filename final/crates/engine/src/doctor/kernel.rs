@@ -5,7 +5,7 @@ use hull_sys::security::{Instruction, load_filter, load_filter_with_listener};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, OFlags};
 
-use super::probe::text;
+use super::reason::text;
 use super::{Attempt, Check, Need, Patient, Tried};
 
 const CONFIG: &str = "a kernel that is built with it; every distribution's own kernel is";
@@ -33,9 +33,9 @@ pub(super) const NAMESPACES: &[Check] = &[
         attempt: Attempt::Plain(|_| crate::rootless::enter_with_one_id()),
     },
     Check {
-        name: "user of an ordinary user",
+        name: "user of an unprivileged user",
         need: Need::User,
-        purpose: "containers of ordinary users",
+        purpose: "containers of unprivileged users",
         fix: "sysctl user.max_user_namespaces=15000; on Debian kernel.unprivileged_userns_clone=1, on Ubuntu \
               kernel.apparmor_restrict_unprivileged_userns=0",
         attempt: Attempt::Plain(|_| as_nobody().and_then(|()| crate::rootless::enter_with_one_id())),

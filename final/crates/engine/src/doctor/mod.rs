@@ -5,6 +5,7 @@
 //! kernel      namespaces, system calls, seccomp   cgroups      hierarchies and controllers
 //! filesystems overlay, idmapped mounts, pools     network      links, nftables, tun
 //! users       ids and those who map them          programs     what hull runs, and lxcfs
+//! reason      the text of the kernel's errors
 //! ```
 //! A check tries what a container would do, in a child process that leaves nothing behind: the namespaces and mounts that it
 //! makes end with it. A kernel's configuration says less: a module may be missing, and a container or a security module may
@@ -16,6 +17,7 @@ mod kernel;
 mod network;
 mod probe;
 mod programs;
+mod reason;
 mod users;
 
 use std::path::PathBuf;
@@ -33,14 +35,14 @@ pub struct Patient {
     pub data: PathBuf,
 }
 
-/// Who cannot do without it.
+/// The containers that cannot do without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     /// Every container.
     Everybody,
     /// Containers of root.
     Root,
-    /// Containers of an ordinary user.
+    /// Containers of an unprivileged user.
     User,
     /// What it is for does without, or is asked for by name.
     Nobody,

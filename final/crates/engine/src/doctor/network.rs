@@ -8,7 +8,7 @@ use hull_network::netlink::{Protocol, Socket};
 use hull_network::nftables::Table;
 use nix::sched::{CloneFlags, unshare};
 
-use super::probe::text;
+use super::reason::text;
 use super::{Attempt, Check, Need, Tried};
 
 const MTU: u32 = 1500;
@@ -56,7 +56,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "tun",
         need: Need::User,
-        purpose: "the network of containers of ordinary users",
+        purpose: "the network of containers of unprivileged users",
         fix: "modprobe tun",
         attempt: Attempt::Plain(|_| {
             let opened = std::fs::File::options().read(true).write(true).open("/dev/net/tun");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hull_sys::process::{Fork, exit_now, fork, kill_and_reap, pidfd_open, set_parent_death_signal};
 use hull_sys::wait::until_readable;
 
+use super::reason::text;
 use super::{Attempt, Check, Patient, Tried, network, programs};
 
 /// A check that takes longer is stuck: the slowest one loads a module of the kernel.
@@ -58,14 +59,5 @@ fn become_privileged() -> Tried {
     match crate::rootless::is_root() {
         true => Ok(()),
         false => crate::rootless::enter_with_one_id().map_err(|why| format!("no user namespace: {why}")),
-    }
-}
-
-/// The kernel's words, without the number that Rust adds.
-pub(super) fn text(error: impl Into<std::io::Error>) -> String {
-    let error: std::io::Error = error.into();
-    match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
     }
 }

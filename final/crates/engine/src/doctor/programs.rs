@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use super::probe::text;
+use super::reason::text;
 use super::{Attempt, Check, Need, Patient, Tried};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "slirp4netns or pasta",
         need: Need::User,
-        purpose: "the network of containers of ordinary users",
+        purpose: "the network of containers of unprivileged users",
         fix: "install slirp4netns, or passt",
         attempt: Attempt::Plain(|patient| has(patient, &["slirp4netns", "pasta"])),
     },

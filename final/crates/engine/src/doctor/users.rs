@@ -1,29 +1,29 @@
-//! The ids that user namespaces map, and the programs that map them for ordinary users.
+//! The ids that user namespaces map, and the programs that map them for unprivileged users.
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::probe::text;
+use super::reason::text;
 use super::{Attempt, Check, Need, Patient, Tried};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "newuidmap",
         need: Need::Nobody,
-        purpose: "containers of ordinary users with more than one user",
+        purpose: "containers of unprivileged users with more than one user",
         fix: "install uidmap (Debian, Ubuntu, Alpine: shadow-uidmap) or shadow-utils (Fedora)",
         attempt: Attempt::Plain(|patient| mapper(patient, "newuidmap")),
     },
     Check {
         name: "newgidmap",
         need: Need::Nobody,
-        purpose: "containers of ordinary users with more than one group",
+        purpose: "containers of unprivileged users with more than one group",
         fix: "install uidmap (Debian, Ubuntu, Alpine: shadow-uidmap) or shadow-utils (Fedora)",
         attempt: Attempt::Plain(|patient| mapper(patient, "newgidmap")),
     },
     Check {
         name: "subordinate ids",
         need: Need::Nobody,
-        purpose: "containers of ordinary users with more than one user; for root hull chooses ids where none are given",
+        purpose: "containers of unprivileged users with more than one user; for root hull chooses ids where none are given",
         fix: "usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 NAME",
         attempt: Attempt::Plain(|_| match crate::rootless::is_root() {
             true => Ok(()),

@@ -62,7 +62,7 @@ pub(crate) fn apply(options: &mut CreateOptions) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what would give the init something of the host's in place of its own.
+/// Refuses what would give the init something of the host instead of its own.
 fn check(options: &CreateOptions) -> Result<()> {
     let refuse = |option: &str, why: &str| {
         Err(Error::Invalid {

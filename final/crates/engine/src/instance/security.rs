@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn system_calls_are_denied_besides_the_default_ones() {
+    fn system_calls_are_denied_in_addition_to_the_default_ones() {
         let text = of(&[("security.syscalls.deny", "keyctl\nbpf")]).unwrap();
         assert!(text.contains("keyctl") && text.contains("finit_module"));
         let text =

@@ -1,4 +1,4 @@
-//! Links of a container that are on no network of hull's: LXD's nics with a `nictype`.
+//! Links of a container that are on no network of hull: LXD's nics with a `nictype`.
 //!
 //! ```text
 //! bridged  a veth pair, one end a port of a bridge of the host       macvlan   on a link of the host

@@ -68,7 +68,7 @@ pub(super) fn records(root: &Root) -> Result<BTreeMap<String, Result<NetworkReco
     Ok(names.chain([DEFAULT.to_owned()]).filter_map(record).collect())
 }
 
-/// The name of the network with this bridge, if it is one of hull's.
+/// The name of the network with this bridge, if hull made it.
 pub(crate) fn of_bridge(root: &Root, link: &str) -> Result<Option<String>> {
     let is_its = |network: &NetworkRecord| network.driver().has_bridge() && network.link == link;
     Ok(all(root)?.into_iter().find(is_its).map(|network| network.name))

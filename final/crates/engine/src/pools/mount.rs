@@ -7,7 +7,7 @@
 //!                  volumes/<pool>/<volume>   those of a volume with one
 //! ```
 //! Nothing is mounted before it is used, and all of it is gone after a reboot. A monitor's mount namespace begins as a copy of the
-//! host's: it detaches everything ([`forget`]) and mounts only what its container needs, so that no container holds the pool of another.
+//! host's one: it detaches everything ([`forget`]) and mounts only what its container needs, so that no container holds the pool of another.
 
 use std::path::{Path, PathBuf};
 

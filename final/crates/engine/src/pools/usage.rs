@@ -1,4 +1,4 @@
-//! Who uses a pool.
+//! The containers and volumes that use a pool.
 
 use hull_storage::volumes::Volumes;
 

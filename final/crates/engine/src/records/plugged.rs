@@ -1,4 +1,4 @@
-//! What LXD's devices are in a run beside mounts and networks: links without a network of hull's, proxies, CDI devices.
+//! What LXD's devices are in a run beside mounts and networks: links without a network of hull, proxies, CDI devices.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -5,24 +5,16 @@
 //! not made, it cannot remove.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::mount::MsFlags;
 use rustix::fs::{CWD, FileType, Gid, Mode, Uid, makedev};
 
+use super::source_paths::{is_mount, node_path, nodes_directory};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::mount_extras::Node;
 use crate::records::record::{MountRecord, Record};
-
-fn directory(engine: &Engine, record: &Record) -> PathBuf {
-    engine.root().container_run_dir(&record.id).join("nodes")
-}
-
-pub(super) fn path(engine: &Engine, record: &Record, mount: &MountRecord) -> PathBuf {
-    let device = mount.extras.device.as_deref().unwrap_or("node");
-    directory(engine, record).join(super::source_paths::file_name(device))
-}
 
 /// Makes the nodes of all mounts that are nodes, in the caller's mount namespace. Those that exist are made anew, because
 /// what they stand for may have other numbers by now.
@@ -37,11 +29,11 @@ pub(crate) fn prepare(engine: &Engine, record: &Record) -> Result<()> {
 
 /// Makes a node, unless its source is missing and may be.
 pub(crate) fn make(engine: &Engine, record: &Record, mount: &MountRecord, node: &Node) -> Result<()> {
-    let path = path(engine, record, mount);
+    let path = node_path(engine, record, mount);
     let Some((major, minor)) = numbers(mount, node)? else {
         return Ok(hull_storage::file::remove(&path)?);
     };
-    mount_directory(&directory(engine, record))?;
+    mount_directory(&nodes_directory(engine, record))?;
     hull_storage::file::remove(&path)?;
     let context = || format!("make the device node {}", path.display());
     let kind = if node.is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
@@ -83,7 +75,7 @@ pub(crate) fn numbers(mount: &MountRecord, node: &Node) -> Result<Option<(u32, u
 /// Without `nodev`, which most machines have on /run.
 fn mount_directory(directory: &Path) -> Result<()> {
     hull_storage::directory::make_dirs(directory, 0o700)?;
-    if super::source_paths::is_mount(directory) {
+    if is_mount(directory) {
         return Ok(());
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;

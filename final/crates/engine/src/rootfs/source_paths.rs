@@ -27,15 +27,25 @@ fn name(mount: &MountRecord, index: usize) -> String {
 }
 
 /// The name of a device as that of a file. No device has a `%` in its name.
-pub(super) fn file_name(device: &str) -> String {
+fn file_name(device: &str) -> String {
     device.replace('/', "%")
+}
+
+/// Where the device nodes of a container are made.
+pub(super) fn nodes_directory(engine: &Engine, record: &Record) -> PathBuf {
+    engine.root().container_run_dir(&record.id).join("nodes")
+}
+
+pub(super) fn node_path(engine: &Engine, record: &Record, mount: &MountRecord) -> PathBuf {
+    let device = mount.extras.device.as_deref().unwrap_or("node");
+    nodes_directory(engine, record).join(file_name(device))
 }
 
 /// The path that is bound for the mount `index` of the record.
 pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
     let mount = &record.mounts[index];
     match &mount.extras {
-        extras if extras.node.is_some() => super::nodes::path(engine, record, mount),
+        extras if extras.node.is_some() => node_path(engine, record, mount),
         extras
             if extras.subpath.is_some()
                 || extras.overlay

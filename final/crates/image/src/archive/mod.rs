@@ -28,8 +28,8 @@ mod tests;
 
 pub use assembled::Unstored;
 pub use change::{apply_change, apply_changes};
-pub(crate) use import::now;
-pub use import::{ImportOptions, import};
+pub use import::import;
 pub use load::{LoadSource, Loaded, load};
-pub use received::Received;
+pub(crate) use received::now;
+pub use received::{ImportOptions, Received};
 pub use save::{SaveCompression, SaveFormat, save};

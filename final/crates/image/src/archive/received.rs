@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Cursor, Read};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use super::import::{ImportOptions, now};
 use super::system::{self, Form, Outline};
 use crate::compression::Bounded;
-use crate::config::{History, ImageConfig, LAYER, RootFs};
+use crate::config::{History, ImageConfig, LAYER, RootFs, RunConfig};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::layer::{Packed, Source};
@@ -20,6 +20,19 @@ use crate::reference::Reference;
 use crate::squashfs;
 use crate::staging::{Staged, Staging};
 use crate::store::Images;
+
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    pub message: Option<String>,
+    /// See [`crate::archive::apply_change`].
+    pub config: RunConfig,
+    /// RFC 3339; `None` for the time that the archive says, or the current one.
+    pub created: Option<String>,
+    /// `None` for what the archive says, or this machine's.
+    pub platform: Option<Platform>,
+    /// LXD's properties of the image.
+    pub properties: BTreeMap<String, String>,
+}
 
 /// An image whose archives are in the staging directory, and which is not yet visible.
 pub struct Received<'a> {
@@ -198,6 +211,10 @@ fn drain(stream: &mut impl Read) -> Result<()> {
     let mut buffer = vec![0; BUFFER];
     while crate::members::read(stream, &mut buffer)? > 0 {}
     Ok(())
+}
+
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
 /// RFC 3339, of metadata that say when the image was made.

@@ -1,5 +1,4 @@
-//! Device rules: on v2 an eBPF program, which the kernel runs at every open and mknod, and changing the rules of a cgroup
-//! that exists.
+//! Device rules on v2: an eBPF program, which the kernel runs at every open and mknod.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -7,10 +6,8 @@ use std::path::Path;
 use hull_sys::bpf::{self, Instruction};
 use nix::errno::Errno;
 
+use super::Result;
 use super::files::Error;
-use super::layout::{Layout, find};
-use super::members::subtree;
-use super::{Cgroup, Result, v1};
 use crate::spec::DeviceRule;
 
 // Fields of struct bpf_cgroup_dev_ctx: access << 16 | type, then major, then minor.
@@ -33,32 +30,6 @@ const SHIFT_RIGHT: u8 = 0x77;
 const IF_EQUAL: u8 = 0x16;
 const UNLESS_EQUAL: u8 = 0x56;
 const EXIT: u8 = 0x95;
-
-impl Cgroup {
-    /// Gives a cgroup that exists the rules `whole`. `removed` are those that it had and `whole` has not.
-    pub fn change_device_rules(&self, removed: &[DeviceRule], whole: &[DeviceRule]) -> Result<()> {
-        let hierarchies = match &self.layout {
-            Layout::V2 { mount } => return attach(&mount.join(&self.path), whole),
-            Layout::V1 { hierarchies, .. } => hierarchies,
-        };
-        let hierarchy = find(hierarchies, "devices").ok_or(Error::NoController("devices"))?;
-        let top = hierarchy.mount.join(&self.path);
-        let denied: Vec<DeviceRule> =
-            removed.iter().map(|rule| DeviceRule { allow: false, ..rule.clone() }).collect();
-        v1::limit_devices(&top, &denied)?;
-        let allowed: Vec<DeviceRule> = whole.iter().filter(|rule| rule.allow).cloned().collect();
-        // The kernel takes what is denied from the cgroups below too, but allows there only what is written there
-        // (devices.rst, "Hierarchy"). A cgroup can allow what the one above it allows, so the order is from the top down.
-        for directory in subtree(top.clone()) {
-            match v1::limit_devices(&directory, &allowed) {
-                // It has been removed meanwhile.
-                Err(_) if directory != top && !directory.exists() => {}
-                limited => limited?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Applies the rules to this cgroup, instead of earlier ones.
 pub(super) fn attach(directory: &Path, rules: &[DeviceRule]) -> Result<()> {

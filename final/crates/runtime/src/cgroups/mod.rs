@@ -5,7 +5,8 @@
 //! available  which limits they offer
 //! v1       limits as v1 files
 //! v2       limits as v2 files
-//! devices  the device program of v2, and other rules for a cgroup that exists
+//! devices  the device program of v2
+//! device_rules  other rules for a cgroup that exists
 //! own      the caller's own cgroup on v2
 //! delegation  giving a cgroup to the container's root
 //! realtime CPU time of real-time processes on v1
@@ -18,6 +19,7 @@
 mod available;
 mod change;
 mod delegation;
+mod device_rules;
 mod devices;
 mod files;
 mod layout;

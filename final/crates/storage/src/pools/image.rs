@@ -1,7 +1,7 @@
 //! A sparse file with a file system in it, on a loop device.
 //!
 //! It takes only as much of the disk as is written to it, and never more than its size, so it limits what is in it on any
-//! file system of the host's. xfs and btrfs grow while they are mounted. The loop device belongs to the mount: when the last mount
+//! file system. xfs and btrfs grow while they are mounted. The loop device belongs to the mount: when the last mount
 //! namespace has unmounted it, the kernel frees the device.
 
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,5 @@
 //! What a snapshot has that its original has not, written as the upper directory of an overlay: changed and new files, and a
-//! whiteout (a character device 0:0, overlayfs.rst) for each that is gone. Whoever reads layers then reads this too.
+//! whiteout (a character device 0:0, overlayfs.rst) for each that is gone. The code that reads layers then reads this too.
 //!
 //! A snapshot of btrfs has the inode numbers and the times of change of its original. The kernel sets that time with every
 //! change and lets nobody choose it, so a file with the same ones is unchanged and is not read.

@@ -1,4 +1,4 @@
-//! What LXD's list shows of a container besides docker's.
+//! What LXD's list shows of a container in addition to docker's.
 
 use std::net::IpAddr;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! mod      reading the records       describe  a line as docker's API has it, and as `ps` words it
-//! select   filters                   instance  what LXD's list shows besides
+//! select   filters                   instance  what LXD's list adds
 //! ```
 
 mod describe;

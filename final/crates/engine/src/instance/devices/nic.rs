@@ -1,4 +1,4 @@
-//! `nic`: a network of hull's, or a link of the container's own.
+//! `nic`: a network of hull, or a link of the container's own.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
