@@ -76,10 +76,18 @@ impl Scenario {
         }
         let scenario = Self::start()?;
         for (archive, image) in archives {
-            scenario.ok(&["import", archive.to_str().expect("a plain path"), image]);
+            import(&scenario, &archive, image);
         }
         Some(scenario)
     }
+}
+
+/// Without the time limit of a test's commands: an emulated machine takes long for a whole Debian.
+#[track_caller]
+fn import(scenario: &Scenario, archive: &Path, image: &str) {
+    let mut command = scenario.command(&["import", archive.to_str().expect("a plain path"), image]);
+    let said = command.output().expect("hull runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 /// The busybox image with the parts of an init.

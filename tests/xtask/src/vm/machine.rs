@@ -87,6 +87,8 @@ const CGROUP_V2: Machine = Machine {
         ("hull-test-suite", "oci_checkpoint"),
         ("hull-test-suite", "system_boot"),
         ("hull-test-suite", "system_isolation"),
+        ("hull-test-suite", "system_config"),
+        ("hull-test-suite", "system_devices"),
         (super::programs::LESSON, "lesson"),
         ("hull-book", "cgroup_v2"),
     ],
