@@ -1,5 +1,7 @@
 //! `console`: the terminal of a container's init.
 
+use std::io::IsTerminal;
+
 use anyhow::{Result, bail};
 use hull_engine::Engine;
 
@@ -13,6 +15,9 @@ pub fn console(engine: &Engine, args: &Console) -> Result<u8> {
     }
     if !engine.stdio(&container)?.tty {
         bail!("container {container} has no console: `hull launch`, --system and --tty give one");
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("the input device is not a TTY: a console needs a terminal, and --show-log none");
     }
     attach::join(engine, &container, Some(&args.detach_keys), true, false)
 }

@@ -57,7 +57,8 @@ fn text(reader: &mut StatsReader, ids: &[String], watch: &Watch<'_>) -> String {
         ["CONTAINER", "CPU USED", "CPU %", "BLKIO READ", "BLKIO WRITE", "MEMORY", "KMEM", "NET RX", "NET TX"];
     let mut lines = vec![titles.map(str::to_owned).to_vec()];
     lines.extend(all.iter().map(|one| row(one.name(), one.stats.cpu_percent(), &[one])));
-    let cpu = all.iter().map(|one| one.stats.cpu_percent()).sum();
+    // The sum of no floats is -0.
+    let cpu = all.iter().fold(0.0, |sum, one| sum + one.stats.cpu_percent());
     let all: Vec<&Used> = all.iter().collect();
     lines.push(row(&format!("TOTAL {} of {}", all.len(), ids.len()), cpu, &all));
     list::align(&lines)

@@ -117,6 +117,10 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::NameTaken { container } => {
             return Some(format!("remove it (hull rm {container}), rename it, or choose another name"));
         }
+        Detail::NoSuchSnapshot { container } => {
+            return Some(format!("hull snapshots list {container} lists them"));
+        }
+        Detail::SnapshotExists => "hull snapshot --reuse replaces it",
         Detail::NoSuchVolume => "hull volume ls lists all volumes",
         Detail::NoSuchPool => "hull storage list lists all storage pools",
         Detail::NoSuchPoolVolume { pool } => {

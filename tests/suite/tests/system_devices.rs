@@ -144,6 +144,8 @@ fn what_is_wrong_is_named_and_changes_nothing() {
         (&["disk", "source=/does/not/exist", "path=/x"], "required=false"),
         (&["disk", "source=/srv", "path=/x", "readonly=perhaps"], "true or false"),
         (&["disk", "path=/x"], "needs source"),
+        (&["disk", "source=/srv", "path=/bin/busybox"], "is no directory in the container"),
+        (&["disk", "source=/etc/passwd", "path=/bin"], "is a directory in the container"),
         (&["disk", "pool=none", "source=v", "path=/x"], "pool"),
         (&["nic", "network=no-such"], "No such network"),
         (&["nic", "nictype=macvlan"], "needs parent"),
@@ -161,6 +163,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
         all.extend(args);
         let said = refusal(&t, &all);
         assert!(said.contains(reason), "{args:?}: {said}");
+        assert_eq!(said.matches("hull: ").count(), 1, "{args:?}: {said}");
     }
     assert_eq!(t.ok(&["device", "list", "box"]), "");
     assert!(refusal(&t, &["device", "remove", "box", "d"]).contains("no such device"));
@@ -222,7 +225,7 @@ fn read_all(mut stream: impl Read) -> String {
 fn proxies_copy_in_both_directions_and_end_with_the_container() {
     let Some(t) = containers() else { return };
     ip(&["link", "set", "lo", "up"]);
-    t.ok(&["exec", "-d", "box", "nc", "-lk", "-p", "80", "-e", "echo", "from the container"]);
+    t.ok(&["exec", "-d", "box", "nc", "-ll", "-p", "80", "-e", "echo", "from the container"]);
     let ask = || TcpStream::connect(("127.0.0.1", 7070)).map(read_all).unwrap_or_default();
     t.ok(&["device", "add", "box", "p", "proxy", "listen=tcp:127.0.0.1:7070", "connect=tcp:127.0.0.1:80"]);
     eventually("the proxy answers", || ask() == "from the container\n");

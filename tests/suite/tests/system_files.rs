@@ -122,6 +122,20 @@ fn directories_go_both_ways_with_all_that_is_in_them() {
 }
 
 #[test]
+fn what_is_mounted_in_a_running_container_is_not_deleted() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    containers(&t);
+    for name in BOTH {
+        for path in ["proc", "etc/hosts", "dev"] {
+            let said = t.hull(&["file", "delete", "-f", &format!("{name}/{path}")]).fails(1).to_owned();
+            assert!(said.contains("something is mounted there"), "{said}");
+        }
+        t.ok(&["exec", name, "sh", "-c", "test -e /proc/1 && test -s /etc/hosts && test -c /dev/null"]);
+    }
+    t.ok(&["rm", "-f", "own", "plain"]);
+}
+
+#[test]
 fn a_pull_prints_or_makes_files_and_follows_no_symlink_to_this_machine() {
     let Some(t) = Scenario::with_busybox() else { return };
     containers(&t);

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use hull_test_support::outcome::{eventually, run};
 use hull_test_support::{Scenario, System, cgroups};
@@ -129,6 +130,25 @@ fn limits_are_the_hosts_to_set() {
         let allowed = std::fs::read_to_string(cgroups::directory(pid, "devices").join("mine/devices.list"));
         assert!(!allowed.unwrap().lines().any(|line| line.starts_with("a ")), "{said}");
     }
+}
+
+#[test]
+fn a_process_that_a_system_has_frozen_ends_with_it() {
+    let Some(t) = scenario() else { return };
+    start(&t, "box", &[]);
+    let (own, file, frozen) = match cgroups::is_v2("freezer") {
+        true => ("/sys/fs/cgroup/mine", "cgroup.freeze", "1"),
+        false => ("/sys/fs/cgroup/freezer/mine", "freezer.state", "FROZEN"),
+    };
+    let freeze = format!(
+        "mkdir {own} && (sleep 1000 & echo $! > {own}/cgroup.procs) && echo {frozen} > {own}/{file} && cat {own}/{file}"
+    );
+    let said = sh(&t, "box", &freeze);
+    assert!(said.trim() == frozen || said.trim() == "FREEZING", "{said}");
+    let begin = Instant::now();
+    t.ok(&["stop", "-t", "1", "box"]);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    t.ok(&["rm", "box"]);
 }
 
 #[test]

@@ -68,6 +68,9 @@ fn a_restore_brings_back_files_and_configuration() {
     t.ok(&["restore", "box", "snap0"]);
     assert_eq!(t.inspect("box", "{{.State.Status}}"), "running");
     assert_eq!(t.ok(&["exec", "box", "cat", "/twin"]), "one");
+    let program = format!("/proc/{}/exe", t.monitor_of("box"));
+    let mounted = rustix::fs::statvfs(program).unwrap().f_flag;
+    assert!(mounted.contains(rustix::fs::StatVfsMountFlags::RDONLY), "no container can write hull's program");
     t.ok(&["rm", "-f", "box"]);
 }
 

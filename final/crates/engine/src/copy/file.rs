@@ -321,10 +321,16 @@ fn delete(view: &View, path: &Path, options: DeleteOptions) -> Result<()> {
         parent => parent?,
     };
     let context = || format!("delete {shown}");
-    let is_directory = match rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) if options.force => return Ok(()),
-        stat => kind(&stat.context(context)?) == FileType::Directory,
+        held => held.context(context)?,
     };
+    // Mounts of another mount namespace do not keep an entry: the kernel would unmount them inside.
+    if tree::is_mount_point(&held) {
+        return Err(invalid(&format!("path {shown}"), "something is mounted there, so it cannot be deleted"));
+    }
+    let is_directory = kind(&rustix::fs::fstat(&held).context(context)?) == FileType::Directory;
     if is_directory && (options.recursive || options.force) {
         let top = Path::new(&hull_sys::fs::fd_path(&parent)).join(name);
         return hull_storage::tree::remove_tree(&top).map_err(io::Error::other).context(context);
@@ -333,9 +339,6 @@ fn delete(view: &View, path: &Path, options: DeleteOptions) -> Result<()> {
     match rustix::fs::unlinkat(&parent, name, flags) {
         Err(rustix::io::Errno::NOTEMPTY) => {
             Err(invalid(&format!("path {shown}"), "the directory is not empty: -r deletes what is in it"))
-        }
-        Err(rustix::io::Errno::BUSY) => {
-            Err(invalid(&format!("path {shown}"), "something is mounted there, so it cannot be deleted"))
         }
         deleted => deleted.context(context),
     }

@@ -93,5 +93,5 @@ fn entry(member: &Member) -> Result<Entry> {
 }
 
 fn invalid(why: &str) -> Error {
-    Error::Invalid { what: "archive on stdin".into(), why: why.into() }
+    Error::Invalid { what: "archive".into(), why: why.into() }
 }

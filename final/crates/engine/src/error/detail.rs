@@ -44,6 +44,10 @@ pub enum Detail {
     NameTaken {
         container: String,
     },
+    NoSuchSnapshot {
+        container: String,
+    },
+    SnapshotExists,
     // Images.
     NoSuchImage {
         nearest: Option<String>,
@@ -159,6 +163,8 @@ impl Detail {
         let advice = |advice: Option<String>| advice.map(Self::Advice);
         Some(match error {
             Error::NoSuchContainer(_) => Self::NoSuchContainer,
+            Error::NoSuchSnapshot { container, .. } => Self::NoSuchSnapshot { container: container.clone() },
+            Error::SnapshotExists { .. } => Self::SnapshotExists,
             Error::WrongState { verb, name, state } => Self::WrongState {
                 container: name.clone(),
                 verb: (*verb).to_owned(),

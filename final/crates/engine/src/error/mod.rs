@@ -226,7 +226,9 @@ impl Error {
     pub(crate) fn with_undo(self, undone: Result<()>) -> Self {
         let mut errors = Errors::default();
         errors.note(undone);
-        let undone = errors.into_vec();
+        let mut undone = errors.into_vec();
+        // A disk that is full stops the undoing as it stopped the doing.
+        undone.retain(|error| error.to_string() != self.to_string());
         match self {
             error if undone.is_empty() => error,
             Self::WithUndo { first, mut rest } => {

@@ -155,7 +155,12 @@ impl<'a> Ending<'a> {
             }
             Stage::Signalled { .. } if self.is_unheard && self.init_ended.is_none() => self.ask_init()?,
             Stage::Signalled { .. } => {}
-            Stage::Killed { since } => self.await_cleanup(since, is_stopped)?,
+            Stage::Killed { since } => {
+                if self.init_ended.is_none() {
+                    self.engine.thaw_below(&self.running.state)?;
+                }
+                self.await_cleanup(since, is_stopped)?;
+            }
             Stage::MonitorKilled { since } if since.elapsed() >= DEATH => {
                 return Err(self.silent("was killed and has not ended: it is blocked in the kernel"));
             }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use hull_storage::file;
 use hull_storage::process_id::ProcessId;
+use hull_sys::Kind;
 
 use super::effects::Effects;
 use super::mounts;
@@ -52,7 +53,11 @@ pub(crate) fn apply(
     let settled = changed.map_err(|error| {
         let mut undone = Errors::default();
         undone.note(before.store(&directory));
-        undone.note(container.change(engine, (record, effects), (before, &old)).map(drop));
+        match container.change(engine, (record, effects), (before, &old)) {
+            // What is mounted where the device was to be is why it failed.
+            Err(error) if error.kind() == Kind::Conflict => {}
+            settled => undone.note(settled.map(drop)),
+        }
         error.with_undo(undone.into_result())
     });
     file::remove(&journal)?;

@@ -47,6 +47,7 @@ pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &Proc
             if is_there(&there, &mount.destination, &identity) {
                 return Ok(());
             }
+            check_place(&there, &mount.destination, &tree, device)?;
             Ok(hull_runtime::attach_mount(there, &asked, &tree)?)
         })
     })
@@ -199,6 +200,23 @@ fn expected(mount: &MountRecord) -> Option<Identity> {
         }
         None => rustix::fs::stat(&mount.source).ok().map(|stat| identity(&stat)),
     }
+}
+
+/// The kernel mounts directories on directories, and all else on what is none.
+fn check_place(root: &OwnedFd, destination: &Path, tree: &OwnedFd, device: &str) -> Result<()> {
+    let is_directory = |file: &OwnedFd| {
+        let stat = rustix::fs::fstat(file).context(|| format!("look at {}", destination.display()))?;
+        Ok::<_, Error>(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
+    };
+    // It is made if it does not exist.
+    let Ok(found) = hull_sys::fs::open_in_root(root, destination, OFlags::PATH) else { return Ok(()) };
+    let why = match (is_directory(&found)?, is_directory(tree)?) {
+        (true, false) => "is a directory in the container, and the source is none",
+        (false, true) => "is no directory in the container, and the source is one",
+        _ => return Ok(()),
+    };
+    let why = format!("{} {why}", destination.display());
+    Err(Error::Invalid { what: format!("device {device}"), why })
 }
 
 fn is_there(root: &OwnedFd, destination: &Path, identity: &Identity) -> bool {
