@@ -14,6 +14,7 @@
 //! file                                          file: LXD's push, pull, edit, delete, mount
 //! config, profile                               keys and devices in LXD's words
 //! snapshot                                      snapshots of containers
+//! instance_flags                                what is different in a copy
 //! device                                        LXD's devices of a container
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
@@ -49,6 +50,7 @@ pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
 pub mod image_system;
+pub mod instance_flags;
 pub mod launch;
 pub mod limits;
 pub mod lxc;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 pub use super::boot::{Enable, Nothing};
 
 use super::Deferred;
+use super::instance_flags::InstanceFlags;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -16,7 +17,7 @@ pub enum Verb {
     Restore(Deferred<Restore>),
     /// Make a container from another one, or from a snapshot
     Copy(Deferred<Copy>),
-    /// Give a container another name
+    /// Give a container another name, or move it to another storage pool, root or machine
     #[command(visible_alias = "mv")]
     Move(Deferred<Move>),
 }
@@ -91,6 +92,11 @@ pub struct Copy {
     /// Leave out the snapshots
     #[arg(long)]
     pub instance_only: bool,
+    /// Give a copy that exists the files and snapshots that its original has now
+    #[arg(long, conflicts_with_all = ["ephemeral", "storage", "config", "device", "profile", "no_profiles", "target_root"])]
+    pub refresh: bool,
+    #[command(flatten)]
+    pub flags: InstanceFlags,
     /// Copy into the root in this directory
     #[arg(long, value_name = "DIR")]
     pub target_root: Option<PathBuf>,
@@ -106,6 +112,11 @@ pub struct Copy {
 
 #[derive(Debug, Args)]
 pub struct Move {
+    /// Leave out the snapshots
+    #[arg(long)]
+    pub instance_only: bool,
+    #[command(flatten)]
+    pub flags: InstanceFlags,
     /// Move into the root in this directory
     #[arg(long, value_name = "DIR")]
     pub target_root: Option<PathBuf>,
@@ -114,9 +125,9 @@ pub struct Move {
     pub target_runroot: Option<PathBuf>,
     #[arg(value_name = "CONTAINER")]
     pub source: String,
-    /// NAME, or ssh://[USER@]HOST[:PORT][/NAME] for another machine's hull
-    #[arg(value_name = "NEW")]
-    pub target: String,
+    /// NAME, or ssh://[USER@]HOST[:PORT][/NAME] for another machine's hull [default with --storage: its name]
+    #[arg(value_name = "NEW", required_unless_present = "storage")]
+    pub target: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +144,11 @@ pub struct Export {
 
 #[derive(Debug, Args)]
 pub struct Import {
+    #[command(flatten)]
+    pub flags: InstanceFlags,
+    /// Give the container what it asks for of this machine: directories, devices, namespaces, ports, rights
+    #[arg(long)]
+    pub trusted: bool,
     /// - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,

@@ -42,6 +42,7 @@ mod image_properties;
 mod images;
 mod info;
 mod inspect;
+mod instance_flags;
 mod instances;
 mod launch;
 mod lifecycle;

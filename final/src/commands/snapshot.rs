@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::systemd::snapshot_timer;
 use super::transfer::{self, Place};
-use super::{each, inspect, open};
+use super::{each, inspect, instance_flags, open};
 use crate::cli::Global;
 use crate::cli::snapshot::{Copy, Delete, Info, List, Move, Rename, Restore, Snapshot, Snapshots, Verb};
 use crate::ui::errors::Hint;
@@ -129,23 +129,48 @@ fn run_schedules(engine: &Engine) -> Result<u8> {
 fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
     let place = Place::of(&args.target, args.target_root.as_deref(), args.target_runroot.as_deref())?;
     if let Some(place) = place {
+        if args.refresh || args.ephemeral {
+            bail!("--refresh and --ephemeral are for copies in the same root");
+        }
         let options = BackupOptions { instance_only: args.instance_only, is_copy: true };
-        return transfer::send(engine, &args.source, options, &place);
+        return transfer::send(engine, &args.source, options, (&place, &args.flags));
     }
-    let options = InstanceCopy { instance_only: args.instance_only, ephemeral: args.ephemeral };
+    if args.refresh && engine.exists(&args.target)? {
+        output::line(engine.refresh_copy(&args.source, &args.target, args.instance_only)?.id)?;
+        return Ok(0);
+    }
+    let options = InstanceCopy {
+        instance_only: args.instance_only,
+        ephemeral: args.ephemeral,
+        pool: args.flags.storage.clone(),
+        changes: instance_flags::changes(&args.flags)?,
+    };
     output::line(engine.copy_container(&args.source, &args.target, &options)?.id)?;
     Ok(0)
 }
 
 fn relocate(engine: &Engine, args: &Move) -> Result<u8> {
+    let target = args.target.as_deref().unwrap_or(&args.source);
     if let Some(snapshot) = SnapshotName::parse(&args.source) {
-        return rename_snapshot(engine, &snapshot, &args.target);
+        return rename_snapshot(engine, &snapshot, target);
     }
-    let place = Place::of(&args.target, args.target_root.as_deref(), args.target_runroot.as_deref())?;
+    let place = Place::of(target, args.target_root.as_deref(), args.target_runroot.as_deref())?;
     if let Some(place) = place {
-        return transfer::relocate(engine, &args.source, &place);
+        return transfer::relocate(engine, args, &place);
     }
-    engine.rename(&args.source, &args.target)?;
+    if args.instance_only {
+        bail!(
+            "--instance-only is for a move to another root or machine: here the container keeps its snapshots"
+        );
+    }
+    let changes = instance_flags::changes(&args.flags)?;
+    match &args.flags.storage {
+        Some(pool) => engine.move_to_pool(&args.source, pool, &changes)?,
+        None => engine.change_instance(&args.source, &changes)?,
+    }
+    if target != args.source {
+        engine.rename(&args.source, target)?;
+    }
     Ok(0)
 }
 

@@ -1,5 +1,5 @@
 //! Containers as archives: `backup`, and `copy` and `move` to another root or, through ssh, to another machine. hull runs there as
-//! `hull backup import -`, and reads the archive from its standard input.
+//! `hull backup import --trusted -`, and reads the archive from its standard input.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
-use hull_engine::{BackupOptions, Engine, SnapshotName, Status};
+use hull_engine::{BackupImport, BackupOptions, Engine, SnapshotName, Status};
 
-use crate::cli::snapshot::{Backup, Export, Import};
+use super::instance_flags;
+use crate::cli::instance_flags::InstanceFlags;
+use crate::cli::snapshot::{Backup, Export, Import, Move};
 use crate::environment;
 use crate::ui::errors::Hint;
 use crate::ui::output;
@@ -61,7 +63,7 @@ impl Place {
     }
 
     /// The command that makes the container there.
-    fn receiver(&self, container: &str) -> Result<Command> {
+    fn receiver(&self, container: &str, flags: &InstanceFlags) -> Result<Command> {
         let name = match self {
             Self::Root { name, .. } | Self::Machine { name: Some(name), .. } => name,
             Self::Machine { name: None, .. } => container,
@@ -85,9 +87,21 @@ impl Place {
                 command
             }
         };
-        command.args(["backup", "import", "-", name]);
+        // It was this user's container before.
+        command.args(["backup", "import", "--trusted"]);
+        let words = instance_flags::words(flags);
+        match self {
+            Self::Root { .. } => command.args(words),
+            Self::Machine { .. } => command.args(words.iter().map(|word| quoted(word))),
+        };
+        command.args(["-", name]);
         Ok(command)
     }
+}
+
+/// A word for the shell that ssh(1) hands its command to.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 pub fn run(engine: &Engine, verb: &Backup) -> Result<u8> {
@@ -109,13 +123,17 @@ fn export(engine: &Engine, args: &Export) -> Result<u8> {
 }
 
 fn import(engine: &Engine, args: &Import) -> Result<u8> {
+    let options = BackupImport {
+        name: args.name.clone(),
+        pool: args.flags.storage.clone(),
+        changes: instance_flags::changes(&args.flags)?,
+        trusted: args.trusted,
+    };
     let record = match args.file.as_path() {
-        file if file == Path::new("-") => {
-            engine.import_backup(std::io::stdin().lock(), args.name.as_deref())?
-        }
+        file if file == Path::new("-") => engine.import_backup(std::io::stdin().lock(), &options)?,
         file => {
             let opened = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
-            engine.import_backup(opened, args.name.as_deref())?
+            engine.import_backup(opened, &options)?
         }
     };
     output::line(record.name)?;
@@ -123,12 +141,17 @@ fn import(engine: &Engine, args: &Import) -> Result<u8> {
 }
 
 /// Copies a container with its snapshots to another place.
-pub fn send(engine: &Engine, source: &str, options: BackupOptions, place: &Place) -> Result<u8> {
+pub fn send(
+    engine: &Engine,
+    source: &str,
+    options: BackupOptions,
+    (place, flags): (&Place, &InstanceFlags),
+) -> Result<u8> {
     if SnapshotName::parse(source).is_some() {
         let error = anyhow!("a snapshot cannot be copied to another place");
         return Err(error.context(Hint("hull copy makes a container from it here, which can".into())));
     }
-    let mut command = place.receiver(source)?;
+    let mut command = place.receiver(source, flags)?;
     let shown = command.get_program().to_string_lossy().into_owned();
     let mut child = command.stdin(Stdio::piped()).spawn().with_context(|| format!("cannot run {shown}"))?;
     let Some(mut stdin) = child.stdin.take() else { bail!("{shown} has no standard input") };
@@ -154,14 +177,16 @@ fn failed(mut child: Child, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Moves a container that does not run. It is removed here once it is there.
-pub fn relocate(engine: &Engine, source: &str, place: &Place) -> Result<u8> {
+pub fn relocate(engine: &Engine, args: &Move, place: &Place) -> Result<u8> {
+    let source = &args.source;
     let id = engine.resolve(source)?;
     let found = engine.list()?.into_iter().find(|one| one.id == id);
     if let Some(one) = found.filter(|one| !matches!(one.status, Status::Created | Status::Exited)) {
         let error = anyhow!("cannot move {}: it is {}", one.name, one.status.as_str());
         return Err(error.context(Hint(format!("stop it first: hull stop {}", one.name))));
     }
-    let code = send(engine, source, BackupOptions::default(), place)?;
+    let options = BackupOptions { instance_only: args.instance_only, is_copy: false };
+    let code = send(engine, source, options, (place, &args.flags))?;
     engine.remove(&id, false, true)?;
     Ok(code)
 }
@@ -174,17 +199,20 @@ mod tests {
     fn a_place_is_a_root_or_a_machine() {
         let machine = |target: &str| Place::of(target, None, None);
         let words = |place: &Place| {
-            let command = place.receiver("web").unwrap();
+            let command = place.receiver("web", &InstanceFlags::default()).unwrap();
             command.get_args().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
         };
         let there = machine("ssh://me@there:2222/other").unwrap().unwrap();
-        assert_eq!(words(&there), "-p 2222 -- me@there hull backup import - other");
-        assert_eq!(words(&machine("ssh://there").unwrap().unwrap()), "-- there hull backup import - web");
+        assert_eq!(words(&there), "-p 2222 -- me@there hull backup import --trusted - other");
+        assert_eq!(
+            words(&machine("ssh://there").unwrap().unwrap()),
+            "-- there hull backup import --trusted - web"
+        );
         assert_eq!(machine("other").unwrap(), None);
         for wrong in ["ssh://", "ssh://-oProxyCommand=x", "ssh://a b", "ssh://host:x", "ssh://a;b"] {
             assert!(machine(wrong).is_err(), "{wrong}");
         }
         let hostile = machine("ssh://there/a;b").unwrap().unwrap();
-        assert!(hostile.receiver("web").is_err());
+        assert!(hostile.receiver("web", &InstanceFlags::default()).is_err());
     }
 }

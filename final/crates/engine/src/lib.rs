@@ -81,7 +81,7 @@ pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
 pub use events::{EventOptions, EventReader, EventSink};
 pub use handle::ending::Ended;
 pub use images::{LOCAL, Pull, PullPolicy, Remote, Remotes, image_config, retain_names};
-pub use instance::{Applied, DEFAULT_PROFILE, Profile};
+pub use instance::{Applied, DEFAULT_PROFILE, InstanceChanges, Profile};
 pub use logs::{Grown, LogReader, LogSink, LogWatch};
 pub use net::{NetworkChange, NetworkLease, NetworkOptions, NetworkRecord, PublishedPort, trace};
 pub use pools::verbs::PoolInfo;
@@ -99,7 +99,8 @@ pub use records::time::Timestamp;
 pub use records::{options, signal};
 pub use search_path::SearchPath;
 pub use snapshots::{
-    BackupOptions, Expiry, InstanceCopy, InstanceSnapshot, ScheduledRun, SnapshotName, SnapshotOptions,
+    BackupImport, BackupOptions, Expiry, InstanceCopy, InstanceSnapshot, ScheduledRun, SnapshotName,
+    SnapshotOptions,
 };
 pub use system::prune::PruneOptions;
 pub use system::usage::UsageOptions;

@@ -65,7 +65,7 @@ pub(super) fn apply(
 }
 
 /// Makes the volumes of `security.nesting` that the options have and the record has not. They go with the container.
-fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
+pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
     for path in security::NESTED.map(std::path::Path::new) {
         let is_asked = record.options.mounts.iter().any(|mount| mount.target() == path);
         if !is_asked || record.mounts.iter().any(|mount| mount.destination == path) {

@@ -7,7 +7,7 @@
 //! identity    whose ids the container has             security  system calls, nesting
 //! apply       another configuration, in a container that may run
 //! pending     a change of a profile, until all containers have it
-//! change      the verbs of a container's configuration
+//! change      the verbs of a container's configuration    copies    the same for one that is made from another
 //! devices/    what devices are in a run, and changing that while the container runs
 //! start       what had to wait for a start            seed      files for cloud-init
 //! ```
@@ -17,6 +17,7 @@
 
 mod apply;
 mod change;
+mod copies;
 mod cpus;
 pub(crate) mod devices;
 mod difference;
@@ -39,6 +40,7 @@ use crate::records::options::CreateOptions;
 use crate::records::record::Record;
 
 pub use apply::Applied;
+pub use copies::InstanceChanges;
 pub use profiles::{DEFAULT as DEFAULT_PROFILE, Profile};
 
 impl Engine {

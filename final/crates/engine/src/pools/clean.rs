@@ -1,6 +1,8 @@
 //! What killed commands have left of pools: those that were being made or removed, and the files of containers that are gone.
 
-use hull_storage::staging;
+use std::path::Path;
+
+use hull_storage::{names, staging};
 
 use super::mount;
 use super::record::{self, Driver, Pool};
@@ -60,14 +62,29 @@ pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Resul
         if pool.in_work.is_some() || !dir.is_of(&pool.id).unwrap_or(false) {
             continue;
         }
-        for parent in [dir.images(), dir.volumes()] {
+        for parent in [dir.images(), dir.volumes(), dir.containers()] {
             errors.note(staging::collect(&parent).map_err(Error::from));
         }
         for id in hull_storage::directory::names_in(&dir.containers())? {
-            if !is_known(&id) && !engine.root().container_dir(&id).exists() {
-                errors.note(super::place::remove_home(engine.root(), &id, &dir.containers().join(&id)));
-            }
+            errors.note(collect_home(engine, &id, &dir.containers().join(&id), &is_known));
         }
     }
     errors.into_result()
+}
+
+/// Removes the files of a container that is gone, or that has been moved to another pool.
+fn collect_home(engine: &Engine, id: &str, home: &Path, is_known: impl Fn(&str) -> bool) -> Result<()> {
+    let root = engine.root();
+    // What a command fills has a name with a dot.
+    if id.starts_with('.') {
+        return Ok(());
+    }
+    if !is_known(id) && !root.container_dir(id).exists() {
+        // A copy has its name before its files, and its record after them.
+        return match names::of_container(root, id)?.is_empty() {
+            true => super::place::remove_home(root, id, home),
+            false => Ok(()),
+        };
+    }
+    super::moved::settle_if_free(engine, id)
 }

@@ -5,6 +5,7 @@
 //! mount    image files on the host: mounted once, seen by hull only
 //! verbs    list, create, delete, set            place   a container's files in a pool, and their size
 //! usage    who uses a pool                      clean   what killed commands have left
+//! moved    a container that moves to another pool
 //! volumes/ the volumes of pools
 //! ```
 //!
@@ -17,6 +18,7 @@
 pub(crate) mod clean;
 mod keys;
 pub(crate) mod mount;
+pub(crate) mod moved;
 pub(crate) mod place;
 pub mod record;
 mod usage;

@@ -31,11 +31,7 @@ const IMAGE: &str = "root.img";
 /// What the options say about a container's files, or LXD's disk device of the root.
 fn asked(options: &CreateOptions) -> Result<StorageOptions> {
     let mut asked = options.storage.clone();
-    let is_root = |device: &&hull_lxd::Device| {
-        let has = |key: &str, value: &str| device.get(key).is_some_and(|found| found == value);
-        has("type", "disk") && has("path", "/")
-    };
-    if let Some(disk) = options.instance.expanded.devices.values().find(is_root) {
+    if let Some(disk) = options.instance.expanded.devices.values().find(|device| is_root(device)) {
         asked.pool = asked.pool.or_else(|| disk.get("pool").cloned());
         if asked.size.is_none() {
             asked.size = disk.get("size").map(|size| parse_size(size)).transpose()?;
@@ -46,28 +42,28 @@ fn asked(options: &CreateOptions) -> Result<StorageOptions> {
 
 /// Where the files of a new container will be.
 pub(crate) fn plan(engine: &Engine, id: &str, options: &CreateOptions) -> Result<Writable> {
-    let options = asked(options)?;
-    let name = options.pool.as_deref().unwrap_or(DEFAULT);
-    if name == DEFAULT && options.size.is_none() {
+    let asked = asked(options)?;
+    plan_in(engine, id, asked.pool.as_deref().unwrap_or(DEFAULT), asked.size)
+}
+
+fn plan_in(engine: &Engine, id: &str, name: &str, size: Option<u64>) -> Result<Writable> {
+    if name == DEFAULT && size.is_none() {
         return Ok(Writable::default());
     }
     let (pool, dir) = engine.open_pool(name)?;
     if has_subvolumes(&pool) {
-        let place = InPool { name: pool.name, directory: dir.path().to_owned(), size: options.size };
+        let place = InPool { name: pool.name, directory: dir.path().to_owned(), size };
         return Ok(Writable { pool: Some(place), files: Files::Subvolume { present: 0 } });
     }
-    if options.size.is_some() && hull_sys::id_map::in_user_namespace() {
+    if size.is_some() && hull_sys::id_map::in_user_namespace() {
         let why = "a limit takes root: a loop device or a quota of btrfs, which the kernel gives nobody else";
         return Err(Error::Unsupported(format!("the size of a container's root: {why}")));
     }
-    let directory = match options.size {
+    let directory = match size {
         Some(_) => mount::of_root(engine.root(), id),
         None => dir.path().to_owned(),
     };
-    Ok(Writable {
-        pool: Some(InPool { name: pool.name, directory, size: options.size }),
-        files: Files::default(),
-    })
+    Ok(Writable { pool: Some(InPool { name: pool.name, directory, size }), files: Files::default() })
 }
 
 pub(super) fn has_subvolumes(pool: &Pool) -> bool {
@@ -182,20 +178,36 @@ pub(crate) fn limit(record: &Record, root: &Path) -> Result<()> {
     }
 }
 
-/// Where the files of a copy are: in the pool of the original.
-pub(crate) fn of_copy(original: &Record) -> Result<Option<InPool>> {
-    let writable = &original.writable;
-    match &writable.pool {
-        // The directory is the image of the original alone.
-        Some(InPool { size: Some(_), .. }) if matches!(writable.files, Files::Layers { .. }) => {
-            Err(Error::Unsupported(format!(
-                "container {} has an image of its own for its size, and hull copies no such image: hull commit makes an \
-                 image of the container, and on a pool of btrfs a size is copied",
-                original.name
-            )))
-        }
-        pool => Ok(pool.clone()),
+/// Where the files of a copy are: in the pool of the original, or in another one. Both have the original's size.
+pub(crate) fn plan_copy(
+    engine: &Engine,
+    id: &str,
+    original: &Record,
+    pool: Option<&str>,
+) -> Result<Writable> {
+    let place = original.writable.pool.as_ref();
+    let own = place.map_or(DEFAULT, |place| &place.name);
+    let size = place.and_then(|place| place.size);
+    let planned = plan_in(engine, id, pool.unwrap_or(own), size)?;
+    // The directory would be an image of one container alone, and is made for one that has no files yet.
+    match size.is_some() && matches!(planned.files, Files::Layers { .. }) {
+        false => Ok(planned),
+        true => Err(Error::Unsupported(format!(
+            "container {} has a size, for which each container has an image of its own outside btrfs, and hull copies no \
+             such image: choose a pool of btrfs, or hull commit makes an image of the container",
+            original.name
+        ))),
     }
+}
+
+/// Whether a container asks by its devices for the pool that its root is in.
+pub(crate) fn root_disk(devices: &hull_lxd::Devices) -> Option<&String> {
+    devices.iter().find(|(_, device)| is_root(device)).map(|(name, _)| name)
+}
+
+fn is_root(device: &hull_lxd::Device) -> bool {
+    let has = |key: &str, value: &str| device.get(key).is_some_and(|found| found == value);
+    has("type", "disk") && has("path", "/")
 }
 
 /// Removes a container's files from its pool. The container's record still says that they are there.

@@ -124,6 +124,22 @@ impl Writable {
     }
 }
 
+impl Writable {
+    /// The files of a snapshot of this container, as its record has them, in the place where the container is. It may have been moved since.
+    pub(crate) fn of_snapshot(&self, kept: &Files) -> Self {
+        let files = match (&self.files, kept) {
+            (Files::Subvolume { .. }, Files::Layers { present, .. }) => {
+                Files::Subvolume { present: *present }
+            }
+            (Files::Layers { .. }, Files::Subvolume { present }) => {
+                Files::Layers { present: *present, private: vec![] }
+            }
+            (_, kept) => kept.clone(),
+        };
+        Self { pool: self.pool.clone(), files }
+    }
+}
+
 /// The layer with this number.
 pub(crate) fn layer(home: &Path, number: u32) -> WritableLayer {
     match number {

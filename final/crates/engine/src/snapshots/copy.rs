@@ -5,18 +5,20 @@ use std::path::Path;
 use hull_storage::names;
 use hull_storage::staging::Staging;
 
-use super::files;
+use super::forms::Carrier;
 use super::store::{self, InstanceSnapshot, SnapshotName};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
+use crate::instance::InstanceChanges;
+use crate::pools::place;
 use crate::records::ids::random_id;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountRecord, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::time::Timestamp;
-use crate::records::writable::{Files, Writable};
+use crate::records::writable::Writable;
 
 /// The keys of a nic that no two containers may have.
 const OWN_ADDRESSES: [&str; 3] = ["hwaddr", "ipv4.address", "ipv6.address"];
@@ -28,7 +30,13 @@ pub struct InstanceCopy {
     pub instance_only: bool,
     /// The copy goes when it ends, as with `--rm`.
     pub ephemeral: bool,
+    /// Where its files are. `None`: where the original's are.
+    pub pool: Option<String>,
+    pub changes: InstanceChanges,
 }
+
+/// Numbers of layers begin above the first, whose work directory says that a container was started.
+const ABOVE_FIRST: u32 = 1;
 
 impl Engine {
     /// Makes a container of this name from a container, or from `CONTAINER/SNAPSHOT`. Its anonymous volumes are new and empty.
@@ -37,6 +45,7 @@ impl Engine {
         let container = snapshot.as_ref().map_or(source, |name| &name.container);
         let id = self.resolve(container)?;
         self.clear_if_dead_by_id(&id, Snapshot::take(self.root(), &id)?)?;
+        let profiles = self.hold_profiles()?;
         // The image must not be removed before the new record names it.
         let uses = self.lock_in_use()?;
         let lock = self.lock(&id).map_err(|error| error.for_container(container))?;
@@ -46,15 +55,19 @@ impl Engine {
             None if options.instance_only => (present.clone(), vec![]),
             None => (present.clone(), store::all(self.root(), &present)?),
         };
-        own_place(&original)?;
         let mut record = self.new_from(&original, options)?;
         names::claim(self.root(), name, &record.id)?;
         record.name = name.to_owned();
-        let made = self.own_ids(&mut record, &original).and_then(|()| {
+        if let Some(name) = crate::init::host_name(&record) {
+            record.hostname = name;
+        }
+        let changes = in_pool(options.pool.as_deref(), &mut record, options.changes.clone());
+        let configured = self.configure_copy(&profiles, &mut record, &changes);
+        let made = configured.and_then(|()| self.own_ids(&mut record, &original)).and_then(|()| {
             let frozen = if snapshot.is_none() { self.freeze_to_copy(&present)? } else { None };
             self.make_copy(&record, &original, &kept, || drop(frozen))
         });
-        drop((lock, uses));
+        drop((lock, uses, profiles));
         match made {
             Ok(()) => {
                 Event::container(&record, "create").emit(self);
@@ -74,10 +87,7 @@ impl Engine {
             name: String::new(),
             created: Timestamp::now(),
             id_maps: None,
-            writable: Writable {
-                files: files::copied(&original.writable.files),
-                pool: crate::pools::place::of_copy(original)?,
-            },
+            writable: place::plan_copy(self, &id, original, options.pool.as_deref())?,
             id,
             ..original.clone()
         };
@@ -122,34 +132,36 @@ impl Engine {
         copied: impl FnOnce(),
     ) -> Result<()> {
         let root = self.root();
-        let (from, home) = (self.home_of(original)?, record.home(root));
-        let directory = root.container_dir(&record.id);
+        let carrier = Carrier::new(self, original, &record.writable, ABOVE_FIRST)?;
+        let files = carrier.files(&original.writable.files);
+        let record = &Record { writable: Writable { files, ..record.writable.clone() }, ..record.clone() };
+        let (home, directory) = (record.home(root), root.container_dir(&record.id));
         let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
-        let present = &original.writable.files;
-        files::copy_layers(present, &[present.top()], &from, staged.path())?;
+        carrier.copy_present(original, staged.path())?;
         copied();
-        let below = present.numbers().into_iter().skip(1);
-        let kept = snapshots.iter().flat_map(|snapshot| snapshot.record.writable.files.numbers());
-        let mut others: Vec<u32> = below.chain(kept).filter(|number| *number != present.top()).collect();
-        others.sort_unstable();
-        others.dedup();
-        files::copy_layers(present, &others, &from, staged.path())?;
+        carrier.copy_rest(original, snapshots.iter().map(|snapshot| &snapshot.record), staged.path())?;
         self.make_volumes(record)?;
         if home == directory {
-            self.write_records(record, snapshots, staged.path())?;
+            self.write_records(&carrier, record, snapshots, staged.path())?;
             return publish(staged, &directory);
         }
         // The files first: without a record nothing shows them.
         publish(staged, &home)?;
         let staged = Staging::new(&root.containers_dir())?;
-        self.write_records(record, snapshots, staged.path())?;
+        self.write_records(&carrier, record, snapshots, staged.path())?;
         publish(staged, &directory)
     }
 
-    fn write_records(&self, record: &Record, snapshots: &[InstanceSnapshot], directory: &Path) -> Result<()> {
+    fn write_records(
+        &self,
+        carrier: &Carrier<'_>,
+        record: &Record,
+        snapshots: &[InstanceSnapshot],
+        directory: &Path,
+    ) -> Result<()> {
         for snapshot in snapshots {
             let kept = &snapshot.record;
-            let files = files::copied(&kept.writable.files);
+            let files = carrier.files(&kept.writable.files);
             let kept = Record {
                 id: record.id.clone(),
                 writable: Writable { files, ..record.writable.clone() },
@@ -170,20 +182,25 @@ impl Engine {
     }
 }
 
-/// An image file with a size belongs to one container, too.
-fn own_place(original: &Record) -> Result<()> {
-    let has_size = original.writable.pool.as_ref().is_some_and(|pool| pool.size.is_some());
-    match has_size && matches!(original.writable.files, Files::Layers { .. }) {
-        false => Ok(()),
-        true => Err(Error::Unsupported(format!(
-            "container {} has an image file of its own, because of its size: hull backup export and import copy it",
-            original.name
-        ))),
+/// The changes, and with them the pool, where the container says in LXD's words what it is in.
+pub(super) fn in_pool(
+    pool: Option<&str>,
+    record: &mut Record,
+    mut changes: InstanceChanges,
+) -> InstanceChanges {
+    let Some(pool) = pool else { return changes };
+    match place::root_disk(&record.instance.expanded.devices) {
+        Some(disk) => {
+            let device = changes.devices.entry(disk.clone()).or_default();
+            device.insert("pool".into(), pool.to_owned());
+        }
+        None => record.options.storage.pool = Some(pool.to_owned()),
     }
+    changes
 }
 
 /// An anonymous volume belongs to one container.
-pub(super) fn own_volume(mount: &mut MountRecord) -> Result<()> {
+fn own_volume(mount: &mut MountRecord) -> Result<()> {
     if !mount.anonymous {
         return Ok(());
     }
@@ -202,7 +219,7 @@ fn replaced(source: &Path, old: &str, new: &str) -> std::path::PathBuf {
     source.components().map(part).collect()
 }
 
-fn publish(staged: Staging, target: &Path) -> Result<()> {
+pub(super) fn publish(staged: Staging, target: &Path) -> Result<()> {
     match staged.publish(target)? {
         true => Ok(()),
         false => Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists))

@@ -65,8 +65,13 @@ fn merged_if_deep(files: &Files, home: &Path, of_image: usize) -> Result<Files> 
 /// A snapshot of btrfs waits until the disk has what was written, and this much of it is done before the container is frozen.
 pub(super) fn write_back(kind: &Files, home: &Path) -> Result<()> {
     let Files::Subvolume { .. } = kind else { return Ok(()) };
-    let context = || format!("write back {}", home.display());
-    let opened = File::open(home).context(context)?;
+    sync(home)
+}
+
+/// Waits until the disk has what was written to the file system of this directory.
+pub(super) fn sync(directory: &Path) -> Result<()> {
+    let context = || format!("write back {}", directory.display());
+    let opened = File::open(directory).context(context)?;
     rustix::fs::syncfs(&opened).context(context)
 }
 
@@ -99,35 +104,28 @@ pub(super) fn on_top(below: &Files, home: &Path) -> Result<Files> {
     Ok(Files::Layers { present: made, private })
 }
 
-/// Copies layers into the directory of a container that is being made. They get other numbers ([`copied`]), because the work
+/// Copies layers to another place, where this is added to their numbers. A new container needs other numbers, because the work
 /// directory of the first layer says that a container was started.
-pub(super) fn copy_layers(kind: &Files, numbers: &[u32], from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_layers(
+    kind: &Files,
+    numbers: &[u32],
+    from: &Path,
+    (to, offset): (&Path, u32),
+) -> Result<()> {
     for number in numbers {
         if let Files::Subvolume { .. } = kind {
-            subvolumes::copy((from, *number), (to, renumbered(*number)))?;
+            subvolumes::copy((from, *number), (to, number + offset))?;
             continue;
         }
-        let target = layer(to, renumbered(*number));
+        let (source, target) = (layer(from, *number), layer(to, number + offset));
         target.create()?;
-        copy_layer(layer(from, *number).upper(), target.upper())?;
-        target.note_mounted()?;
+        copy_layer(source.upper(), target.upper())?;
+        // Otherwise the first mount gives its root directory the metadata of the image's.
+        if source.first_mounted().is_some() {
+            target.note_mounted()?;
+        }
     }
     Ok(())
-}
-
-/// The files as [`copy_layers`] makes them.
-pub(super) fn copied(files: &Files) -> Files {
-    match files {
-        Files::Layers { present, private } => Files::Layers {
-            present: renumbered(*present),
-            private: private.iter().map(|number| renumbered(*number)).collect(),
-        },
-        Files::Subvolume { present } => Files::Subvolume { present: renumbered(*present) },
-    }
-}
-
-fn renumbered(number: u32) -> u32 {
-    number + 1
 }
 
 /// Removes what neither the container nor its snapshots name, and what killed commands have left.

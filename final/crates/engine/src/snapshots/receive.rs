@@ -12,20 +12,35 @@ use serde::de::DeserializeOwned;
 
 use super::backup::{CONTAINER, DOCUMENT, INDEX, MACHINE_ID, SNAPSHOTS};
 use super::store::{InstanceSnapshot, check_name};
+use super::trust;
 use crate::containers::create::Base;
 use crate::copy::backup::read;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
+use crate::instance::InstanceChanges;
 use crate::records::ids::random_id;
-use crate::records::options::CreateOptions;
+use crate::records::options::{CreateOptions, StorageOptions};
 use crate::records::record::{Kind, MountKind, Record};
 use crate::records::writable::{Files, Writable, layer};
 
+/// How an archive is imported.
+#[derive(Debug, Clone, Default)]
+pub struct BackupImport {
+    /// Without one it is the one in the archive.
+    pub name: Option<String>,
+    /// Where its files are. `None`: below the data root.
+    pub pool: Option<String>,
+    pub changes: InstanceChanges,
+    /// The container gets what it asks for of this machine ([`trust`]).
+    pub trusted: bool,
+}
+
 impl Engine {
-    /// Makes a container of an archive. Its name is the one in the archive, unless another is given.
-    pub fn import_backup(&self, from: impl Read, name: Option<&str>) -> Result<Record> {
+    /// Makes a container of an archive.
+    pub fn import_backup(&self, from: impl Read, options: &BackupImport) -> Result<Record> {
+        let profiles = self.hold_profiles()?;
         let _uses = self.lock_in_use()?;
         let staged = Staging::new(&self.root().containers_dir())?;
         let mut trees: BTreeMap<PathBuf, u32> = BTreeMap::new();
@@ -39,31 +54,38 @@ impl Engine {
             Ok(made.upper().to_owned())
         })?;
         let id = random_id()?;
-        let mut record = self.received(&documents, &id)?;
+        let mut record = self.received(&documents, &id, options.trusted)?;
         record.writable.files = own_files(&trees, Path::new(CONTAINER))?;
-        let wanted = name.map_or_else(|| record.name.clone(), str::to_owned);
+        let wanted = options.name.clone().unwrap_or_else(|| record.name.clone());
         names::claim(self.root(), &wanted, &id)?;
         record.name = wanted;
-        let made = self.settle_received(&mut record, &documents, &trees, staged);
+        if let Some(name) = crate::init::host_name(&record) {
+            record.hostname = name;
+        }
+        let configured = self.configure_copy(&profiles, &mut record, &options.changes);
+        let archive = Archive { documents, trees, trusted: options.trusted };
+        let made = configured.and_then(|()| self.settle_received(&mut record, &archive, staged));
+        drop(profiles);
+        // A failure leaves the container where its files were written first, which is whole.
+        let made = made.and_then(|()| match &options.pool {
+            Some(pool) => self.move_to_pool(&record.id, pool, &InstanceChanges::default()),
+            None => Ok(()),
+        });
         match made {
             Ok(()) => {
                 Event::container(&record, "create").emit(self);
                 Ok(record)
             }
             Err(error) => {
-                let removed = remove_files(self, Remains::of(&record, true).without_event());
+                let now = Record::load(self.root(), &record.id).unwrap_or(record);
+                let removed = remove_files(self, Remains::of(&now, true).without_event());
                 Err(error.with_undo(removed))
             }
         }
     }
 
-    fn settle_received(
-        &self,
-        record: &mut Record,
-        documents: &BTreeMap<PathBuf, String>,
-        trees: &BTreeMap<PathBuf, u32>,
-        staged: Staging,
-    ) -> Result<()> {
+    fn settle_received(&self, record: &mut Record, archive: &Archive, staged: Staging) -> Result<()> {
+        let Archive { documents, trees, .. } = archive;
         self.give_ids(record)?;
         let record = &*record;
         for mount in record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume) {
@@ -77,9 +99,13 @@ impl Engine {
         }
         for directory in trees.keys().filter(|directory| directory.starts_with(SNAPSHOTS)) {
             let snapshot = snapshot(record, documents, directory)?;
+            if !archive.trusted {
+                trust::check(&format!("snapshot {}", snapshot.name), &snapshot.record)?;
+            }
             let files = own_files(trees, directory)?;
             let writable = Writable { pool: None, files };
-            let kept = Record { writable, ..sanitized(snapshot.record, &record.id)? };
+            let mut kept = Record { writable, ..sanitized(snapshot.record, &record.id)? };
+            self.volumes_of(&mut kept, Some(record))?;
             InstanceSnapshot { record: kept, ..snapshot }.store_in(&staged.path().join("snapshots"))?;
         }
         if let Some(machine_id) = documents.get(&Path::new(CONTAINER).join(MACHINE_ID)) {
@@ -97,19 +123,24 @@ impl Engine {
         }
     }
 
-    fn received(&self, documents: &BTreeMap<PathBuf, String>, id: &str) -> Result<Record> {
+    fn received(&self, documents: &BTreeMap<PathBuf, String>, id: &str, trusted: bool) -> Result<Record> {
         if let Some(text) = documents.get(&Path::new(CONTAINER).join(DOCUMENT)) {
-            let record = sanitized(parse(text, "backup/container/hull.json")?, id)?;
-            return own_volumes(record);
+            let mut record: Record = parse(text, "backup/container/hull.json")?;
+            if !trusted {
+                trust::check("container", &record)?;
+            }
+            record = sanitized(record, id)?;
+            self.volumes_of(&mut record, None)?;
+            return Ok(record);
         }
         let Some(text) = documents.get(Path::new(INDEX)) else {
             return Err(invalid("it has neither backup/index.yaml nor backup/container/hull.json"));
         };
-        self.of_lxd(text, id)
+        self.of_lxd(text, id, trusted)
     }
 
     /// LXD's archives say less: the container gets the options of a system container.
-    fn of_lxd(&self, index: &str, id: &str) -> Result<Record> {
+    fn of_lxd(&self, index: &str, id: &str, trusted: bool) -> Result<Record> {
         let index =
             hull_yaml::parse(index).map_err(|error| invalid(&format!("backup/index.yaml: {error}")))?;
         let container = &index["config"]["container"];
@@ -132,13 +163,48 @@ impl Engine {
         // The disk at / is the pool's part, and this container is in no pool.
         options.instance.devices =
             devices.filter(|(_, device)| device.get("path").is_none_or(|path| path != "/")).collect();
-        crate::init::apply(&mut options)?;
+        let profiles = container["profiles"].as_array().into_iter().flatten();
+        options.instance.profiles = profiles.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        if !trusted {
+            trust::check_settings("container", &options.instance.own())?;
+        }
         let _profiles = self.configure(&mut options)?;
+        crate::init::apply(&mut options)?;
         let base = Base { config: RunConfig::default(), ..Base::default() };
         let record = self.plan_on(&options, base, id.to_owned())?;
+        // Its files are written below the data root first.
+        let record = Record { writable: Writable::default(), ..record };
         let name = index["name"].as_str().unwrap_or_default().to_owned();
         Ok(Record { name, ..record })
     }
+
+    /// Gives the mounts of volumes new anonymous volumes, or those that `container` has at the same places.
+    fn volumes_of(&self, record: &mut Record, container: Option<&Record>) -> Result<()> {
+        for mount in record.mounts.iter_mut().filter(|mount| mount.kind == MountKind::Volume) {
+            let mounts = container.iter().flat_map(|container| &container.mounts);
+            let mut same = mounts.filter(|own| own.anonymous && own.destination == mount.destination);
+            match same.next() {
+                Some(own) if mount.anonymous => mount.name = own.name.clone(),
+                _ if mount.anonymous => mount.name = Some(random_id()?),
+                _ => {}
+            }
+            let name = mount.name.as_deref().ok_or_else(|| invalid("a volume has no name"))?;
+            mount.source = self.volumes().data_dir(name)?;
+            let settings = (&mount.extras.labels, &mount.extras.driver_options);
+            if container.is_some() {
+                self.ensure_volume(name, settings, mount.anonymous)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an archive has.
+struct Archive {
+    documents: BTreeMap<PathBuf, String>,
+    /// The layers that its trees have become.
+    trees: BTreeMap<PathBuf, u32>,
+    trusted: bool,
 }
 
 /// The record without what belongs to the machine that it comes from.
@@ -164,6 +230,8 @@ fn sanitized(record: Record, id: &str) -> Result<Record> {
         ..record
     };
     record.options.auto_remove = false;
+    record.options.storage = StorageOptions::default();
+    record.options.plugged.nics.clear();
     for network in &mut record.options.networks {
         (network.ip, network.ip6, network.mac) = (None, None, None);
     }
@@ -171,11 +239,6 @@ fn sanitized(record: Record, id: &str) -> Result<Record> {
     if record.mounts.iter().any(|mount| mount.kind == MountKind::Image) {
         return Err(invalid("its container has a mount of an image, which an archive does not hold"));
     }
-    Ok(record)
-}
-
-fn own_volumes(mut record: Record) -> Result<Record> {
-    record.mounts.iter_mut().try_for_each(super::copy::own_volume)?;
     Ok(record)
 }
 

@@ -36,6 +36,16 @@ impl Engine {
         Ok(run)
     }
 
+    /// Takes the snapshot that `@startup` asks for, of a container that is about to start. True if there is one.
+    pub(crate) fn snapshot_at_startup(&self, record: &Record) -> Result<bool> {
+        let schedule = record.instance.key("snapshots.schedule").unwrap_or_default();
+        if !calendar::is_at_startup(schedule) || Snapshot::take(self.root(), &record.id)?.status.is_active() {
+            return Ok(false);
+        }
+        let options = SnapshotOptions { scheduled: true, ..SnapshotOptions::default() };
+        self.snapshot(&record.id, &options).map(|_| true)
+    }
+
     fn run_schedule(&self, id: &str, run: &mut ScheduledRun) -> Result<()> {
         let record = Record::load(self.root(), id)?;
         let now = Timestamp::now();

@@ -57,7 +57,9 @@ impl InstanceSnapshot {
             return Err(missing());
         }
         let found: Option<Self> = file::read_json(&path(root, &container.id, name))?;
-        found.ok_or_else(missing)
+        let mut found = found.ok_or_else(missing)?;
+        found.record.writable = container.writable.of_snapshot(&found.record.writable.files);
+        Ok(found)
     }
 
     pub(super) fn store(&self, root: &Root, container: &str) -> Result<()> {

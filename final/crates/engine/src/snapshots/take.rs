@@ -4,6 +4,7 @@
 //! container with one more layer. The other order would leave a snapshot whose files the container goes on writing to.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use hull_lxd::schedule;
 
@@ -53,7 +54,7 @@ impl Engine {
         let name = self.free_name(&record, options)?;
         let runs = Snapshot::take(self.root(), &id)?.status.is_active();
         if options.stateful {
-            return Err(stateful(&record, runs));
+            return Err(self.stateful(&record, runs));
         }
         let files = if runs { self.keep_running(&record)? } else { self.keep_stopped(&record)? };
         let kept = Record { writable: Writable { files, ..record.writable.clone() }, ..record.clone() };
@@ -153,17 +154,35 @@ fn expires(expiry: &Expiry, record: &Record, created: Timestamp) -> Result<Optio
     }
 }
 
-/// Why there is no snapshot of the processes.
-pub(super) fn stateful(record: &Record, runs: bool) -> Error {
-    match runs {
-        true => Error::Unsupported(format!(
-            "the processes of {} cannot be kept: hull writes the memory of no container to disk",
-            record.name
-        )),
-        false => Error::WrongState {
-            verb: "keep the processes of",
-            name: record.name.clone(),
-            state: "not running",
-        },
+impl Engine {
+    /// Why there is no snapshot of the processes.
+    fn stateful(&self, record: &Record, runs: bool) -> Error {
+        if !runs {
+            return Error::WrongState {
+                verb: "keep the processes of",
+                name: record.name.clone(),
+                state: "not running",
+            };
+        }
+        let why = self.why_no_criu().unwrap_or_else(|| {
+            "CRIU works here, and hull has its processes saved by hull-oci checkpoint only, for bundles"
+                .into()
+        });
+        Error::Unsupported(format!("the processes of {} cannot be kept: {why}", record.name))
+    }
+
+    /// What `criu check` finds missing. `None` if it finds nothing.
+    fn why_no_criu(&self) -> Option<String> {
+        let Ok(mut criu) = self.program("criu") else {
+            return Some("that takes CRIU, and there is no program criu".into());
+        };
+        let output = match criu.arg("check").stdin(Stdio::null()).output() {
+            Ok(output) if output.status.success() => return None,
+            Ok(output) => output,
+            Err(error) => return Some(format!("criu check cannot be run: {error}")),
+        };
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let last = text.lines().rfind(|line| line.contains("Error")).or_else(|| text.lines().last());
+        Some(format!("criu check fails: {}", last.unwrap_or("it does not say why").trim()))
     }
 }

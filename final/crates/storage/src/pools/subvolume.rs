@@ -122,17 +122,22 @@ pub fn write_image(images: &Path, key: &str, layers: &[PathBuf], empty: &Path) -
     if exists(&root) {
         return Ok(root);
     }
-    let view = LayersView::mount(layers, empty)?;
     let staging = Staging::new(images)?;
     let staged = staging.path().join("root");
-    create(&staged)?;
-    let source = readable(view.as_fd()).context(|| format!("open {}", empty.display()))?;
-    copy_directory(source, Path::new("the image"), &staged)?;
+    write(&staged, layers, empty)?;
     // A crash of the machine must not leave half an image that looks whole.
     rustix::fs::syncfs(open_directory(&staged)?).context(|| format!("sync {}", staged.display()))?;
     // If another command has written the same image meanwhile, that one is used.
     staging.publish(&images.join(key))?;
     Ok(root)
+}
+
+/// Writes layers, top first, as one tree into a new subvolume.
+pub fn write(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<()> {
+    let view = LayersView::mount(layers, empty)?;
+    create(path)?;
+    let source = readable(view.as_fd()).context(|| format!("open {}", empty.display()))?;
+    copy_directory(source, Path::new("the layers"), path)
 }
 
 /// The subvolume with an image's files.
