@@ -47,13 +47,18 @@ fn what_is_killed_leaves_wholes() {
     let before = sum(&t, "box");
     let file = t.path("backup.tar");
     let path = file.to_str().unwrap();
-    let verbs: [&[&str]; 6] = [
+    t.ok(&["storage", "create", "plain", "dir"]);
+    let image = t.path("image.tar");
+    let verbs: [&[&str]; 9] = [
         &["snapshot", "box"],
         &["restore", "box", "first"],
         &["copy", "box", "copy"],
         &["backup", "export", "box", path],
         &["backup", "import", path, "copy"],
         &["move", "box", "moved"],
+        &["move", "box", "-s", "plain"],
+        &["publish", "box/first", "--alias", "published"],
+        &["image", "export", "published", image.to_str().unwrap()],
     ];
     for verb in verbs {
         let begun = Instant::now();
@@ -72,6 +77,9 @@ fn what_is_killed_leaves_wholes() {
         }
         undo(&t, verb[0]);
         assert_eq!(sum(&t, "box"), before, "{verb:?}");
+        if verb[0] == "publish" {
+            t.ok(verb);
+        }
         // A killed export may have left half of a file, which is no archive.
         if verb[0] == "backup" && verb[1] == "export" {
             t.ok(verb);
@@ -82,6 +90,8 @@ fn what_is_killed_leaves_wholes() {
         assert_eq!(sum(&t, "box"), before, "{name}");
     }
     t.ok(&["rm", "box"]);
+    t.ok(&["rmi", "published"]);
+    t.ok(&["storage", "delete", "plain"]);
     assert!(t.traces_left().is_empty(), "{:?}", t.traces_left());
 }
 
@@ -91,6 +101,9 @@ fn undo(t: &Scenario, verb: &str) {
     match verb {
         "copy" | "backup" if found.contains(&"copy".to_owned()) => drop(t.ok(&["rm", "-f", "copy"])),
         "move" if found.contains(&"moved".to_owned()) => drop(t.ok(&["rename", "moved", "box"])),
+        "move" => drop(t.ok(&["move", "box", "--storage", "default"])),
+        // What a killed command has left does not keep an image from being made.
+        "publish" => drop(t.hull(&["rmi", "-f", "published"])),
         _ => {}
     }
 }

@@ -89,18 +89,10 @@ pub const FLAGS: Flags = &[
         "--allow-inconsistent -c --config -d --device -e --ephemeral --instance-only --mode --no-profiles -p --profile --refresh --stateless -s --storage --target --target-project",
         MOVED,
     ),
-    (
-        "copy, move",
-        "-c --config -d --device -p --profile --no-profiles",
-        "a copy has the configuration of the original, and is changed afterwards",
-    ),
     ("copy, move", "--mode --target", TARGET),
     ("copy, move", "--target-project", PROJECT),
     ("copy, move", "--stateless", "hull saves no state of processes, so each start is a new one"),
-    ("copy, move", "-s --storage", STORAGE),
     ("copy, move", "--allow-inconsistent", "hull freezes a container while its files are copied"),
-    ("copy", "--refresh", "hull makes each copy anew: `hull rm` removes the old one first"),
-    ("move", "--instance-only", "a container that is moved keeps its snapshots"),
     ("ps", "--all-projects", PROJECT),
     (
         "file mount",

@@ -20,6 +20,7 @@ const LIMITS: [u32; 2] = [3, 13];
 /// in the table counts as quick: a new suite is part of `--fast` until somebody measures it.
 #[rustfmt::skip]
 const SECONDS: &[(&str, &str, u32)] = &[
+    ("tests/suite", "system_moves", 15),
     ("tests/suite", "system_snapshots", 8),
     ("tests/suite", "system_snapshots_killed", 40),
     ("tests/suite", "system_boot", 45),

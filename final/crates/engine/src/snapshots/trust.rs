@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::init;
 use crate::records::options::{CreateOptions, MountOption, NetworkMode};
 use crate::records::record::{MountKind, MountRecord, Record};
+use crate::records::userns::UsernsOptions;
 
 /// Options that concern the container alone, limit it, or are words for its user.
 const HARMLESS: [&str; 47] = [
@@ -109,6 +110,7 @@ fn options(given: &CreateOptions) -> Result<Vec<String>> {
                 given.network,
                 NetworkMode::Default | NetworkMode::None | NetworkMode::Networks | NetworkMode::UserMode(_)
             ),
+            "userns" => has_ids_of_its_own(given) || is_usual(name, value),
             name => HARMLESS.contains(&name) || is_usual(name, value),
         };
         if !is_fine {
@@ -116,6 +118,16 @@ fn options(given: &CreateOptions) -> Result<Vec<String>> {
         }
     }
     Ok(asked)
+}
+
+/// Ids that hull chooses, which nobody else has.
+fn has_ids_of_its_own(given: &CreateOptions) -> bool {
+    let chosen = |mode: &str| {
+        let size = mode.strip_prefix("auto:size=");
+        mode == "auto" || size.is_some_and(|size| size.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let mode = &given.userns.mode;
+    chosen(mode) && given.userns == UsernsOptions { mode: mode.clone(), ..UsernsOptions::default() }
 }
 
 fn object(options: &CreateOptions) -> Result<Map<String, Value>> {
