@@ -4,7 +4,7 @@
 //! layers      → layers       each as it is, in the order that the record says
 //! subvolume   → subvolume    a snapshot; in another pool, a copy
 //! layers      → subvolume    the root that the layers and the image's show together
-//! subvolume   → layers       the difference to the image's files, as one layer
+//! subvolume   → layers       the difference from the image's files, as one layer
 //! ```
 
 use std::path::{Path, PathBuf};

@@ -169,7 +169,7 @@ fn settings(own: &Settings) -> Vec<String> {
     keys.chain(devices.map(|(name, _)| format!("device {name}"))).collect()
 }
 
-/// No device, the root itself, and a link to a network of hull's.
+/// No device, the root itself, and a link to a network of hull.
 fn is_harmless(device: &Device) -> bool {
     let get = |key: &str| device.get(key).map(String::as_str);
     match get("type") {
