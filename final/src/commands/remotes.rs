@@ -140,7 +140,11 @@ struct ImageRow {
 pub fn list_images(engine: &Engine, word: &str, format: Option<&str>) -> Result<bool> {
     let remotes = engine.remotes()?;
     // `ubuntu:22.04` is docker's name of an image, so only the name of a remote alone is one.
-    let Some((remote, "")) = remotes.split(word) else { return Ok(false) };
+    let found = remotes.split(word);
+    if let (None, Some(name)) = (&found, word.strip_suffix(':').filter(|name| *name != hull_engine::LOCAL)) {
+        remotes.find(name)?;
+    }
+    let Some((remote, "")) = found else { return Ok(false) };
     let images = Server::new(&access()?, &remote.url)?.images()?;
     let newest = images.iter().filter(|image| !image.aliases.is_empty());
     let rows: Vec<_> = newest

@@ -297,6 +297,7 @@ fn images_come_from_a_server_of_simplestreams() {
     let server = serve(&archives, |_| {});
     let url = format!("http://{}/base/", server.host);
     assert!(t.hull(&["remote", "add", "bad", "http://example.com"]).fails(1).contains("https"));
+    assert!(t.hull(&["image", "list", "mine:"]).fails(1).contains("none of this name"));
     t.ok(&["remote", "add", "mine", &url]);
     assert!(t.hull(&["remote", "add", "mine", &url]).fails(1).contains("there is one"));
     assert_eq!(
