@@ -12,6 +12,9 @@ pub struct Launch {
     /// Set a key of LXD's configuration: KEY=VALUE
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub config: Vec<String>,
+    /// Set a key of a device, of a profile's or of one of its own: DEVICE,KEY=VALUE
+    #[arg(short, long, value_name = "DEVICE,KEY=VALUE")]
+    pub device: Vec<String>,
     /// Take the settings of this profile instead of those of the profile default
     #[arg(short, long, value_name = "PROFILE")]
     pub profile: Vec<String>,

@@ -55,9 +55,9 @@ pub enum Network {
 pub struct Attach {
     pub network: String,
     pub container: String,
-    /// The name of the interface in the container, unless another one follows
+    /// The device's name, which is the network's if none is given
     pub device: Option<String>,
-    /// The name of the interface in the container
+    /// The name of the interface in the container, which is the device's if none is given
     pub interface: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub struct Attach {
 pub struct Detach {
     pub network: String,
     pub container: String,
-    /// The name of the interface in the container, which is checked
+    /// The device by which it is there, if there are several
     pub device: Option<String>,
 }
 

@@ -8,6 +8,8 @@ use super::Deferred;
 
 #[derive(Debug, Subcommand)]
 pub enum StorageVolume {
+    /// Mount a volume in a container, at once if it runs
+    Attach(Deferred<VolumeAttach>),
     /// Copy a volume
     #[command(visible_alias = "cp")]
     Copy(Deferred<VolumeCopy>),
@@ -16,6 +18,8 @@ pub enum StorageVolume {
     /// Remove a volume that no container uses, or a snapshot: VOLUME/SNAPSHOT
     #[command(visible_alias = "rm")]
     Delete(Deferred<VolumeName>),
+    /// Take a volume from a container, at once if it runs
+    Detach(Deferred<VolumeDetach>),
     /// Write a volume's files as a tar
     Export(Deferred<VolumeExport>),
     /// Print a key of a volume
@@ -49,6 +53,29 @@ pub struct VolumeName {
     pub pool: String,
     #[arg(value_name = "VOLUME")]
     pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeAttach {
+    pub pool: String,
+    #[arg(value_name = "VOLUME")]
+    pub name: String,
+    pub container: String,
+    /// The device's name, which is the volume's if there is only a path
+    #[arg(value_name = "DEVICE|PATH")]
+    pub device_or_path: String,
+    /// Where it is in the container
+    pub path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct VolumeDetach {
+    pub pool: String,
+    #[arg(value_name = "VOLUME")]
+    pub name: String,
+    pub container: String,
+    /// The device that has it, if several have
+    pub device: Option<String>,
 }
 
 #[derive(Debug, Args)]

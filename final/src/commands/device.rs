@@ -71,7 +71,7 @@ fn show(engine: &Engine, container: &str) -> Result<u8> {
     Ok(0)
 }
 
-fn pairs(words: &[String]) -> Result<BTreeMap<String, String>> {
+pub(super) fn pairs(words: &[String]) -> Result<BTreeMap<String, String>> {
     let mut pairs = BTreeMap::new();
     for word in words {
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -90,7 +90,7 @@ fn say(done: &str, applied: &Applied) -> Result<u8> {
 }
 
 /// What a running container gets only with its next start.
-fn need_restart(applied: &Applied) -> Result<u8> {
+pub(super) fn need_restart(applied: &Applied) -> Result<u8> {
     if !applied.need_restart.is_empty() {
         let (what, container) = (applied.need_restart.join(", "), &applied.container);
         errors::note(

@@ -32,7 +32,7 @@ pub fn words(flags: &InstanceFlags) -> Vec<String> {
 }
 
 /// `DEVICE,KEY=VALUE`. The value may have commas.
-fn device(text: &str) -> Result<(String, (String, String))> {
+pub(super) fn device(text: &str) -> Result<(String, (String, String))> {
     match text.split_once(',').filter(|(name, _)| !name.is_empty() && !name.contains('=')) {
         Some((name, keys)) => Ok((name.to_owned(), pair("--device", keys)?)),
         None => bail!("--device {text:?} is not DEVICE,KEY=VALUE, as in root,size=5GiB"),

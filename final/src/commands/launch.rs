@@ -4,8 +4,9 @@ use anyhow::Result;
 use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::{CreateOptions, StorageOptions};
 use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, Record, StartAttach};
+use hull_lxd::Devices;
 
-use super::{create, daemon, registry, remotes, run};
+use super::{create, daemon, instance_flags, registry, remotes, run};
 use crate::cli::launch::Launch;
 use crate::ui::errors::{self, Exit};
 use crate::ui::output;
@@ -53,6 +54,7 @@ fn options(engine: &Engine, args: &Launch, daemon: &daemon::Daemon) -> Result<Cr
     };
     let mut instance = Instance::default();
     instance.config = args.config.iter().map(|text| key(text)).collect::<Result<_>>()?;
+    instance.devices = devices(engine, &profiles, &args.device)?;
     instance.profiles = profiles;
     Ok(CreateOptions {
         instance,
@@ -64,6 +66,31 @@ fn options(engine: &Engine, args: &Launch, daemon: &daemon::Daemon) -> Result<Cr
             .try_into()
             .map_err(|error: hull_engine::Error| anyhow::Error::new(error).context(Exit(125)))?
     })
+}
+
+/// The container's own devices: those of its profiles with other keys, and new ones.
+fn devices(engine: &Engine, profiles: &[String], changes: &[String]) -> Result<Devices> {
+    let mut devices = Devices::new();
+    if changes.is_empty() {
+        return Ok(devices);
+    }
+    let settings = profiles.iter().map(|name| Ok(engine.profile(name)?.settings));
+    let settings = settings.collect::<Result<Vec<_>>>()?;
+    let inherited = hull_lxd::expand::expand(&settings).devices;
+    for text in changes {
+        let (name, (key, value)) = instance_flags::device(text).map_err(|error| error.context(Exit(125)))?;
+        let device =
+            devices.entry(name.clone()).or_insert_with(|| inherited.get(&name).cloned().unwrap_or_default());
+        match value.is_empty() {
+            true => drop(device.remove(&key)),
+            false => drop(device.insert(key, value)),
+        }
+    }
+    if let Some((name, _)) = devices.iter().find(|(_, device)| !device.contains_key("type")) {
+        let why = format!("no profile has a device {name}: a new one needs --device {name},type=TYPE");
+        return Err(anyhow::anyhow!(why).context(Exit(125)));
+    }
+    Ok(devices)
 }
 
 fn key(text: &str) -> Result<(String, String)> {

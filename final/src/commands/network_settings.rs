@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
-use hull_engine::options::NetworkOption;
 use hull_engine::{Engine, NetworkChange, NetworkRecord};
 use hull_lxd::network::{self, Setting};
 use hull_lxd::{document, yaml};
 use serde_json::{Value, json};
 
+use super::device;
 use super::draft::Draft;
 use crate::cli::network::{Attach, Detach, ListLeases};
 use crate::ui::errors::Hint;
@@ -159,26 +159,21 @@ pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
     Ok(0)
 }
 
+/// A device of the container's, as `hull device add` makes it.
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
-    let interface = args.interface.as_ref().or(args.device.as_ref());
-    let mut option = NetworkOption { network: args.network.clone(), ..NetworkOption::default() };
-    if let Some(interface) = interface {
-        let key = hull_docker::flags::endpoint::INTERFACE_NAME;
-        option.driver_opts.insert(key.into(), interface.clone());
-    }
-    engine.connect(&args.container, &option)?;
-    Ok(0)
+    let device = args.device.as_ref().unwrap_or(&args.network);
+    let applied = engine.attach_network(&args.container, device, &args.network, args.interface.as_deref())?;
+    device::need_restart(&applied)
 }
 
+/// A container is on a network by a device, or by docker's `--network` and `network connect`.
 pub fn detach(engine: &Engine, args: &Detach) -> Result<u8> {
-    if let Some(device) = &args.device {
-        let inspected = engine.inspect(&args.container)?;
-        let endpoint = inspected.network_settings.networks.get(&args.network);
-        let key = hull_docker::flags::endpoint::INTERFACE_NAME;
-        let named = endpoint.and_then(|endpoint| endpoint.driver_opts.get(key));
-        if named.is_some_and(|named| named != device) {
-            bail!("container {} is on {} by another interface than {device}", args.container, args.network);
-        }
+    let device = args.device.as_deref();
+    if let Some(applied) = engine.detach_network(&args.container, device, &args.network)? {
+        return device::need_restart(&applied);
+    }
+    if let Some(device) = device {
+        bail!("container {} has no device {device} on network {}", args.container, args.network);
     }
     engine.disconnect(&args.container, &args.network)?;
     Ok(0)

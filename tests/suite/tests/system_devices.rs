@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use hull_test_support::outcome::eventually;
-use hull_test_support::{Scenario, System};
+use hull_test_support::{Scenario, System, skip};
 
 /// A scenario with a system container `box` and a docker-style one `plain`, both running.
 fn containers() -> Option<Scenario> {
@@ -146,6 +146,10 @@ fn what_is_wrong_is_named_and_changes_nothing() {
         (&["disk", "path=/x"], "needs source"),
         (&["disk", "source=/srv", "path=/bin/busybox"], "is no directory in the container"),
         (&["disk", "source=/etc/passwd", "path=/bin"], "is a directory in the container"),
+        (&["disk", "source=/does/not/exist", "path=/x", "optional=false"], "required=false"),
+        (&["disk", "source=/srv", "path=/x", "size=1GiB"], "only the root"),
+        (&["disk", "source=/srv", "path=/x", "limits.read=0"], "more than 0"),
+        (&["disk", "source=/proc", "path=/x", "limits.read=1MB"], "on no disk"),
         (&["disk", "pool=none", "source=v", "path=/x"], "pool"),
         (&["nic", "network=no-such"], "No such network"),
         (&["nic", "nictype=macvlan"], "needs parent"),
@@ -170,7 +174,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     // A source that may be missing is no error, and is there at the start that finds it.
     let source = t.path("later");
     let key = format!("source={}", source.display());
-    t.ok(&["device", "add", "plain", "d", "disk", &key, "path=/later", "required=false"]);
+    t.ok(&["device", "add", "plain", "d", "disk", &key, "path=/later", "optional=true"]);
     t.ok(&["restart", "-t", "0", "plain"]);
     std::fs::create_dir(&source).unwrap();
     std::fs::write(source.join("f"), "").unwrap();
@@ -343,4 +347,60 @@ fn a_killed_change_leaves_nothing_or_a_whole_device() {
         }
         assert!(!t.hull(&["exec", "box", "cat", "/d/file"]).success());
     }
+}
+
+#[test]
+fn a_disk_is_limited_while_its_device_is_there() {
+    let Some(t) = containers() else { return };
+    let file = t.write("src/file", &"x".repeat(3 << 20));
+    let key = format!("source={}", file.parent().unwrap().display());
+    if rustix::fs::major(rustix::fs::stat(&file).unwrap().st_dev) == 0 {
+        return skip::skip("the test's files are on no disk");
+    }
+    // Past the page cache, because what is in it is read without the disk.
+    let read = |name: &str| {
+        let before = std::time::Instant::now();
+        t.ok(&["exec", name, "dd", "if=/d/file", "of=/dev/null", "bs=1M", "iflag=direct"]);
+        before.elapsed()
+    };
+    for name in ["box", "plain"] {
+        t.ok(&["device", "add", name, "d", "disk", &key, "path=/d"]);
+        assert!(read(name) < Duration::from_secs(1), "{name}: without a limit");
+        t.ok(&["device", "set", name, "d", "limits.read=1MiB"]);
+        assert!(read(name) > Duration::from_secs(2), "{name}: with a limit");
+    }
+    t.ok(&["restart", "-t", "0", "plain"]);
+    assert!(read("plain") > Duration::from_secs(2), "after a restart");
+    let said = refusal(&t, &["device", "add", "box", "e", "disk", &key, "path=/e", "limits.max=2MB"]);
+    assert!(said.contains("same disk"), "{said}");
+    for name in ["box", "plain"] {
+        t.ok(&["device", "unset", name, "d", "limits.read"]);
+        assert!(read(name) < Duration::from_secs(1), "{name}: without a limit again");
+    }
+}
+
+#[test]
+fn a_gpu_is_what_its_specification_says() {
+    let Some(t) = containers() else { return };
+    let directory = Path::new("/etc/cdi");
+    let made = !directory.exists();
+    std::fs::create_dir_all(directory).unwrap();
+    let file = directory.join(format!("hull-test-{}.json", std::process::id()));
+    let edits = r#"{"env": ["CARD=zero"], "deviceNodes": [{"path": "/dev/card", "hostPath": "/dev/zero"}]}"#;
+    let text = format!(
+        r#"{{"cdiVersion": "0.6.0", "kind": "hull.test/gpu", "devices": [{{"name": "0", "containerEdits": {edits}}}]}}"#
+    );
+    std::fs::write(&file, text).unwrap();
+    let said = t.hull(&["device", "add", "box", "card", "gpu", "id=hull.test/gpu=0"]);
+    t.ok(&["restart", "-t", "0", "box"]);
+    let seen =
+        t.hull(&["exec", "box", "sh", "-c", "head -c1 /dev/card | wc -c; tr '\\0' '\\n' < /proc/1/environ"]);
+    std::fs::remove_file(&file).unwrap();
+    if made {
+        let _ = std::fs::remove_dir(directory);
+    }
+    said.ok();
+    assert!(said.stderr.contains("started again"), "{}", said.stderr);
+    let seen = seen.ok();
+    assert!(seen.starts_with("1\n") && seen.contains("CARD=zero"), "{seen}");
 }

@@ -77,7 +77,11 @@ fn a_network_is_shown_and_changed_in_lxds_words() {
     assert_eq!(t.ok(&["network", "get", "lab", "ipv4.address"]), "10.92.0.1/24");
     assert_eq!(t.ok(&["network", "get", "lab", "user.note"]), "mine");
     t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]);
-    t.hull(&["network", "attach", "lab", "box"]).fails(1);
+    t.ok(&["network", "attach", "lab", "box"]);
+    assert_eq!(t.ok(&["device", "get", "box", "lab", "network"]), "lab");
+    assert!(t.ok(&["exec", "box", "ip", "addr", "show", "lab"]).contains("10.92.0."));
+    t.ok(&["network", "detach", "lab", "box"]);
+    assert_eq!(t.ok(&["device", "list", "box"]), "");
     t.ok(&["rm", "-f", "box"]);
     t.ok(&["create", "--name", "box", "--network", "lab", "--ip", "10.92.0.9", "busybox", "sleep", "1000"]);
     t.ok(&["start", "box"]);
@@ -89,10 +93,16 @@ fn a_network_is_shown_and_changed_in_lxds_words() {
     assert!(t.hull(&["network", "set", "lab", "ipv4.nat=true"]).fails(1).contains("in use"));
     t.ok(&["network", "unset", "lab", "user.note"]);
     t.ok(&["network", "create", "--subnet", "10.93.0.0/24", "other"]);
-    t.ok(&["network", "attach", "other", "box", "lan0"]);
+    t.ok(&["network", "attach", "other", "box", "lan", "lan0"]);
+    assert_eq!(t.ok(&["device", "list", "box"]), "lan");
     assert!(t.ok(&["exec", "box", "ip", "addr", "show", "lan0"]).contains("10.93.0."));
     t.hull(&["network", "detach", "other", "box", "eth7"]).fails(1);
-    t.ok(&["network", "detach", "other", "box", "lan0"]);
+    t.ok(&["network", "detach", "other", "box", "lan"]);
+    assert!(!t.hull(&["exec", "box", "ip", "addr", "show", "lan0"]).success());
+    // Docker's connections are detached, too.
+    t.ok(&["network", "connect", "other", "box"]);
+    t.ok(&["network", "detach", "other", "box"]);
+    assert!(!t.inspect("box", "{{json .NetworkSettings.Networks}}").contains("other"));
     t.ok(&["rm", "-f", "box"]);
     let document = t.ok(&["network", "show", "lab"]).replace("10.92.0.1/24", "10.94.0.1/24");
     t.hull_with_input(&["network", "edit", "lab"], document.as_bytes()).ok();

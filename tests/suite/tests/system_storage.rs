@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 
-use hull_test_support::Scenario;
+use hull_test_support::{Scenario, System};
 
 /// Runs a script in a new container with these options.
 #[track_caller]
@@ -285,5 +285,147 @@ fn a_volume_with_a_size_is_full_at_that_size_and_grows() {
     assert_eq!(fs::read_to_string(path.join("file")).unwrap(), "one");
     t.ok(&["storage", "volume", "delete", "d", "data"]);
     t.ok(&["storage", "delete", "d"]);
+    no_loops(&t);
+}
+
+/// As after a reboot: no image is mounted.
+fn forget_mounts(t: &Scenario) {
+    let pools = t.run_root().join("pools");
+    nix::mount::umount2(&pools, nix::mount::MntFlags::MNT_DETACH).unwrap();
+}
+
+#[test]
+fn volumes_of_pools_are_mounted_in_containers() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    create(&t, &["b", "image", "size=256MiB", "fs=btrfs"]);
+    create(&t, &["d", "dir"]);
+    for (name, flags) in [("plain", &[][..]), ("mapped", &["--userns", "auto"])] {
+        t.ok(&[&["run", "-d", "--name", name], flags, &["busybox", "sleep", "1000"]].concat());
+    }
+    let volume = |args: &[&str]| t.ok(&[&["storage", "volume"], args].concat());
+    for (pool, key) in [("b", "user.a=b"), ("d", "user.a=b"), ("d", "size=40MiB")] {
+        volume(&["create", pool, "data", key]);
+        volume(&["attach", pool, "data", "plain", "/data"]);
+        volume(&["attach", pool, "data", "mapped", "disk", "/mnt/data"]);
+        assert_eq!(t.ok(&["device", "list", "mapped"]), "disk");
+        t.ok(&["exec", "mapped", "sh", "-c", "echo kept > /mnt/data/f; chown 5:6 /mnt/data/f"]);
+        let seen = t.ok(&["exec", "plain", "sh", "-c", "cat /data/f; stat -c %u:%g /data/f"]);
+        assert_eq!(seen, "kept\n5:6", "{pool}: the ids on the disk are no container's");
+        let used = volume(&["show", pool, "data"]);
+        assert!(used.contains("- mapped") && used.contains("- plain"), "{used}");
+        refused(&t, &["storage", "volume", "delete", pool, "data"], &["in use", "mapped", "plain"]);
+        refused(&t, &["storage", "volume", "rename", pool, "data", "x"], &["in use"]);
+        t.ok(&["stop", "-t", "0", "plain", "mapped"]);
+        forget_mounts(&t);
+        t.ok(&["start", "plain", "mapped"]);
+        assert_eq!(t.ok(&["exec", "plain", "cat", "/data/f"]), "kept", "{pool} {key}: after a reboot");
+        let full =
+            "dd if=/dev/zero of=/mnt/data/big bs=1M count=60 2>&1 | grep -c 'No space'; rm /mnt/data/big";
+        let is_full = t.ok(&["exec", "mapped", "sh", "-c", full]);
+        assert_eq!(is_full, if key.starts_with("size") { "1" } else { "0" }, "{pool} {key}");
+        volume(&["detach", pool, "data", "plain"]);
+        assert_eq!(t.ok(&["exec", "plain", "ls", "/data"]), "");
+        refused(&t, &["storage", "volume", "detach", pool, "data", "plain"], &["no device"]);
+        volume(&["detach", pool, "data", "mapped", "disk"]);
+        volume(&["delete", pool, "data"]);
+    }
+    refused(&t, &["storage", "volume", "attach", "d", "none", "plain", "/x"], &["none"]);
+    t.ok(&["rm", "-f", "plain", "mapped"]);
+    t.ok(&["storage", "delete", "b", "d"]);
+    no_loops(&t);
+}
+
+#[test]
+fn the_root_of_a_container_gets_another_size_while_it_runs() {
+    let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
+    create(&t, &["b", "image", "size=400MiB", "fs=btrfs"]);
+    create(&t, &["d", "dir"]);
+    let image = System::Busybox.image();
+    let fill = |name: &str, megabytes: u32| {
+        let script =
+            format!("dd if=/dev/zero of=/big bs=1M count={megabytes} 2>/dev/null; stat -c %s /big; rm /big");
+        t.ok(&["exec", name, "sh", "-c", &script]).parse::<u64>().unwrap() >> 20
+    };
+    t.ok(&["profile", "device", "add", "default", "root", "disk", "path=/", "pool=default"]);
+    t.ok(&["launch", "-s", "b", "-d", "root,size=40MiB", image, "sub"]);
+    assert!(fill("sub", 60) < 41);
+    t.ok(&["device", "set", "sub", "root", "size=100MiB"]);
+    assert_eq!(fill("sub", 60), 60);
+    assert!(fill("sub", 120) < 101);
+    t.ok(&["restart", "-t", "0", "sub"]);
+    assert!(fill("sub", 120) < 101);
+    t.ok(&["device", "unset", "sub", "root", "size"]);
+    assert_eq!(fill("sub", 120), 120);
+    refused(&t, &["device", "set", "sub", "root", "pool=d"], &["in the pool b"]);
+    t.ok(&["launch", "-d", "root,pool=d", "-d", "root,size=320MiB", image, "file"]);
+    t.ok(&["device", "set", "file", "root", "size=480MiB"]);
+    let blocks = t.ok(&["exec", "file", "stat", "-f", "-c", "%b %S", "/"]);
+    let bytes: u64 = blocks.split(' ').map(|number| number.parse::<u64>().unwrap()).product();
+    assert!(bytes > 330 << 20, "{blocks}");
+    refused(&t, &["device", "set", "file", "root", "size=320MiB"], &["does not shrink"]);
+    refused(&t, &["device", "unset", "file", "root", "size"], &["keeps one"]);
+    t.ok(&["restart", "-t", "0", "file"]);
+    t.ok(&["launch", image, "plain"]);
+    refused(&t, &["device", "override", "plain", "root", "size=1GiB"], &["made without one"]);
+    for (wrong, words) in
+        [("root", "DEVICE,KEY=VALUE"), ("none,path=/x", "type=TYPE"), ("root,siz=1", "size")]
+    {
+        refused(&t, &["launch", "-d", wrong, image, "wrong"], &[words]);
+    }
+    t.ok(&["rm", "-f", "sub", "file", "plain"]);
+    t.ok(&["profile", "device", "remove", "default", "root"]);
+    t.ok(&["storage", "delete", "b", "d"]);
+    no_loops(&t);
+}
+
+#[test]
+fn an_image_that_is_gone_leaves_the_pools() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    create(&t, &["b", "image", "size=256MiB", "fs=btrfs"]);
+    t.ok(&["run", "--name", "one", "--network", "none", "--storage", "b", "busybox", "touch", "/own"]);
+    t.ok(&["commit", "one", "made"]);
+    t.ok(&["rm", "one"]);
+    t.ok(&["run", "--rm", "--network", "none", "--storage", "b", "made", "ls", "/own"]);
+    let images = || fs::read_dir(t.run_root().join("pools/named/b/images")).unwrap().count();
+    assert_eq!(images(), 2);
+    t.ok(&["rmi", "made"]);
+    assert_eq!(images(), 1, "the layers of busybox are still there");
+    t.ok(&["run", "--rm", "--network", "none", "--storage", "b", "busybox", "true"]);
+    t.ok(&["image", "prune", "-a", "-f"]);
+    assert_eq!(images(), 0);
+    t.ok(&["storage", "delete", "b"]);
+    no_loops(&t);
+}
+
+#[test]
+fn a_killed_copy_of_a_volume_is_collected() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    create(&t, &["d", "dir"]);
+    create(&t, &["b", "image", "size=256MiB", "fs=btrfs"]);
+    for (pool, key) in [("d", "size=64MiB"), ("b", "user.a=b")] {
+        t.ok(&["storage", "volume", "create", pool, "data", key]);
+        let (from, to) = (format!("{pool}/data"), format!("{pool}/copy"));
+        for round in 0..8 {
+            let mut command = t.command(&["storage", "volume", "copy", &from, &to]);
+            let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(round * 6));
+            let _ = child.kill();
+            child.wait().unwrap();
+            t.ok(&["ps"]);
+            let listed = t.ok(&["storage", "volume", "list", pool, "--format", "{{.Name}}"]);
+            if listed.contains("copy") {
+                t.ok(&["storage", "volume", "delete", pool, "copy"]);
+            }
+            let volumes = match pool {
+                "d" => t.data_root().join("pools/d/volumes"),
+                _ => t.run_root().join("pools/named/b/volumes"),
+            };
+            let left: Vec<_> =
+                fs::read_dir(volumes).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left, ["data"], "{pool}, round {round}");
+        }
+        t.ok(&["storage", "volume", "delete", pool, "data"]);
+        t.ok(&["storage", "delete", pool]);
+    }
     no_loops(&t);
 }

@@ -81,6 +81,7 @@ impl Engine {
         let used_by = |id: &hull_image::Digest| users.get(&id.to_string()).cloned();
         let known: Vec<_> = names.iter().map(|name| ImageOfEvent::find(self, name)).collect();
         let removed = self.images().remove(names, force, &used_by)?;
+        self.remove_lost_pool_images()?;
         let pairs = known.iter().zip(&removed).filter_map(|(image, removed)| {
             let image = image.as_ref()?;
             Some(removed.as_ref().ok()?.iter().map(|one| image.removal(one)))
@@ -100,6 +101,7 @@ impl Engine {
         let in_use = |id: &hull_image::Digest| users.contains_key(&id.to_string());
         let listed = self.images().list()?;
         let pruned = self.images().prune(all, &|id| in_use(id) || !fits(id))?;
+        self.remove_lost_pool_images()?;
         let gone = listed.iter().filter(|image| pruned.has_deleted(&image.id.to_string()));
         emit_all(self, gone.flat_map(events::of_pruned).chain([Event::prune("image", pruned.bytes)]));
         Ok(pruned)

@@ -7,6 +7,7 @@
 //! overlay     mounts layers                mapped_layers  layers with mapped ids     volumes  named and anonymous volumes
 //! pools       storage pools: directories, subvolumes of btrfs, image files
 //! file        files that appear whole      directory, tree  directories, and whole trees
+//! backing     the disk that a file is on
 //! staging     objects before publication   lock     one lock per object      process_id, boot  who made what, and when
 //! ```
 //!
@@ -15,6 +16,7 @@
 //! ([`mod@file`]). Whatever an interrupted command leaves behind carries the [`process_id`] of its maker, so that the
 //! next command can tell it from work in progress.
 
+pub mod backing;
 pub mod boot;
 pub mod directory;
 mod error;

@@ -11,19 +11,27 @@ use serde_json::json;
 
 use super::settings;
 use crate::cli::storage_volume::{
-    StorageVolume, VolumeCopy, VolumeExport, VolumeImport, VolumeKey, VolumeList, VolumeName, VolumeRename,
+    StorageVolume, VolumeAttach, VolumeCopy, VolumeExport, VolumeImport, VolumeKey, VolumeList, VolumeName,
+    VolumeRename,
 };
+use crate::commands::device;
 use crate::ui::list::{self, Columns};
 use crate::ui::output;
 
 pub(super) fn run(engine: &Engine, verb: &StorageVolume) -> Result<u8> {
     match verb {
+        StorageVolume::Attach(args) => attach(engine, args)?,
         StorageVolume::Copy(args) => copy(engine, args)?,
         StorageVolume::Create(args) => {
             engine.create_pool_volume(&args.pool, name(&args.name), &settings::pairs(&args.config)?)?;
             output::line(format!("Storage volume {} created", args.name))?;
         }
         StorageVolume::Delete(args) => delete(engine, args)?,
+        StorageVolume::Detach(args) => {
+            let volume = (args.pool.as_str(), name(&args.name));
+            let applied = engine.detach_volume(&args.container, args.device.as_deref(), volume)?;
+            device::need_restart(&applied)?;
+        }
         StorageVolume::Export(args) => export(engine, args)?,
         StorageVolume::Get(args) => get(engine, args)?,
         StorageVolume::Import(args) => import(engine, args)?,
@@ -63,6 +71,16 @@ fn place(text: &str) -> Result<(&str, &str)> {
         Some((pool, volume)) if !pool.is_empty() && !volume.is_empty() => Ok((pool, name(volume))),
         _ => bail!("invalid volume {text:?}: it has to be POOL/VOLUME"),
     }
+}
+
+fn attach(engine: &Engine, args: &VolumeAttach) -> Result<()> {
+    let volume = name(&args.name);
+    let (device, path) = match &args.path {
+        Some(path) => (args.device_or_path.as_str(), path),
+        None => (volume, &args.device_or_path),
+    };
+    let applied = engine.attach_volume(&args.container, device, (&args.pool, volume), path)?;
+    device::need_restart(&applied).map(drop)
 }
 
 fn copy(engine: &Engine, args: &VolumeCopy) -> Result<()> {

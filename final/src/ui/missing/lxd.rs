@@ -118,7 +118,6 @@ pub const FLAGS: Flags = &[
         "`hull exec --mode` interactive and non-interactive do it",
     ),
     ("launch", "--console", "`hull launch` starts a container, and `hull console` joins its console"),
-    ("launch", "-d --device", "`hull run --system` takes --volume, --network and --device"),
     ("launch", "--empty --vm", "hull runs containers from images, and no virtual machines"),
     ("launch", "--target", TARGET),
     (

@@ -1,4 +1,4 @@
-//! `device`: LXD's devices of a container.
+//! `device`: LXD's devices of a container. `storage volume attach` and `network attach` make such devices.
 
 use std::collections::BTreeMap;
 
@@ -71,6 +71,85 @@ impl Engine {
             instance.devices.insert(name.to_owned(), device);
             Ok(())
         })
+    }
+
+    /// Mounts a volume of a pool in a container.
+    pub fn attach_volume(
+        &self,
+        container: &str,
+        device: &str,
+        (pool, volume): (&str, &str),
+        path: &str,
+    ) -> Result<Applied> {
+        self.pool_volume(pool, volume)?;
+        let keys = [("type", "disk"), ("pool", pool), ("source", volume), ("path", path)];
+        self.add_device(container, device, keys.map(|(key, value)| (key.into(), value.into())).into())
+    }
+
+    /// Takes a volume from a container. Without a device's name, the one that has the volume.
+    pub fn detach_volume(
+        &self,
+        container: &str,
+        device: Option<&str>,
+        (pool, volume): (&str, &str),
+    ) -> Result<Applied> {
+        let keys = [("type", "disk"), ("pool", pool), ("source", volume)];
+        let what = format!("volume {pool}/{volume}");
+        match self.device_with(container, device, &keys, &what)? {
+            Some(device) => self.remove_devices(container, &[device]),
+            None => Err(Error::Invalid { what, why: format!("container {container} has no device with it") }),
+        }
+    }
+
+    /// Connects a container to a network.
+    pub fn attach_network(
+        &self,
+        container: &str,
+        device: &str,
+        network: &str,
+        interface: Option<&str>,
+    ) -> Result<Applied> {
+        let mut keys = vec![("type", "nic"), ("network", network)];
+        keys.extend(interface.map(|name| ("name", name)));
+        let keys = keys.into_iter().map(|(key, value)| (key.into(), value.into()));
+        self.add_device(container, device, keys.collect())
+    }
+
+    /// Takes a container from a network. `None` if it is not there by a device of its own.
+    pub fn detach_network(
+        &self,
+        container: &str,
+        device: Option<&str>,
+        network: &str,
+    ) -> Result<Option<Applied>> {
+        let keys = [("type", "nic"), ("network", network)];
+        match self.device_with(container, device, &keys, &format!("network {network}"))? {
+            Some(device) => self.remove_devices(container, &[device]).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The one device of the container's own that has these keys.
+    fn device_with(
+        &self,
+        container: &str,
+        device: Option<&str>,
+        keys: &[(&str, &str)],
+        what: &str,
+    ) -> Result<Option<String>> {
+        let devices = self.own_devices(container)?;
+        let fits = |name: &str, own: &Device| {
+            device.is_none_or(|device| device == name)
+                && keys.iter().all(|(key, value)| own.get(*key).is_some_and(|found| found == value))
+        };
+        let mut found = devices.iter().filter(|(name, own)| fits(name, own)).map(|(name, _)| name.clone());
+        match (found.next(), found.next()) {
+            (Some(_), Some(_)) => {
+                let why = format!("container {container} has several devices with it: name one");
+                Err(Error::Invalid { what: what.into(), why })
+            }
+            (one, _) => Ok(one),
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) fn apply(
     edit: impl FnOnce(&mut Instance) -> Result<()>,
 ) -> Result<Applied> {
     engine.clear_if_dead_by_id(id, Snapshot::take(engine.root(), id)?)?;
+    // A volume that a device asks for must not be removed before the record names it.
+    let _uses = engine.lock_in_use()?;
     let _lock = engine.lock(id)?;
     let before = Record::load(engine.root(), id)?;
     limits::settle(engine, &before)?;
@@ -52,6 +54,8 @@ pub(super) fn apply(
     }
     mount_nested(engine, &mut record)?;
     let effects = Effects::plan(engine, &record, &before.instance.expanded)?;
+    engine.change_root_disk(&before, &mut record)?;
+    effects.put(&mut record);
     let change = engine.change_limits(&record, &before.options.resources)?;
     let stored = devices::change::apply(engine, &before, &mut record, &effects);
     need_restart.extend(match (change, stored) {

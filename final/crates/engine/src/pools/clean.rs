@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hull_storage::pools::{PoolDir, subvolume};
 use hull_storage::{names, staging};
 
 use super::mount;
@@ -45,6 +46,31 @@ pub(super) fn finish(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
+impl Engine {
+    /// Removes the files of images that are gone from the pools that are there. The caller has the lock for what nobody uses.
+    pub(crate) fn remove_lost_pool_images(&self) -> Result<()> {
+        let mut errors = Errors::default();
+        for dir in opened(self)? {
+            errors.note(subvolume::remove_lost_images(&dir.images()).map_err(Error::from));
+        }
+        errors.into_result()
+    }
+}
+
+/// The directories of the pools that are there. An image file that nobody has mounted is not mounted for this.
+fn opened(engine: &Engine) -> Result<Vec<PoolDir>> {
+    let mut found = Vec::new();
+    for name in record::names(engine.root())? {
+        // A damaged record is reported where the pool is used.
+        let Ok(Some(pool)) = record::load(engine.root(), &name) else { continue };
+        let dir = mount::dir_of(engine.root(), &pool);
+        if pool.in_work.is_none() && dir.is_of(&pool.id).unwrap_or(false) {
+            found.push(dir);
+        }
+    }
+    Ok(found)
+}
+
 /// Removes what belongs to no container, in all pools that are there. Goes on past errors and reports them all.
 pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Result<()> {
     let mut errors = Errors::default();
@@ -54,14 +80,9 @@ pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Resul
             errors.note(mount::release(engine.root(), &mount::of_root(engine.root(), &id)));
         }
     }
-    let names = record::names(engine.root())?;
-    for name in names {
-        let Ok(Some(pool)) = record::load(engine.root(), &name) else { continue };
-        let dir = mount::dir_of(engine.root(), &pool);
-        // An image that nobody has mounted is not mounted for this.
-        if pool.in_work.is_some() || !dir.is_of(&pool.id).unwrap_or(false) {
-            continue;
-        }
+    // Before the files of their images.
+    errors.note(mount::release_lost_volumes(engine.root()));
+    for dir in opened(engine)? {
         for parent in [dir.images(), dir.volumes(), dir.containers()] {
             errors.note(staging::collect(&parent).map_err(Error::from));
         }

@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hull_storage::directory::names_in;
 use hull_storage::lock::Lock;
 use hull_storage::pools::PoolDir;
 use hull_storage::pools::image::Image;
@@ -19,6 +20,9 @@ use nix::mount::{MntFlags, MsFlags};
 
 use super::record::{self, Driver, Pool};
 use crate::error::{Error, IoContext, Result};
+
+/// Before the number of the process that makes a volume.
+const NEW: &str = ".new-";
 
 fn directory(root: &Root) -> PathBuf {
     root.run().join("pools")
@@ -42,6 +46,30 @@ pub(super) fn roots(root: &Root) -> Result<Vec<String>> {
 /// Where the image with a volume's data is mounted.
 pub(super) fn of_volume(root: &Root, pool: &str, volume: &str) -> PathBuf {
     directory(root).join("volumes").join(pool).join(volume)
+}
+
+/// Where the image of a volume that this process makes is mounted.
+pub(super) fn of_new_volume(root: &Root, pool: &str) -> PathBuf {
+    of_volume(root, pool, &format!("{NEW}{}", std::process::id()))
+}
+
+/// Unmounts the images of volumes whose maker was killed.
+pub(super) fn release_lost_volumes(root: &Root) -> Result<()> {
+    let volumes = directory(root).join("volumes");
+    for pool in names_in(&volumes)? {
+        let names = names_in(&volumes.join(&pool))?;
+        if names.is_empty() {
+            release(root, &volumes.join(&pool))?;
+        }
+        for name in names {
+            // After a while another process may have the number, and this waits for its end, too.
+            let maker = name.strip_prefix(NEW);
+            if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                release(root, &of_volume(root, &pool, &name))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The pool that a path of a mounted image is in, and the volume, if the path is one's own image.
@@ -103,9 +131,9 @@ pub(super) fn ensure(root: &Root, image: &Image, target: &Path) -> Result<()> {
     Ok(image.mount_at(target)?)
 }
 
-/// Unmounts an image that nothing uses.
+/// Unmounts an image that nothing uses. Where a killed command has only made the directory, that goes.
 pub(super) fn release(root: &Root, target: &Path) -> Result<()> {
-    if !hull_sys::mount::is_mount_point(target) {
+    if !target.exists() {
         return Ok(());
     }
     let _lock = lock(root)?;

@@ -16,33 +16,20 @@ use hull_storage::pools::{PoolDir, subvolume};
 use hull_storage::staging;
 use sha2::{Digest, Sha256};
 
-use super::keys::parse_size;
-use super::mount;
 use super::record::{DEFAULT, Driver, Pool};
+use super::{mount, root_disk};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::mountpoints;
-use crate::records::options::{CreateOptions, StorageOptions};
+use crate::records::options::CreateOptions;
 use crate::records::record::Record;
 use crate::records::writable::{Files, InPool, Writable, layer, start_mark};
 
 const IMAGE: &str = "root.img";
 
-/// What the options say about a container's files, or LXD's disk device of the root.
-fn asked(options: &CreateOptions) -> Result<StorageOptions> {
-    let mut asked = options.storage.clone();
-    if let Some(disk) = options.instance.expanded.devices.values().find(|device| is_root(device)) {
-        asked.pool = asked.pool.or_else(|| disk.get("pool").cloned());
-        if asked.size.is_none() {
-            asked.size = disk.get("size").map(|size| parse_size(size)).transpose()?;
-        }
-    }
-    Ok(asked)
-}
-
 /// Where the files of a new container will be.
 pub(crate) fn plan(engine: &Engine, id: &str, options: &CreateOptions) -> Result<Writable> {
-    let asked = asked(options)?;
+    let asked = root_disk::asked(options)?;
     plan_in(engine, id, asked.pool.as_deref().unwrap_or(DEFAULT), asked.size)
 }
 
@@ -135,14 +122,14 @@ pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
 }
 
 /// The image that has the container's layers, of one with a size and without a subvolume.
-fn own_image(engine: &Engine, record: &Record, dir: &PoolDir) -> Option<Image> {
+pub(super) fn own_image(engine: &Engine, record: &Record, dir: &PoolDir) -> Option<Image> {
     let place = record.writable.pool.as_ref()?;
     let size = place.size.filter(|_| matches!(record.writable.files, Files::Layers { .. }))?;
     let home = match place.name.as_str() {
         DEFAULT => engine.root().container_dir(&record.id),
         _ => dir.containers().join(&record.id),
     };
-    Some(Image { file: home.join(IMAGE), file_system: FileSystem::for_size(size) })
+    Some(Image::of_size(home.join(IMAGE), size))
 }
 
 /// Writes the files of the container's image into the pool, once for all containers that are made from it.
@@ -205,7 +192,7 @@ pub(crate) fn root_disk(devices: &hull_lxd::Devices) -> Option<&String> {
     devices.iter().find(|(_, device)| is_root(device)).map(|(name, _)| name)
 }
 
-fn is_root(device: &hull_lxd::Device) -> bool {
+pub(super) fn is_root(device: &hull_lxd::Device) -> bool {
     let has = |key: &str, value: &str| device.get(key).is_some_and(|found| found == value);
     has("type", "disk") && has("path", "/")
 }

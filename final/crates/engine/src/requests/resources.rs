@@ -38,7 +38,8 @@ pub(super) fn resources(host: &HostConfig) -> Result<ResourceOptions> {
 
 fn block_io(host: &HostConfig) -> Result<BlockIoOptions> {
     let rates = |devices: &[ThrottleDevice]| {
-        let rate = |one: &ThrottleDevice| DeviceRate { path: one.path.clone().into(), rate: one.rate };
+        let rate =
+            |one: &ThrottleDevice| DeviceRate { path: one.path.clone().into(), rate: one.rate, disk: None };
         devices.iter().map(rate).collect()
     };
     let weight = Some(host.blkio_weight).filter(|weight| *weight != 0);

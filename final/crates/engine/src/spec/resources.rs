@@ -9,6 +9,8 @@ use hull_runtime::spec::{
 use rustix::fs::FileType;
 
 use crate::error::{Error, IoContext, Result};
+use hull_storage::backing;
+
 use crate::records::block_io::{DeviceRate, DeviceWeight};
 use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, ResourceOptions};
 use crate::records::record::Record;
@@ -179,7 +181,7 @@ fn block_io(asked: &ResourceOptions) -> Result<Option<BlockIo>> {
     };
     let rates = |devices: &[DeviceRate]| {
         let rate = |one: &DeviceRate| {
-            let (major, minor) = device(&one.path)?;
+            let (major, minor) = limited_disk(one)?;
             Ok(ThrottleDevice { major, minor, rate: one.rate })
         };
         devices.iter().map(rate).collect::<Result<Vec<_>>>()
@@ -193,6 +195,13 @@ fn block_io(asked: &ResourceOptions) -> Result<Option<BlockIo>> {
         throttle_read_iops_device: rates(&asked.read_iops)?,
         throttle_write_iops_device: rates(&asked.write_iops)?,
     }))
+}
+
+/// The numbers of the disk with this limit. Those of a disk device's source may differ after a reboot.
+fn limited_disk(rate: &DeviceRate) -> Result<(i64, i64)> {
+    let Some(disk) = &rate.disk else { return device(&rate.path) };
+    let (major, minor) = backing::disk_of(&rate.path).unwrap_or(disk.numbers);
+    Ok((major.into(), minor.into()))
 }
 
 /// The numbers of a block device.
@@ -221,7 +230,7 @@ mod tests {
     #[test]
     fn only_a_block_device_has_rates() {
         let rate = |path: &str| {
-            let rates = vec![DeviceRate { path: path.into(), rate: 1 }];
+            let rates = vec![DeviceRate { path: path.into(), rate: 1, disk: None }];
             let block_io = BlockIoOptions { read_bps: rates, ..BlockIoOptions::default() };
             check(&ResourceOptions { block_io, ..Default::default() }).unwrap_err().to_string()
         };

@@ -5,7 +5,7 @@
 //! namespace has unmounted it, the kernel frees the device.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -31,10 +31,25 @@ const SMALLEST_XFS: u64 = 300 << 20;
 const SMALLEST_BTRFS: u64 = 114_294_784;
 const SMALLEST_EXT4: u64 = 4 << 20;
 
+/// Where the kernel finds what a file system is: the offset, and the bytes there.
+const XFS_MARK: (usize, &[u8]) = (0, b"XFSB");
+const EXT4_MARK: (usize, &[u8]) = (0x438, &[0x53, 0xef]);
+
 impl FileSystem {
     /// The file system of an image that is for one container or volume.
-    pub fn for_size(bytes: u64) -> Self {
+    fn for_size(bytes: u64) -> Self {
         if bytes >= SMALLEST_XFS { Self::Xfs } else { Self::Ext4 }
+    }
+
+    /// That of an image, by the mark at its beginning. It may have grown beyond the size that decided it.
+    fn of(image: &Path) -> Option<Self> {
+        let mut start = [0; EXT4_MARK.0 + EXT4_MARK.1.len()];
+        File::open(image).ok()?.read_exact(&mut start).ok()?;
+        let has = |(offset, mark): (usize, &[u8])| start[offset..].starts_with(mark);
+        if has(XFS_MARK) {
+            return Some(Self::Xfs);
+        }
+        has(EXT4_MARK).then_some(Self::Ext4)
     }
 
     pub fn name(self) -> &'static str {
@@ -80,6 +95,12 @@ pub struct Image {
 }
 
 impl Image {
+    /// An image that is for one container or volume: of the file system that it has, or, before it is made, that a size gets.
+    pub fn of_size(file: PathBuf, bytes: u64) -> Self {
+        let file_system = FileSystem::of(&file).unwrap_or_else(|| FileSystem::for_size(bytes));
+        Self { file, file_system }
+    }
+
     /// Makes the file, empty and of this size. The caller runs [`FileSystem::maker`] on it.
     pub fn create(&self, bytes: u64) -> Result<()> {
         let smallest = self.file_system.smallest();

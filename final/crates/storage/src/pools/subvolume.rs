@@ -101,6 +101,9 @@ pub fn remove_all(directory: &Path) -> Result<()> {
     remove_tree(directory)
 }
 
+/// The file that says which layers an image has.
+const LAYERS: &str = "layers.json";
+
 /// Limits the bytes that a subvolume refers to, those it shares with its image included. `None` lifts the limit.
 pub fn limit(path: &Path, bytes: Option<u64>) -> Result<()> {
     let opened = open_directory(path)?;
@@ -125,6 +128,7 @@ pub fn write_image(images: &Path, key: &str, layers: &[PathBuf], empty: &Path) -
     let staging = Staging::new(images)?;
     let staged = staging.path().join("root");
     write(&staged, layers, empty)?;
+    crate::file::write_json_atomic(&staging.path().join(LAYERS), &layers)?;
     // A crash of the machine must not leave half an image that looks whole.
     rustix::fs::syncfs(open_directory(&staged)?).context(|| format!("sync {}", staged.display()))?;
     // If another command has written the same image meanwhile, that one is used.
@@ -138,6 +142,23 @@ pub fn write(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<()> {
     create(path)?;
     let source = readable(view.as_fd()).context(|| format!("open {}", empty.display()))?;
     copy_directory(source, Path::new("the layers"), path)
+}
+
+/// Removes the images of which a layer is gone, so that no container can be made from them. None is being written meanwhile.
+pub fn remove_lost_images(images: &Path) -> Result<()> {
+    // One that is being written has another name.
+    for key in names_in(images)?.into_iter().filter(|key| !key.starts_with('.')) {
+        let directory = images.join(&key);
+        let layers = crate::file::read_json::<Vec<PathBuf>>(&directory.join(LAYERS))?;
+        if layers.is_some_and(|layers| layers.iter().all(|layer| layer.exists())) {
+            continue;
+        }
+        // First, so that one whose removal is killed is removed by the next.
+        crate::file::remove(&directory.join(LAYERS))?;
+        remove(&image(images, &key))?;
+        remove_tree(&directory)?;
+    }
+    Ok(())
 }
 
 /// The subvolume with an image's files.

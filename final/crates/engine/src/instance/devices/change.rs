@@ -25,8 +25,7 @@ fn journal(engine: &Engine, id: &str) -> PathBuf {
     engine.root().container_run_dir(id).join("devices.json")
 }
 
-/// Gives the record these effects, stores it, and changes the container if it runs. `record` has what else is to be stored
-/// with them. Returns the devices that need a restart. If the container cannot be changed, both are as they were before.
+/// Stores a record that has these effects, and changes the container if it runs. Returns the devices that need a restart. If the container cannot be changed, both are as they were before.
 pub(crate) fn apply(
     engine: &Engine,
     before: &Record,
@@ -34,7 +33,6 @@ pub(crate) fn apply(
     effects: &Effects,
 ) -> Result<NeedRestart> {
     let directory = engine.root().container_dir(&record.id);
-    effects.put(record);
     let Some(container) = Running::of(engine, &record.id)? else {
         record.store(&directory)?;
         return Ok(vec![]);
@@ -45,6 +43,9 @@ pub(crate) fn apply(
         return Ok(vec![]);
     }
     let gone: Vec<&MountRecord> = old.mounts.iter().filter(|one| !effects.mounts.contains(one)).collect();
+    // A volume that is an image may be mounted by the container's monitor only. One that is missing cannot be looked at, and is
+    // removed all the same.
+    let _ = crate::pools::volumes::ensure_sources(engine, before);
     mounts::check_removal(&gone, before, &container.init)?;
     let journal = journal(engine, &record.id);
     file::write_json_atomic(&journal, &old)?;

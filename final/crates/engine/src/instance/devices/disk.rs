@@ -18,19 +18,25 @@ const PROPAGATIONS: [&str; 8] =
 
 /// `None` for the root's disk, which every container has.
 pub(super) fn plan(engine: &Engine, device: &Named<'_>) -> Result<Option<MountRecord>> {
-    for key in ["limits.read", "limits.write", "limits.max", "limits.priority", "raw.mount.options", "size"] {
-        if device.get(key).is_some() {
-            return Err(device.unsupported(&format!("hull does not apply {key}=")));
-        }
-    }
     let destination = PathBuf::from(device.need("path")?);
     if destination == Path::new("/") {
         return Ok(None);
     }
+    if device.get("size").is_some() {
+        return Err(device.unsupported(
+            "only the root has size=; that of a volume is a key of its own (hull storage volume set), and a directory of the \
+             host has none",
+        ));
+    }
+    if device.get("raw.mount.options").is_some() {
+        return Err(device.unsupported(
+            "raw.mount.options= are those of a file system, and hull mounts a directory of one that is mounted already",
+        ));
+    }
     check_destination(device, &destination)?;
     let extras = MountExtras {
         device: Some(device.name.to_owned()),
-        optional: !device.flag("required", true)?,
+        optional: is_optional(device)?,
         recursion: if device.flag("recursive", false)? { Recursion::Enabled } else { Recursion::Disabled },
         ..MountExtras::default()
     };
@@ -50,6 +56,17 @@ pub(super) fn plan(engine: &Engine, device: &Named<'_>) -> Result<Option<MountRe
         Some(pool) => volume(engine, device, (pool, source), mount).map(Some),
         None => host_path(device, Path::new(source), mount).map(Some),
     }
+}
+
+/// `optional=` is the older name of the opposite of `required=`.
+fn is_optional(device: &Named<'_>) -> Result<bool> {
+    let is_required = device.flag("required", !device.flag("optional", false)?)?;
+    if !is_required && device.get("pool").is_some() {
+        return Err(
+            device.unsupported("a volume is there, or the container does not start: it is not optional")
+        );
+    }
+    Ok(!is_required)
 }
 
 fn check_destination(device: &Named<'_>, path: &Path) -> Result<()> {
@@ -91,7 +108,7 @@ fn host_path(device: &Named<'_>, source: &Path, mount: MountRecord) -> Result<Mo
             device.wrong("shift", "the kernel maps no file system of the host for an unprivileged user")
         );
     }
-    // Without ids of its own the container has those of the host already .
+    // Without ids of its own the container has those of the host already.
     let extras = MountExtras { idmap: shift, ..mount.extras };
     Ok(MountRecord { source: source.into(), extras, ..mount })
 }
@@ -103,21 +120,16 @@ fn volume(
     mount: MountRecord,
 ) -> Result<MountRecord> {
     if pool != DEFAULT_POOL {
-        // Its files have the container's ids, as those of every volume.
-        let extras = MountExtras { idmap: true, optional: false, ..mount.extras };
+        // As of docker's volumes, the files have 0-based ids on the disk.
+        let extras = MountExtras { idmap: true, recursion: Recursion::Enabled, ..mount.extras };
         let source = engine.pool_volume_source(pool, name)?;
         return Ok(MountRecord { source, extras, ..mount });
     }
     let found = engine.volumes().find(name)?;
     let volume = found.ok_or_else(|| device.wrong("source", "the pool has no such volume"))?;
     let driver = local_driver::parse(&volume.options).map_err(|why| device.wrong("source", &why))?;
-    let extras = MountExtras {
-        has_driver_mount: driver.is_some(),
-        recursion: Recursion::Enabled,
-        // A pool's volume is there, or the start fails.
-        optional: false,
-        ..mount.extras
-    };
+    let extras =
+        MountExtras { has_driver_mount: driver.is_some(), recursion: Recursion::Enabled, ..mount.extras };
     let source = engine.volumes().data_dir(name)?;
     Ok(MountRecord { kind: MountKind::Volume, name: Some(name.into()), source, extras, ..mount })
 }

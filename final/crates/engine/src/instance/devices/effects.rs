@@ -6,9 +6,10 @@ use hull_lxd::expand::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::nic::Connection;
-use super::{Named, disk, gpu, nic, proxy, unix};
+use super::{Named, disk, gpu, nic, proxy, rates, unix};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::records::block_io::BlockIoOptions;
 use crate::records::options::{NetworkMode, NetworkOption};
 use crate::records::plugged::Plugged;
 use crate::records::record::{MountRecord, Record};
@@ -18,6 +19,17 @@ pub(crate) struct Effects {
     pub mounts: Vec<MountRecord>,
     pub networks: Vec<NetworkOption>,
     pub plugged: Plugged,
+    #[serde(default)]
+    pub rates: BlockIoOptions,
+}
+
+/// The rates of the devices that fit.
+fn rates_of(all: &BlockIoOptions, fits: impl Fn(&str) -> bool) -> BlockIoOptions {
+    let mut found = BlockIoOptions { weight: None, weight_devices: vec![], ..all.clone() };
+    for kind in found.rates() {
+        kind.retain(|rate| rate.disk.as_ref().is_some_and(|disk| fits(&disk.device)));
+    }
+    found
 }
 
 impl Effects {
@@ -29,6 +41,7 @@ impl Effects {
             mounts: mounts.cloned().collect(),
             networks: networks.cloned().collect(),
             plugged: record.options.plugged.clone(),
+            rates: rates_of(&record.options.resources.block_io, |_| true),
         }
     }
 
@@ -49,9 +62,13 @@ impl Effects {
 
     fn keep(&mut self, old: &Self, name: &str) {
         let is_its = |device: &Option<String>| device.as_deref() == Some(name);
+        let mut old_rates = rates_of(&old.rates, |device| device == name);
         self.mounts.extend(old.mounts.iter().filter(|mount| is_its(&mount.extras.device)).cloned());
         self.networks.extend(old.networks.iter().filter(|network| is_its(&network.device)).cloned());
         let (own, old) = (&mut self.plugged, &old.plugged);
+        for (own, old) in self.rates.rates().into_iter().zip(old_rates.rates()) {
+            own.append(old);
+        }
         own.nics.extend(old.nics.iter().filter(|nic| nic.device == name).cloned());
         own.proxies.extend(old.proxies.iter().filter(|proxy| proxy.device == name).cloned());
         own.ports.extend(old.ports.iter().filter(|(device, _)| device == name).cloned());
@@ -60,7 +77,10 @@ impl Effects {
 
     fn add(&mut self, engine: &Engine, record: &Record, device: &Named<'_>) -> Result<()> {
         match device.need("type")? {
-            "disk" => self.mounts.extend(disk::plan(engine, device)?),
+            "disk" => {
+                self.mounts.extend(disk::plan(engine, device)?);
+                rates::plan(engine, record, device, &mut self.rates)?;
+            }
             "unix-char" => self.mounts.push(unix::plan(device, false)?),
             "unix-block" => self.mounts.push(unix::plan(device, true)?),
             "nic" => match nic::plan(engine, record, device)? {
@@ -126,5 +146,10 @@ impl Effects {
             record.options.network = NetworkMode::Networks;
         }
         record.options.plugged = self.plugged.clone();
+        let mut rates = self.rates.clone();
+        for (all, own) in record.options.resources.block_io.rates().into_iter().zip(rates.rates()) {
+            all.retain(|rate| rate.disk.is_none());
+            all.append(own);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! effects  devices → mounts, networks, links, proxies of the record's options
 //! disk, unix, nic, proxy, gpu     the types, a file each
+//! rates    limits of the disk that a disk device is on
 //! change   from one set of effects to another, in a container that may run
 //! mounts   mounts of a container that runs
 //! ```
@@ -17,6 +18,7 @@ mod gpu;
 mod mounts;
 mod nic;
 mod proxy;
+mod rates;
 mod unix;
 
 use hull_lxd::Device;

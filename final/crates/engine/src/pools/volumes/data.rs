@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use hull_storage::directory::make_dirs;
-use hull_storage::pools::image::{FileSystem, Image};
+use hull_storage::pools::image::Image;
 use hull_storage::pools::subvolume;
 use hull_storage::staging;
 
 use super::{Place, limited};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::pools::keys::parse_size;
 use crate::pools::mount;
 use crate::records::record::Record;
 
@@ -32,9 +31,9 @@ impl Data {
         }
         match file.exists() {
             true => {
-                let file_system = file_system(place, name, &file);
                 let mounted = mount::of_volume(engine.root(), &place.pool.name, name);
-                Self::Image { image: Image { file, file_system }, mounted }
+                let size = std::fs::metadata(&file).map_or(0, |meta| meta.len());
+                Self::Image { image: Image::of_size(file, size), mounted }
             }
             false => Self::Directory(dir.join("_data")),
         }
@@ -80,15 +79,6 @@ impl Data {
     }
 }
 
-/// That of the size with which the image was made: it may have grown since, and ext4 does not.
-fn file_system(place: &Place, name: &str, file: &Path) -> FileSystem {
-    let recorded =
-        place.volumes.find(name).ok().flatten().and_then(|volume| volume.config.get("size").cloned());
-    let size = recorded.and_then(|size| parse_size(&size).ok());
-    let size = size.or_else(|| std::fs::metadata(file).ok().map(|meta| meta.len())).unwrap_or_default();
-    FileSystem::for_size(size)
-}
-
 /// Makes the files of a new volume in its staged directory.
 pub(super) fn make(
     engine: &Engine,
@@ -114,10 +104,12 @@ pub(super) fn make(
     if hull_sys::id_map::in_user_namespace() {
         return Err(super::invalid("size", "it takes root: the kernel gives nobody else a loop device"));
     }
-    let image = Image { file: staged.join(IMAGE), file_system: FileSystem::for_size(bytes) };
+    let image = Image::of_size(staged.join(IMAGE), bytes);
     engine.make_image(&image, bytes)?;
-    let mounted = mount::of_volume(engine.root(), &place.pool.name, &format!(".new-{}", std::process::id()));
+    let mounted = mount::of_new_volume(engine.root(), &place.pool.name);
     mount::ensure(engine.root(), &image, &mounted)?;
+    // Every ext4 begins with it, and a copy of another volume may bring its own.
+    let _ = std::fs::remove_dir(mounted.join("lost+found"));
     let filled = fill(&mounted).and_then(|()| open_to_all(&mounted));
     mount::release(engine.root(), &mounted)?;
     filled
