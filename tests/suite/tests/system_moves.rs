@@ -61,7 +61,7 @@ fn a_container_moves_through_all_pools() {
         assert_eq!(t.inspect("box", "{{.Id}}"), id, "it is the same container");
         is_whole(&t, "box");
         for other in ["plain", "x", "b", "c"] {
-            let used = t.ok(&["storage", "info", other, "--format", "{{json .}}"]);
+            let used = t.ok(&["storage", "info", other]);
             assert_eq!(used.contains("box"), other == pool, "{pool} {other}: {used}");
         }
     }
