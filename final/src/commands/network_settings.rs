@@ -159,7 +159,7 @@ pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
     Ok(0)
 }
 
-/// A device of the container's, as `hull device add` makes it.
+/// A device of the container, as `hull device add` makes it.
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     let device = args.device.as_ref().unwrap_or(&args.network);
     let applied = engine.attach_network(&args.container, device, &args.network, args.interface.as_deref())?;

@@ -4,7 +4,7 @@
 //! record   a pool's record                      keys    its keys
 //! mount    image files on the host: mounted once, seen by hull only
 //! verbs    list, create, delete, set            place   a container's files in a pool, and their size
-//! root_disk  the disk device of the root
+//! root_disk  the disk device of the root        resize  its size, changed
 //! usage    who uses a pool                      clean   what killed commands have left
 //! moved    a container that moves to another pool
 //! volumes/ the volumes of pools
@@ -22,7 +22,8 @@ pub(crate) mod mount;
 pub(crate) mod moved;
 pub(crate) mod place;
 pub mod record;
-mod root_disk;
+mod resize;
+pub(crate) mod root_disk;
 mod usage;
 pub mod verbs;
 pub mod volumes;

@@ -187,16 +187,6 @@ pub(crate) fn plan_copy(
     }
 }
 
-/// Whether a container asks by its devices for the pool that its root is in.
-pub(crate) fn root_disk(devices: &hull_lxd::Devices) -> Option<&String> {
-    devices.iter().find(|(_, device)| is_root(device)).map(|(name, _)| name)
-}
-
-pub(super) fn is_root(device: &hull_lxd::Device) -> bool {
-    let has = |key: &str, value: &str| device.get(key).is_some_and(|found| found == value);
-    has("type", "disk") && has("path", "/")
-}
-
 /// Removes a container's files from its pool. The container's record still says that they are there.
 pub(crate) fn remove(engine: &Engine, id: &str, writable: &Writable) -> Result<()> {
     let Some(place) = &writable.pool else { return Ok(()) };

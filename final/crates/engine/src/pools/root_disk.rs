@@ -1,24 +1,26 @@
-//! The disk device of the root: in which pool a container's files are, and how large they may get.
+//! The disk device of the root: in which pool a container's files are to be, and how large they may get.
 
-use hull_lxd::Device;
 use hull_lxd::expand::Settings;
-use hull_storage::pools::subvolume;
+use hull_lxd::{Device, Devices};
 
-use super::keys::{invalid, parse_size};
-use super::record::DEFAULT;
-use super::{mount, place};
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use super::keys::parse_size;
+use crate::error::Result;
 use crate::records::options::{CreateOptions, StorageOptions};
-use crate::records::record::Record;
 
-fn disk(settings: &Settings) -> Option<&Device> {
-    settings.devices.values().find(|device| place::is_root(device))
+/// The name of the device by which a container asks for the pool that its root is in.
+pub(crate) fn name(devices: &Devices) -> Option<&String> {
+    devices.iter().find(|(_, device)| is_root(device)).map(|(name, _)| name)
+}
+
+fn is_root(device: &Device) -> bool {
+    let has = |key: &str, value: &str| device.get(key).is_some_and(|found| found == value);
+    has("type", "disk") && has("path", "/")
 }
 
 /// A key of the root's disk that is set.
-fn key<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
-    disk(settings)?.get(key).map(String::as_str).filter(|value| !value.is_empty())
+pub(super) fn key<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
+    let disk = settings.devices.values().find(|device| is_root(device))?;
+    disk.get(key).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// What the options say about a new container's files, or the disk device.
@@ -30,53 +32,4 @@ pub(super) fn asked(options: &CreateOptions) -> Result<StorageOptions> {
         asked.size = key(settings, "size").map(parse_size).transpose()?;
     }
     Ok(asked)
-}
-
-impl Engine {
-    /// Gives the files of a container the size that its disk device has now, at once. Another pool is refused.
-    pub(crate) fn change_root_disk(&self, before: &Record, record: &mut Record) -> Result<()> {
-        let (old, new) = (&before.instance.expanded, &record.instance.expanded);
-        let own = record.writable.pool.as_ref().map_or(DEFAULT, |place| place.name.as_str());
-        let pool = key(new, "pool");
-        if let Some(pool) = pool.filter(|pool| *pool != own && key(old, "pool") != Some(*pool)) {
-            let name = &record.name;
-            let why =
-                format!("the files of container {name} are in the pool {own}, and stay there: not in {pool}");
-            return Err(Error::Unsupported(format!("another pool for a root: {why}")));
-        }
-        if key(new, "size") == key(old, "size") {
-            return Ok(());
-        }
-        let size = key(new, "size").map(parse_size).transpose()?;
-        self.resize_root(record, size)
-    }
-
-    fn resize_root(&self, record: &mut Record, size: Option<u64>) -> Result<()> {
-        let limitless =
-            || invalid("size", "the container was made without one, in a pool that limits nobody later");
-        let Some(place) = &record.writable.pool else {
-            // A new size that is none is no change.
-            return size.map_or(Ok(()), |_| Err(limitless()));
-        };
-        let dir = mount::open(self.root(), &place.name)?;
-        if let Some(root) = record.subvolume(self.root()) {
-            subvolume::limit(&root, size)?;
-        } else {
-            match (place::own_image(self, record, &dir), size) {
-                (None, None) => {}
-                (None, Some(_)) => return Err(limitless()),
-                (Some(_), None) => {
-                    return Err(invalid("size", "the container was made with one, and keeps one"));
-                }
-                (Some(image), Some(bytes)) => {
-                    mount::ensure(self.root(), &image, &place.directory)?;
-                    image.resize(&place.directory, bytes)?;
-                }
-            }
-        }
-        if let Some(place) = &mut record.writable.pool {
-            place.size = size;
-        }
-        Ok(())
-    }
 }

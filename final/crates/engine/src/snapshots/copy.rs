@@ -12,7 +12,7 @@ use crate::error::{IoContext, Result};
 use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
 use crate::instance::InstanceChanges;
-use crate::pools::place;
+use crate::pools::{place, root_disk};
 use crate::records::ids::random_id;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountRecord, Record};
@@ -189,7 +189,7 @@ pub(super) fn in_pool(
     mut changes: InstanceChanges,
 ) -> InstanceChanges {
     let Some(pool) = pool else { return changes };
-    match place::root_disk(&record.instance.expanded.devices) {
+    match root_disk::name(&record.instance.expanded.devices) {
         Some(disk) => {
             let device = changes.devices.entry(disk.clone()).or_default();
             device.insert("pool".into(), pool.to_owned());
