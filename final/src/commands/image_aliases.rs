@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::images::split;
 use crate::cli::image_system::{Alias, AliasList};
+use crate::persona::Persona;
 use crate::ui::human;
 use crate::ui::list::{self, Columns};
 
@@ -29,6 +30,11 @@ pub fn run(engine: &Engine, verb: &Alias) -> Result<u8> {
     Ok(0)
 }
 
+/// A name as LXD has it. The tag that docker adds to a name without one is no part of it.
+pub fn lxd_alias(name: &str) -> &str {
+    name.strip_suffix(":latest").unwrap_or(name)
+}
+
 /// A name that no image has.
 pub fn free(engine: &Engine, alias: &str) -> Result<Reference> {
     let reference = Reference::parse(alias)?;
@@ -43,15 +49,27 @@ const COLUMNS: Columns = Columns {
     shown: &["Alias", "Fingerprint", "Description"],
 };
 
+const LXDS: Columns = Columns {
+    titles: &[
+        ("Alias", "ALIAS"),
+        ("Fingerprint", "FINGERPRINT"),
+        ("Type", "TYPE"),
+        ("Description", "DESCRIPTION"),
+    ],
+    shown: &["Alias", "Fingerprint", "Type", "Description"],
+};
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Row {
     alias: String,
     fingerprint: String,
+    r#type: &'static str,
     description: String,
 }
 
 fn list(engine: &Engine, args: &AliasList) -> Result<()> {
+    let is_lxc = Persona::is_lxc();
     let mut rows = Vec::new();
     for image in engine.images().list()?.into_iter().filter(|image| image.damaged.is_none()) {
         let wanted = |name: &&String| args.text.as_ref().is_none_or(|text| name.contains(text.as_str()));
@@ -64,11 +82,13 @@ fn list(engine: &Engine, args: &AliasList) -> Result<()> {
         let described = engine.described_image(&id)?;
         let description = described.metadata.properties.get("description").cloned().unwrap_or_default();
         rows.extend(names.into_iter().map(|name| Row {
-            alias: name.clone(),
+            alias: if is_lxc { lxd_alias(name).to_owned() } else { name.clone() },
             fingerprint: human::short_id(&id).to_owned(),
-            description: description.clone(),
+            r#type: "CONTAINER",
+            // LXD's is one of the name, which hull's names do not have.
+            description: if is_lxc { String::new() } else { description.clone() },
         }));
     }
     rows.sort_by(|one, other| one.alias.cmp(&other.alias));
-    list::print(COLUMNS, &rows, args.format.as_deref())
+    list::print(if is_lxc { LXDS } else { COLUMNS }, &rows, args.format.as_deref())
 }

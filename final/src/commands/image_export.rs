@@ -34,18 +34,21 @@ pub fn export(engine: &Engine, args: &Export) -> Result<u8> {
         name.push(format!("{middle}.tar{}", packing.suffix()));
         PathBuf::from(name)
     };
-    if !args.split {
-        return file(&named(""), packing, |to| Ok(engine.export_image(&id, true, to)?));
+    match args.split {
+        true => {
+            file(&named(""), packing, |to| Ok(engine.export_image_metadata(&id, to)?))?;
+            file(&named(".root"), packing, |to| Ok(engine.export_image(&id, false, to)?))?;
+        }
+        false => file(&named(""), packing, |to| Ok(engine.export_image(&id, true, to)?))?,
     }
-    file(&named(""), packing, |to| Ok(engine.export_image_metadata(&id, to)?))?;
-    file(&named(".root"), packing, |to| Ok(engine.export_image(&id, false, to)?))
+    output::lxds("Image exported successfully!")?;
+    Ok(0)
 }
 
 /// Writes a file, which appears whole.
-fn file(path: &Path, packing: PackedWith, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u8> {
+fn file(path: &Path, packing: PackedWith, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     output::file(path, |file| packed(file, packing, write))?;
-    output::line(path.display())?;
-    Ok(0)
+    output::own(path.display())
 }
 
 fn packed(

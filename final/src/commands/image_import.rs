@@ -52,8 +52,10 @@ pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
     if let Some(checksum) = &checksum {
         received.verify(checksum)?;
     }
-    let id = engine.finish_image(received, &names, options)?.to_string();
-    output::line(&id)?;
+    let id = engine.finish_image(received, &names, options)?;
+    output::own(&id)?;
+    output::lxds(format!("Image imported with fingerprint: {}", id.hex()))?;
+    let id = id.to_string();
     say_what_is_not_applied(engine, &id)?;
     Ok(0)
 }

@@ -9,8 +9,10 @@ use hull_image::lxd::Described;
 use hull_lxd::document::{mapping, texts};
 use hull_printable::cell as shown;
 
+use super::image_aliases::lxd_alias;
 use super::settings;
 use crate::cli::image_system::{GetProperty, SetProperty};
+use crate::persona::Persona;
 use crate::ui::{errors, output};
 
 /// LXD's text for a time that never comes.
@@ -37,7 +39,7 @@ pub fn info(engine: &Engine, name: &str) -> Result<u8> {
     }
     let _ = writeln!(text, "Aliases:");
     for alias in &described.aliases {
-        let _ = writeln!(text, "    - {alias}");
+        let _ = writeln!(text, "    - {}", if Persona::is_lxc() { lxd_alias(alias) } else { alias });
     }
     output::text(&text)?;
     Ok(0)
@@ -51,7 +53,19 @@ fn time(seconds: i64) -> String {
 }
 
 pub fn show(engine: &Engine, name: &str) -> Result<u8> {
-    output::text(&yaml(&engine.described_image(name)?))?;
+    let described = engine.described_image(name)?;
+    if Persona::is_lxc() {
+        // What LXD has besides the properties, and is the same for each of hull's images.
+        output::text(&hull_lxd::yaml::write(&serde_json::json!({
+            "auto_update": false,
+            "properties": described.metadata.properties,
+            "public": false,
+            "expires_at": "0001-01-01T00:00:00Z",
+            "profiles": ["default"],
+        })))?;
+        return Ok(0);
+    }
+    output::text(&yaml(&described))?;
     Ok(0)
 }
 
@@ -99,12 +113,22 @@ pub fn set(engine: &Engine, args: &SetProperty) -> Result<u8> {
     Ok(0)
 }
 
+/// The entries of a document that somebody may write, those that LXD's `show` has among them.
+const KNOWN: [&str; 5] = ["properties", "auto_update", "public", "expires_at", "profiles"];
+
 const HELP: &str = "The properties of an image. Lines that begin with # are ignored.";
 
 pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
     let document = yaml(&engine.described_image(name)?);
     settings::edit(&document, HELP, |text| {
-        let document = mapping(text, &["properties"]).map_err(hull_engine::Error::from)?;
+        let document = mapping(text, &KNOWN).map_err(hull_engine::Error::from)?;
+        for key in ["auto_update", "public"] {
+            if document.get(key).and_then(serde_json::Value::as_bool) == Some(true) {
+                bail!(
+                    "{key} cannot be true: hull serves no images, and fetches newer ones only when it is told to"
+                );
+            }
+        }
         let wanted = texts(document.get("properties"), "properties").map_err(hull_engine::Error::from)?;
         engine.change_image_properties(name, |properties| {
             *properties = wanted;

@@ -46,7 +46,7 @@ fn description(network: &NetworkRecord) -> &str {
     network.labels.get(DESCRIPTION).map_or("", String::as_str)
 }
 
-fn shown(engine: &Engine, name: &str) -> Result<Value> {
+pub fn shown(engine: &Engine, name: &str) -> Result<Value> {
     let network = engine.network(name)?;
     let inspected = engine.inspect_network(&network.name)?;
     let users: Vec<&str> = inspected.containers.values().map(|user| user.name.as_str()).collect();

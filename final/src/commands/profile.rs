@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::each;
 use super::settings::{edit, pairs, put, read_stdin, say_what_needs_restart};
-use crate::cli::profile::{Device, DeviceAdd, DeviceSet, Profile};
+use crate::cli::profile::{Assign, Device, DeviceAdd, DeviceSet, OfContainer, Profile};
+use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use crate::ui::output;
 
@@ -31,24 +32,20 @@ struct Row {
 
 pub fn run(engine: &Engine, verb: &Profile) -> Result<u8> {
     match verb {
-        Profile::Add(args) => of_container(engine, &args.container, |profiles| {
-            profiles.push(args.profile.clone());
-            Ok(())
-        })?,
-        Profile::Assign(args) => of_container(engine, &args.container, |profiles| {
-            *profiles = args.profiles.iter().filter(|name| !name.is_empty()).cloned().collect();
-            Ok(())
-        })?,
-        Profile::Remove(args) => of_container(engine, &args.container, |profiles| {
-            let before = profiles.len();
-            profiles.retain(|name| *name != args.profile);
-            match profiles.len() == before {
-                true => Err(Error::NoSuchProfile(format!("{} of {}", args.profile, args.container))),
-                false => Ok(()),
-            }
-        })?,
+        Profile::Add(args) => {
+            of_container(engine, &args.container, |profiles| {
+                profiles.push(args.profile.clone());
+                Ok(())
+            })?;
+            output::lxds(format!("Profile {} added to {}", args.profile, args.container))?;
+        }
+        Profile::Assign(args) => assign(engine, args)?,
+        Profile::Remove(args) => remove(engine, args)?,
         Profile::Copy(args) => engine.copy_profile(&args.name, &args.new)?,
-        Profile::Rename(args) => engine.rename_profile(&args.name, &args.new)?,
+        Profile::Rename(args) => {
+            engine.rename_profile(&args.name, &args.new)?;
+            output::lxds(format!("Profile {} renamed to {}", args.name, args.new))?;
+        }
         Profile::Create(args) => {
             // A document may come from a pipe.
             let text = if std::io::stdin().is_terminal() { String::new() } else { read_stdin()? };
@@ -56,10 +53,12 @@ pub fn run(engine: &Engine, verb: &Profile) -> Result<u8> {
             profile.description = args.description.clone().unwrap_or(profile.description);
             put(self::pairs(&args.config)?, &mut profile.settings.config);
             engine.create_profile(&args.name, &profile)?;
+            output::lxds(format!("Profile {} created", args.name))?;
         }
         Profile::Delete(args) => {
             return each(&args.names, |name| {
                 engine.delete_profile(name)?;
+                output::lxds(format!("Profile {name} deleted"))?;
                 Ok(None)
             });
         }
@@ -97,7 +96,11 @@ fn parse(text: &str) -> Result<hull_engine::Profile> {
 
 fn document(engine: &Engine, name: &str) -> Result<document::Profile> {
     let hull_engine::Profile { description, settings } = engine.profile(name)?;
-    Ok(document::Profile { name: name.into(), description, settings, used_by: engine.profile_users(name)? })
+    let mut used_by = engine.profile_users(name)?;
+    if Persona::own() == Persona::Lxc {
+        used_by.iter_mut().for_each(|user| *user = format!("/1.0/instances/{user}"));
+    }
+    Ok(document::Profile { name: name.into(), description, settings, used_by })
 }
 
 fn list(engine: &Engine, format: Option<&str>) -> Result<()> {
@@ -107,6 +110,28 @@ fn list(engine: &Engine, format: Option<&str>) -> Result<()> {
         rows.push(Row { description: profile.description, used_by, name });
     }
     list::print(COLUMNS, &rows, format)
+}
+
+fn assign(engine: &Engine, args: &Assign) -> Result<()> {
+    let named: Vec<String> = args.profiles.iter().filter(|name| !name.is_empty()).cloned().collect();
+    let shown = if named.is_empty() { "(none)".to_owned() } else { named.join(",") };
+    of_container(engine, &args.container, |profiles| {
+        *profiles = named;
+        Ok(())
+    })?;
+    output::lxds(format!("Profiles {shown} applied to {}", args.container))
+}
+
+fn remove(engine: &Engine, args: &OfContainer) -> Result<()> {
+    of_container(engine, &args.container, |profiles| {
+        let before = profiles.len();
+        profiles.retain(|name| *name != args.profile);
+        match profiles.len() == before {
+            true => Err(Error::NoSuchProfile(format!("{} of {}", args.profile, args.container))),
+            false => Ok(()),
+        }
+    })?;
+    output::lxds(format!("Profile {} removed from {}", args.profile, args.container))
 }
 
 fn of_container(
@@ -147,13 +172,16 @@ fn device(engine: &Engine, verb: &Device) -> Result<()> {
             output::line(device.get(&args.key).map_or("", String::as_str))
         }
         Device::List(args) => engine.profile(&args.name)?.settings.devices.keys().try_for_each(output::line),
-        Device::Remove(args) => change(engine, &args.profile, |profile| {
-            for name in &args.devices {
-                find(&profile.settings.devices, name)?;
-                profile.settings.devices.remove(name);
-            }
-            Ok(())
-        }),
+        Device::Remove(args) => {
+            change(engine, &args.profile, |profile| {
+                for name in &args.devices {
+                    find(&profile.settings.devices, name)?;
+                    profile.settings.devices.remove(name);
+                }
+                Ok(())
+            })?;
+            output::lxds(format!("Device {} removed from {}", args.devices.join(", "), args.profile))
+        }
         Device::Set(args) => set_device(engine, args),
         Device::Show(args) => {
             let devices = serde_json::to_value(engine.profile(&args.name)?.settings.devices)?;
@@ -182,7 +210,8 @@ fn add_device(engine: &Engine, args: &DeviceAdd) -> Result<()> {
                 why: format!("the profile {} has one of this name", args.profile),
             }),
         }
-    })
+    })?;
+    output::lxds(format!("Device {} added to {}", args.device, args.profile))
 }
 
 fn set_device(engine: &Engine, args: &DeviceSet) -> Result<()> {

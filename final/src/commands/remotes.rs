@@ -97,7 +97,8 @@ pub fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
     let names = args.alias.iter().chain(copied).map(|name| Reference::parse(name));
     let names = names.collect::<Result<Vec<_>, _>>()?;
     let id = engine.copy_image(&access, remote, &offered, &names)?.to_string();
-    output::line(&id)?;
+    output::own(&id)?;
+    output::lxds("Image copied successfully!")?;
     say_what_is_not_applied(engine, &id)?;
     Ok(0)
 }

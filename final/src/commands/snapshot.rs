@@ -96,7 +96,7 @@ fn take(engine: &Engine, args: &Snapshot) -> Result<u8> {
         stateful: args.stateful,
         scheduled: false,
     };
-    output::line(engine.snapshot(&args.container, &options)?)?;
+    output::own(engine.snapshot(&args.container, &options)?)?;
     Ok(0)
 }
 
@@ -136,7 +136,7 @@ fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
         return transfer::send(engine, &args.source, options, (&place, &args.flags));
     }
     if args.refresh && engine.exists(&args.target)? {
-        output::line(engine.refresh_copy(&args.source, &args.target, args.instance_only)?.id)?;
+        output::own(engine.refresh_copy(&args.source, &args.target, args.instance_only)?.id)?;
         return Ok(0);
     }
     let options = InstanceCopy {
@@ -145,7 +145,7 @@ fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
         pool: args.flags.storage.clone(),
         changes: instance_flags::changes(&args.flags)?,
     };
-    output::line(engine.copy_container(&args.source, &args.target, &options)?.id)?;
+    output::own(engine.copy_container(&args.source, &args.target, &options)?.id)?;
     Ok(0)
 }
 

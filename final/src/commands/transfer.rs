@@ -122,7 +122,7 @@ fn export(engine: &Engine, args: &Export) -> Result<u8> {
     Ok(0)
 }
 
-fn import(engine: &Engine, args: &Import) -> Result<u8> {
+pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
     let options = BackupImport {
         name: args.name.clone(),
         pool: args.flags.storage.clone(),
@@ -136,7 +136,7 @@ fn import(engine: &Engine, args: &Import) -> Result<u8> {
             engine.import_backup(opened, &options)?
         }
     };
-    output::line(record.name)?;
+    output::own(record.name)?;
     Ok(0)
 }
 

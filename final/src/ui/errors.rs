@@ -36,7 +36,7 @@ pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
         Persona::LxcTool(tool) => text.replace(&format!("{tool} {tool}"), tool),
         _ => text,
     };
-    tell(&name(explained.sentence), Some(&name(explained.hint)));
+    write(persona.prefix(), &name(explained.sentence), Some(&name(explained.hint)));
     let is_docker_flag = explained.flag && usage::verb(&cli, &words).0.split(' ').nth(1) != Some("compose");
     let is_docker_flag = is_docker_flag && !Persona::is_lxc();
     ExitCode::from(if is_docker_flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
@@ -100,7 +100,8 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
         }
     }
     if let Some(Exit(code)) = error.downcast_ref() {
-        return *code;
+        // LXD's and LXC's programs have no code of docker's.
+        return if Persona::is_lxc() && *code == OWN_FAILURE { 1 } else { *code };
     }
     hints::exit_code(kind, code)
 }
@@ -149,28 +150,41 @@ pub fn say_event_is_lost(error: &hull_engine::Error) {
 /// Warns about a problem that did not stop the command.
 pub fn warn(text: &str, hint: &str) {
     // If stderr is closed, there is nowhere to report that.
-    tell(&format!("warning: {text}"), Some(hint));
+    say(&format!("warning: {text}"), Some(hint));
 }
 
 /// Warns where there is nothing to advise.
 pub fn warn_only(text: &str) {
-    tell(&format!("warning: {text}"), None);
+    say(&format!("warning: {text}"), None);
 }
 
 /// Says what a user at a terminal cannot see, and what to do next.
 pub fn note(text: &str, hint: &str) {
     // If stderr is closed, there is nowhere to say it.
-    tell(text, Some(hint));
+    say(text, Some(hint));
+}
+
+/// Prints an error. The hints name hull's own verbs, so LXD's and LXC's programs give none, as in the original.
+fn tell(sentence: &str, hint: Option<&str>) {
+    write(Persona::own().prefix(), sentence, hint.filter(|_| !Persona::is_lxc()));
+}
+
+/// Prints what is no error.
+fn say(sentence: &str, hint: Option<&str>) {
+    let persona = Persona::own();
+    // LXD's client begins errors, and nothing else, with a word of its own.
+    let prefix = if persona == Persona::Lxc { persona.name() } else { persona.prefix() };
+    write(prefix, sentence, hint.filter(|_| !Persona::is_lxc()));
 }
 
 /// Prints a sentence, a hint, and where the book says more, in one write, because others may write to the same
 /// terminal.
-fn tell(sentence: &str, hint: Option<&str>) {
-    let mut text = format!("{}: {sentence}\n", Persona::own().prefix());
+fn write(prefix: &str, sentence: &str, hint: Option<&str>) {
+    let mut text = format!("{prefix}: {sentence}\n");
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }
-    if let Some(more) = book::more(&text) {
+    if let Some(more) = book::more(&text).filter(|_| !Persona::is_lxc()) {
         text.push_str(&format!("hint: {more}\n"));
     }
     if Persona::is_compose() {

@@ -55,13 +55,13 @@ fn table(titles: &[String], rows: &[Vec<String>]) -> String {
 fn compact(titles: &[String], rows: &[Vec<String>]) -> String {
     let widths = widths(titles, rows);
     let mut text = String::new();
+    // LXD's has room at both ends of each line, and its titles in the middle.
+    text.extend(titles.iter().zip(&widths).map(|(title, width)| format!("  {title:^width$}")));
+    text.push_str("  \n");
     let mut line = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}"));
-        let padded: String = padded.collect();
-        text.push_str(padded.trim_end());
-        text.push('\n');
+        text.extend(cells.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}")));
+        text.push_str("  \n");
     };
-    line(titles);
     rows.iter().flat_map(|row| split(row)).for_each(|cells| line(&cells));
     text
 }
@@ -106,7 +106,7 @@ mod tests {
         );
         assert_eq!(
             text("compact", titles(), &rows()).unwrap(),
-            "  NAME       IPV4\n  a          1\n             22\n  long-name  \\x1b[2J,\"\n"
+            "    NAME       IPV4     \n  a          1          \n             22         \n  long-name  \\x1b[2J,\"  \n"
         );
         assert_eq!(text("csv", titles(), &rows()).unwrap(), "a,\"1\n22\"\nlong-name,\"\\x1b[2J,\"\"\"\n");
         assert_eq!(text("xml", titles(), &rows()), None);

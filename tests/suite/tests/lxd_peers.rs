@@ -1,9 +1,12 @@
 //! The sequences of LXD's documentation, typed into LXD's client and into hull under its name: what is printed, how it
 //! ends, and what is seen inside.
 
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
 use hull_test_support::outcome::{eventually, run};
 use hull_test_support::systems::System;
-use hull_test_support::{Lxd, Outcome, Scenario};
+use hull_test_support::{Lxd, Outcome, Scenario, skip};
 
 /// The image's name on both sides.
 const IMAGE: &str = "box";
@@ -32,7 +35,7 @@ impl<'a> Both<'a> {
         let archive = System::Busybox.archive().expect("the scenario has it");
         let metadata = t.write("meta/metadata.yaml", METADATA);
         let packed = t.path("metadata.tar");
-        let mut tar = std::process::Command::new("tar");
+        let mut tar = Command::new("tar");
         tar.arg("-cf")
             .arg(&packed)
             .arg("-C")
@@ -41,14 +44,15 @@ impl<'a> Both<'a> {
         run(&mut tar).ok();
         let (packed, archive) = (packed.to_str().expect("plain"), archive.to_str().expect("plain"));
         lxd.lxc(&["image", "import", packed, archive, "--alias", IMAGE]).ok();
-        t.ok(&["import", archive, IMAGE]);
-        Some(Self { t, lxd })
+        let both = Self { t, lxd };
+        std::fs::create_dir_all(t.path("hull")).expect("own directory");
+        both.hull(&["image", "import", packed, archive, "--alias", IMAGE]).ok();
+        Some(both)
     }
 
     /// hull as `lxc`.
     fn hull(&self, words: &[&str]) -> Outcome {
-        use std::os::unix::process::CommandExt;
-        run(self.t.command(words).arg0("lxc"))
+        run(self.t.command(words).current_dir(self.t.path("hull")).arg0("lxc"))
     }
 
     #[track_caller]
@@ -89,6 +93,25 @@ impl<'a> Both<'a> {
     #[track_caller]
     fn done(&self, line: &str) {
         self.run(Same::Code, &words(line));
+    }
+
+    /// The same, without what each keeps there of its own.
+    #[track_caller]
+    fn shown(&self, line: &str) {
+        let own = |text: &str| {
+            let lines = text.lines().filter(|line| !line.contains(" volatile.") && !line.contains(" image."));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let words = words(line);
+        assert_eq!(own(self.lxd.lxc(&words).ok()), own(self.hull(&words).ok()), "lxc {line}");
+    }
+
+    /// Waits until commands can be run in an instance that is being started.
+    fn until_inside(&self, name: &str) {
+        eventually("a command runs in the instance", || {
+            let words = ["exec", name, "--", "true"];
+            self.hull(&words).success() && self.lxd.lxc(&words).success()
+        });
     }
 
     /// A script of the instance's shell.
@@ -147,6 +170,215 @@ fn an_instance_lives_as_it_does_in_lxd() {
     both.inside("peer2", "hostname");
     both.done("delete --force peer2");
     both.all("list -f csv");
+}
+
+#[test]
+fn a_change_is_seen_inside_as_with_lxd() {
+    let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
+    let Some(both) = Both::start(&t) else { return };
+    let shared = t.write("shared/hello", "from the host\n");
+    let (hello, shared) = (shown(&shared), shown(shared.parent().expect("a directory")));
+    both.done("launch box peer1");
+    // Keys.
+    both.all("config set peer1 limits.memory=64MiB");
+    both.all("config set peer1 limits.processes 50");
+    both.all("config set peer1 user.note=hello");
+    both.all("config get peer1 user.note");
+    both.all("config unset peer1 user.note");
+    both.all("config get peer1 user.note");
+    both.all("config get peer1 limits.memory");
+    both.shown("config show peer1");
+    both.inside("peer1", "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?");
+    both.inside("peer1", "for i in $(seq 60); do sleep 5 & done 2>&1 | grep -c fork");
+    // Devices.
+    both.all(&format!("config device add peer1 data disk source={shared} path=/mnt/data"));
+    both.inside("peer1", "cat /mnt/data/hello; stat -c '%u' /mnt/data/hello; touch /mnt/data/new; echo $?");
+    both.all("config device list peer1");
+    both.all("config device show peer1");
+    both.all("config device get peer1 data path");
+    both.ends(1, &format!("config device add peer1 data disk source={shared} path=/other"));
+    both.all("config device remove peer1 data");
+    both.inside("peer1", "ls /mnt/data/hello; echo $?");
+    both.ends(1, "config device remove peer1 data");
+    both.all("config device add peer1 web proxy listen=unix:/tmp/from connect=unix:/tmp/to bind=instance");
+    both.inside("peer1", "test -S /tmp/from; echo $?");
+    both.all("config device remove peer1 web");
+    // Files.
+    both.done(&format!("file push {hello} peer1/root/hello --mode 0640 --uid 7 --gid 8"));
+    both.inside("peer1", "stat -c '%a %u:%g' /root/hello; cat /root/hello");
+    both.all("file pull peer1/root/hello -");
+    both.done(&format!("file push -rp {shared} peer1/opt/deep"));
+    both.inside("peer1", "ls -R /opt/deep");
+    both.all("file delete peer1/root/hello");
+    both.ends(1, "file pull peer1/root/hello -");
+    both.done("delete --force peer1");
+}
+
+#[test]
+fn what_is_kept_is_what_lxd_keeps() {
+    let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
+    let Some(both) = Both::start(&t) else { return };
+    both.done("init box peer1 -c user.note=first");
+    both.done("start peer1");
+    // Snapshots hold files and keys, and a running instance is restored.
+    both.inside("peer1", "echo one > /kept");
+    both.all("snapshot peer1 s1");
+    both.all("snapshot peer1");
+    both.ends(1, "snapshot peer1 s1");
+    both.inside("peer1", "rm /kept; touch /later");
+    both.all("config set peer1 user.note=second");
+    both.all("restore peer1 s1");
+    both.until_inside("peer1");
+    both.inside("peer1", "cat /kept; ls /later; echo $?");
+    both.all("config get peer1 user.note");
+    both.all("list -c nsS -f csv");
+    both.all("rename peer1/snap0 peer1/other");
+    both.all("delete peer1/other");
+    // Copies.
+    both.done("copy peer1 peer2");
+    both.done("copy peer1/s1 peer3");
+    both.all("move peer3 peer4");
+    both.all("list -c nsS -f csv");
+    both.done("start peer4");
+    both.until_inside("peer4");
+    both.inside("peer4", "hostname; cat /kept");
+    // Profiles.
+    both.all("profile create small");
+    both.all("profile set small limits.processes=40");
+    both.all("profile add peer1 small");
+    both.all("profile show small");
+    both.all("config get peer1 limits.processes -e");
+    both.all("profile device add small etc disk source=/etc path=/mnt/etc");
+    both.inside("peer1", "test -e /mnt/etc/passwd; echo $?");
+    both.all("profile device list small");
+    both.ends(1, "profile delete small");
+    both.all("profile remove peer1 small");
+    both.inside("peer1", "test -e /mnt/etc/passwd; echo $?");
+    both.all("profile rename small tiny");
+    both.all("profile assign peer1 default,tiny");
+    both.all("profile assign peer1 default");
+    both.all("profile delete tiny");
+    // Images.
+    both.ends(1, "publish peer1 --alias mine");
+    both.all("stop --force peer1");
+    both.done("publish peer1 --alias mine description=mine");
+    both.all("image list -c ld -f csv");
+    both.all("image list -c ld");
+    both.all("image show mine");
+    both.all("image get-property mine description");
+    both.done("launch mine peer5");
+    both.until_inside("peer5");
+    both.inside("peer5", "hostname; cat /kept");
+    // An archive of an instance.
+    both.done("export peer2 peer2.tar.gz");
+    both.done("delete peer2");
+    both.done("import peer2.tar.gz");
+    both.all("list -c nsS -f csv");
+    both.done("delete --force peer1 peer2 peer4 peer5");
+    both.all("image delete mine");
+    both.all("image list -c l -f csv");
+    both.all("list -f csv");
+}
+
+/// LXC's programs, and hull under their names.
+struct Tools<'a> {
+    both: Both<'a>,
+    /// Where LXC keeps its containers.
+    place: String,
+}
+
+impl Tools<'_> {
+    /// `lxc-start -n peer6` and its like, as LXC's and as hull's.
+    fn each(&self, line: &str) -> (Outcome, Outcome) {
+        let words = words(line);
+        let theirs = [&["timeout", "60", words[0], "-P", &*self.place], &words[1..]].concat();
+        let mut theirs = self.both.lxd.command(&theirs);
+        let mut ours = self.both.t.command(&words[1..]);
+        (run(theirs.stdin(Stdio::null())), run(ours.arg0(words[0]).stdin(Stdio::null())))
+    }
+
+    #[track_caller]
+    fn same(&self, line: &str) -> String {
+        let (theirs, ours) = self.each(line);
+        assert_eq!((theirs.code(), &theirs.stdout), (ours.code(), &ours.stdout), "{line}\n{}", ours.stderr);
+        ours.stdout
+    }
+
+    #[track_caller]
+    fn ends(&self, code: i32, line: &str) {
+        let (theirs, ours) = self.each(line);
+        assert_eq!((theirs.code(), ours.code()), (code, code), "{line}\n{}{}", theirs.stderr, ours.stderr);
+    }
+
+    /// A container of the same root on both sides. LXC's template takes archives of xz only, and the configuration from one.
+    fn create(&self) {
+        let t = self.both.t;
+        let config =
+            "lxc.include = /usr/share/lxc/config/common.conf\nlxc.arch = x86_64\nlxc.net.0.type = empty\n";
+        t.write("template/config", config);
+        t.write("template/metadata.yaml", METADATA);
+        let [meta, root] = ["template.tar.xz", "root.tar.xz"].map(|name| shown(&t.path(name)));
+        let files = shown(&t.path("template"));
+        run(Command::new("tar").args(["-cJf", &meta, "-C", &files, "config", "metadata.yaml"])).ok();
+        let archive = shown(&System::Busybox.archive().expect("the scenario has it"));
+        run(Command::new("sh").args(["-c", "xz -1 -c \"$0\" > \"$1\"", &archive, &root])).ok();
+        self.ends(0, &format!("lxc-create -n peer6 -t local -- --metadata {meta} --fstree {root}"));
+    }
+}
+
+#[test]
+fn lxcs_programs_do_what_lxcs_do() {
+    if skip::find_program("lxc-create").is_none() {
+        return skip::skip("lxc-create is not installed");
+    }
+    let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
+    let Some(both) = Both::start(&t) else { return };
+    std::fs::create_dir_all(t.path("lxc")).expect("own directory");
+    let tools = Tools { both, place: shown(&t.path("lxc")) };
+    tools.create();
+    tools.same("lxc-ls -1");
+    tools.same("lxc-info -n peer6 -s");
+    tools.ends(0, "lxc-start -n peer6");
+    tools.ends(0, "lxc-start -n peer6");
+    tools.same("lxc-info -n peer6 -s -H");
+    tools.same("lxc-attach -n peer6 -- hostname");
+    tools.same("lxc-attach -n peer6 -- id -u");
+    tools.same("lxc-attach -n peer6 -- touch /kept");
+    tools.ends(1, "lxc-attach -n peer6 -- false");
+    tools.same("lxc-ls -1 --running");
+    tools.ends(0, "lxc-freeze -n peer6");
+    tools.same("lxc-info -n peer6 -s");
+    tools.ends(0, "lxc-unfreeze -n peer6");
+    tools.ends(1, "lxc-destroy -n peer6");
+    tools.same("lxc-stop -n peer6 -k");
+    tools.ends(2, "lxc-stop -n peer6 -k");
+    tools.same("lxc-ls -1 --running");
+    tools.same("lxc-snapshot -n peer6");
+    tools.same("lxc-copy -n peer6 -N peer7");
+    tools.same("lxc-copy -n peer7 -N peer8 -R");
+    tools.same("lxc-ls -1");
+    tools.ends(0, "lxc-start -n peer6");
+    tools.same("lxc-attach -n peer6 -- rm /kept");
+    tools.same("lxc-stop -n peer6 -k");
+    tools.same("lxc-snapshot -n peer6 -r snap0");
+    tools.ends(0, "lxc-start -n peer6");
+    tools.same("lxc-attach -n peer6 -- ls /kept");
+    tools.same("lxc-stop -n peer6 -k");
+    tools.ends(1, "lxc-destroy -n peer6");
+    tools.same("lxc-snapshot -n peer6 -d snap0");
+    tools.same("lxc-snapshot -n peer6 -L");
+    tools.same("lxc-destroy -n peer6");
+    tools.same("lxc-destroy -n peer8");
+    tools.same("lxc-ls -1");
+    for program in ["lxc-info", "lxc-start", "lxc-destroy", "lxc-freeze"] {
+        tools.ends(1, &format!("{program} -n nothing"));
+    }
+    tools.ends(1, "lxc-attach -n nothing -- true");
+    tools.ends(2, "lxc-stop -n nothing");
+}
+
+fn shown(path: &std::path::Path) -> String {
+    path.to_str().expect("a plain path").to_owned()
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl<'a> Lxd<'a> {
     /// Runs `lxc args…`.
     pub fn lxc(&self, args: &[&str]) -> Outcome {
         // Without a bound a stop waits for ever for an init that has not begun to listen.
-        outcome::run(&mut self.command(&[&["timeout", "60", "lxc"], args].concat()))
+        let mut command = self.command(&[&["timeout", "60", "lxc"], args].concat());
+        outcome::run(command.stdin(Stdio::null()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The verbs for instances.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -44,6 +46,21 @@ pub struct Exec {
     pub name: String,
     #[arg(required = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// gzip, zstd or none
+    #[arg(long, value_name = "KIND", default_value = "gzip", value_parser = ["gzip", "zstd", "none"])]
+    pub compression: String,
+    /// Leave out the snapshots
+    #[arg(long)]
+    pub instance_only: bool,
+    #[arg(value_name = "INSTANCE")]
+    pub name: String,
+    /// [default: backup.tar.gz]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +110,12 @@ pub struct Rename {
     pub name: String,
     #[arg(value_name = "NEW")]
     pub new: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Shell {
+    #[arg(value_name = "INSTANCE")]
+    pub name: String,
 }
 
 #[derive(Debug, Args)]

@@ -4,19 +4,27 @@
 //!
 //! ```text
 //! instance   the verbs for instances whose meaning or flags are not those of hull's own verbs
-//! tools      LXC's programs: lxc-start and its like
+//! config, image, network   groups that differ from hull's own
+//! tools      LXC's programs: lxc-start and its like      made  those that make containers and snapshots
 //! ```
 
+pub mod config;
+pub mod image;
 pub mod instance;
+pub mod made;
+pub mod network;
 pub mod tools;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::config::Config;
 use super::file::FileVerb;
 use super::profile::Profile;
+use super::remote::Remote;
 use super::storage::Storage;
-use super::{Deferred, DeferredGroup, Global, launch, snapshot, system};
+use super::{Deferred, DeferredGroup, Global, image_system, launch, snapshot, system};
+use config::Config;
+use image::Image;
+use network::Network;
 
 /// System containers, with the words of LXD's client.
 #[derive(Debug, Parser)]
@@ -71,8 +79,14 @@ pub enum Verb {
     Delete(Deferred<instance::Delete>),
     /// Run a command in an instance
     Exec(Deferred<instance::Exec>),
+    /// Write an instance with its snapshots as an archive
+    Export(Deferred<instance::Export>),
     /// Push, pull, edit and delete files in instances
     File(DeferredGroup<FileVerb>),
+    /// Manage images
+    Image(DeferredGroup<Image>),
+    /// Make an instance from an archive that `export` has written
+    Import(Deferred<snapshot::Import>),
     /// Show an instance, or this machine
     Info(Deferred<instance::Info>),
     /// Create an instance from an image
@@ -82,14 +96,22 @@ pub enum Verb {
     /// List instances
     #[command(visible_alias = "ls")]
     List(Deferred<instance::List>),
+    /// Manage networks
+    Network(DeferredGroup<Network>),
     /// Freeze running instances
     Pause(Deferred<instance::Many>),
     /// Manage profiles
     Profile(DeferredGroup<Profile>),
+    /// Make an image of an instance or a snapshot
+    Publish(Deferred<image_system::Publish>),
+    /// Manage the list of image servers
+    Remote(DeferredGroup<Remote>),
     /// Rename an instance or a snapshot
     Rename(Deferred<instance::Rename>),
     /// Restart instances
     Restart(Deferred<instance::Stop>),
+    /// Open a shell in an instance, as by su(1)
+    Shell(Deferred<instance::Shell>),
     /// Start instances, or thaw frozen ones
     Start(Deferred<instance::Start>),
     /// Stop instances

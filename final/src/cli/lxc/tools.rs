@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::super::{Deferred, Global};
+use super::made;
 
 /// LXC's programs.
 #[derive(Debug, Parser)]
@@ -39,9 +40,21 @@ pub enum Tool {
     /// Run a command in a container, or a shell
     #[command(name = "lxc-attach")]
     Attach(Deferred<Attach>),
+    /// Show what containers need of this machine, and what is there
+    #[command(name = "lxc-checkconfig")]
+    Checkconfig(Deferred<Checkconfig>),
+    /// Make a container of another one
+    #[command(name = "lxc-copy")]
+    Copy(Deferred<made::Copy>),
+    /// Make a container of an image
+    #[command(name = "lxc-create")]
+    Create(Deferred<made::Create>),
     /// Remove a container
     #[command(name = "lxc-destroy")]
     Destroy(Deferred<Destroy>),
+    /// Run a program without an init, which hull run does
+    #[command(name = "lxc-execute")]
+    Execute(Deferred<Execute>),
     /// Freeze a container's processes
     #[command(name = "lxc-freeze")]
     Freeze(Deferred<One>),
@@ -51,12 +64,18 @@ pub enum Tool {
     /// List containers
     #[command(name = "lxc-ls")]
     Ls(Deferred<Ls>),
+    /// Take, list, restore and remove snapshots of a container
+    #[command(name = "lxc-snapshot")]
+    Snapshot(Deferred<made::Snapshot>),
     /// Start a container
     #[command(name = "lxc-start")]
     Start(Deferred<Start>),
     /// Stop a container
     #[command(name = "lxc-stop")]
     Stop(Deferred<Stop>),
+    /// Show what containers use, again and again
+    #[command(name = "lxc-top")]
+    Top(Deferred<Top>),
     /// Thaw a container's processes
     #[command(name = "lxc-unfreeze")]
     Unfreeze(Deferred<One>),
@@ -107,13 +126,39 @@ pub struct Attach {
 }
 
 #[derive(Debug, Args)]
+pub struct Checkconfig {}
+
+/// Whatever is typed: the answer is one sentence.
+#[derive(Debug, Args)]
+pub struct Execute {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+    pub words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    /// Seconds between two readings
+    #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub delay: u16,
+    /// By name, CPU, block I/O, memory, memory with swap, or kernel memory
+    #[arg(short, long, default_value = "n", value_parser = ["n", "c", "b", "m", "s", "k"])]
+    pub sort: String,
+    /// The other way round
+    #[arg(short, long)]
+    pub reverse: bool,
+    /// Show it once, for a file
+    #[arg(short, long)]
+    pub batch: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Destroy {
     #[command(flatten)]
     pub one: One,
     /// Stop the container first
     #[arg(short, long)]
     pub force: bool,
-    /// Remove its snapshots, too, as hull does anyway
+    /// Remove its snapshots, too
     #[arg(short, long)]
     pub snapshots: bool,
 }

@@ -1,4 +1,4 @@
-//! `exec`: a command in an instance, as LXD runs it: by root in /root, with a terminal if there is one on both sides.
+//! `exec` and `shell`: a command in an instance, as LXD runs it: by root in /root, with a terminal if there is one on both sides.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -42,6 +42,26 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     };
     let stream = engine.exec(name, &request.into())?;
     stream.map_or(Ok(0), |stream| terminal::attach(stream, options))
+}
+
+/// LXD's own alias: a login shell of root's.
+pub fn shell(engine: &Engine, name: &str) -> Result<u8> {
+    let command = ["su", "-l"].map(str::to_owned).into();
+    exec(
+        engine,
+        &Exec {
+            cwd: None,
+            disable_stdin: false,
+            env: vec![],
+            force_interactive: false,
+            force_noninteractive: false,
+            group: None,
+            mode: "auto".into(),
+            user: None,
+            name: name.to_owned(),
+            command,
+        },
+    )
 }
 
 fn has_terminal(args: &Exec) -> Result<bool> {

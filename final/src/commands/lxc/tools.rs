@@ -8,11 +8,13 @@ use clap::{CommandFactory, Parser};
 use hull_engine::{Engine, StartAttach, Status, Summary};
 
 use super::watched::{Watched, usage};
-use super::{exec, lifecycle};
+use super::{exec, lifecycle, made};
 use crate::cli::lxc::instance as lxd;
-use crate::cli::lxc::tools::{Attach, Common, Destroy, Info, Ls, Start, Stop, Tool, Tools};
+use crate::cli::lxc::tools::{Attach, Common, Destroy, Info, Ls, Start, Stop, Tool, Tools, Top};
+use crate::cli::system::Doctor;
 use crate::commands::instances::{self, bytes};
-use crate::commands::{comeback, open};
+use crate::commands::usage::{self as watched_use, Watch};
+use crate::commands::{comeback, doctor, open};
 use crate::persona::{self, Persona};
 use crate::ui::errors::{self, Hint};
 use crate::ui::hints::Code;
@@ -43,14 +45,35 @@ fn dispatch(tools: &Tools) -> Result<u8> {
     let engine = &open(&tools.global)?;
     match &tools.tool {
         Tool::Attach(args) => attach(engine, args),
+        Tool::Checkconfig(_) => doctor::doctor(&tools.global, &Doctor { format: None }),
+        Tool::Copy(args) => made::copy(engine, args),
+        Tool::Create(args) => made::create(engine, args, tools.common.quiet),
         Tool::Destroy(args) => destroy(engine, args),
+        Tool::Execute(_) => bail!(
+            "lxc-execute makes a container without a root file system of its own, which hull has not: hull run IMAGE COMMAND runs a program of an image"
+        ),
         Tool::Freeze(args) => Ok(engine.pause(args.name()).map(|()| 0)?),
         Tool::Info(args) => info(engine, args),
         Tool::Ls(args) => ls(engine, args),
+        Tool::Snapshot(args) => made::snapshot(engine, args),
         Tool::Start(args) => start(engine, args),
         Tool::Stop(args) => stop(engine, args),
+        Tool::Top(args) => top(engine, args),
         Tool::Unfreeze(args) => Ok(engine.unpause(args.name()).map(|()| 0)?),
     }
+}
+
+fn top(engine: &Engine, args: &Top) -> Result<u8> {
+    let sort = match args.sort.as_str() {
+        "c" => "cpu",
+        "b" => "blockio",
+        // The kernel counts swap apart, and a container with much memory has the most swap, too.
+        "m" | "s" => "memory",
+        "k" => "kernel",
+        _ => "name",
+    };
+    let watch = Watch { sort, reverse: args.reverse, delay: args.delay.into(), once: args.batch };
+    watched_use::show(engine, &watch)
 }
 
 fn check(common: &Common) -> Result<()> {
@@ -99,6 +122,9 @@ fn directory(engine: &Engine, name: &str) -> String {
 }
 
 fn destroy(engine: &Engine, args: &Destroy) -> Result<u8> {
+    if !args.snapshots && !engine.snapshots(args.one.name())?.is_empty() {
+        bail!("{} has snapshots, which only --snapshots removes with it", args.one.name());
+    }
     let delete =
         lxd::Delete { force: args.force, interactive: false, names: vec![args.one.name().to_owned()] };
     lifecycle::delete(engine, &delete)
@@ -177,6 +203,13 @@ fn info(engine: &Engine, args: &Info) -> Result<u8> {
             lines.push((" Total bytes", size(counters.tx_bytes + counters.rx_bytes)));
         }
     }
+    // LXC's bare value of one that was asked for.
+    if let [(_, value)] = &lines[..]
+        && args.no_humanize
+    {
+        output::line(value)?;
+        return Ok(0);
+    }
     let text = lines.iter().map(|(name, value)| format!("{:<16}{value}\n", format!("{name}:")));
     output::text(&text.collect::<String>())?;
     Ok(0)
@@ -220,6 +253,7 @@ fn ls(engine: &Engine, args: &Ls) -> Result<u8> {
     for one in shown {
         lines.push(columns.iter().map(|column| fancy(engine, one, column)).collect::<Result<_>>()?);
     }
+    lines.iter_mut().for_each(|line| line.push(String::new()));
     output::text(&list::align_in(&lines, 0, 1))?;
     Ok(0)
 }

@@ -7,6 +7,8 @@ use hull_engine::{Pool, PoolInfo};
 use hull_lxd::{document, yaml};
 use serde_json::{Map, Value, json};
 
+use crate::persona::Persona;
+
 /// The entries that somebody may write, those that only `show` has among them.
 const KNOWN: [&str; 7] = ["config", "description", "name", "driver", "used_by", "status", "locations"];
 
@@ -17,9 +19,21 @@ pub(super) fn shown(pool: &Pool, users: &[String]) -> String {
         "description": pool.description,
         "name": pool.name,
         "driver": pool.driver.name(),
-        "used_by": users,
+        "used_by": match Persona::own() {
+            Persona::Lxc => users.iter().map(|user| address(&pool.name, user)).collect(),
+            _ => users.to_vec(),
+        },
         "status": pool.status(),
     }))
+}
+
+/// A user as LXD's API names it.
+fn address(pool: &str, user: &str) -> String {
+    match user.split_once(' ') {
+        Some(("container", name)) => format!("/1.0/instances/{name}"),
+        Some(("volume", name)) => format!("/1.0/storage-pools/{pool}/volumes/custom/{name}"),
+        _ => user.to_owned(),
+    }
 }
 
 /// What an editor gets.

@@ -15,6 +15,7 @@ use crate::cli::storage_volume::{
     VolumeRename,
 };
 use crate::commands::device;
+use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use crate::ui::output;
 
@@ -37,7 +38,10 @@ pub(super) fn run(engine: &Engine, verb: &StorageVolume) -> Result<u8> {
         StorageVolume::Import(args) => import(engine, args)?,
         StorageVolume::Info(args) => info(engine, args)?,
         StorageVolume::List(args) => list(engine, args)?,
-        StorageVolume::Move(args) => engine.move_pool_volume(place(&args.from)?, place(&args.to)?)?,
+        StorageVolume::Move(args) => {
+            engine.move_pool_volume(place(&args.from)?, place(&args.to)?)?;
+            output::lxds("Storage volume moved successfully!")?;
+        }
         StorageVolume::Rename(args) => rename(engine, args)?,
         StorageVolume::Restore(args) => {
             engine.restore_pool_volume(&args.pool, name(&args.name), &args.snapshot)?;
@@ -84,7 +88,8 @@ fn attach(engine: &Engine, args: &VolumeAttach) -> Result<()> {
 }
 
 fn copy(engine: &Engine, args: &VolumeCopy) -> Result<()> {
-    Ok(engine.copy_pool_volume(place(&args.from)?, place(&args.to)?, !args.volume_only)?)
+    engine.copy_pool_volume(place(&args.from)?, place(&args.to)?, !args.volume_only)?;
+    output::lxds("Storage volume copied successfully!")
 }
 
 fn delete(engine: &Engine, args: &VolumeName) -> Result<()> {
@@ -141,9 +146,22 @@ const COLUMNS: Columns = Columns {
     shown: &["Name", "Description", "Size", "Snapshots", "UsedBy"],
 };
 
+const LXDS: Columns = Columns {
+    titles: &[
+        ("Type", "TYPE"),
+        ("Name", "NAME"),
+        ("Description", "DESCRIPTION"),
+        ("ContentType", "CONTENT-TYPE"),
+        ("UsedBy", "USED BY"),
+    ],
+    shown: &["Type", "Name", "Description", "ContentType", "UsedBy"],
+};
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Row {
+    r#type: &'static str,
+    content_type: &'static str,
     name: String,
     description: String,
     size: String,
@@ -153,6 +171,8 @@ struct Row {
 
 fn list(engine: &Engine, args: &VolumeList) -> Result<()> {
     let row = |volume: PoolVolume| Row {
+        r#type: "custom",
+        content_type: "filesystem",
         size: volume.config.get("size").cloned().unwrap_or_default(),
         snapshots: volume.snapshots.len(),
         used_by: volume.users.len(),
@@ -160,7 +180,8 @@ fn list(engine: &Engine, args: &VolumeList) -> Result<()> {
         description: volume.description,
     };
     let rows: Vec<Row> = engine.pool_volumes(&args.pool)?.into_iter().map(row).collect();
-    list::print(COLUMNS, &rows, args.format.as_deref())
+    let columns = if Persona::own() == Persona::Lxc { LXDS } else { COLUMNS };
+    list::print(columns, &rows, args.format.as_deref())
 }
 
 fn shown(volume: &PoolVolume) -> String {

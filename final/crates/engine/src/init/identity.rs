@@ -3,6 +3,7 @@
 //! Both are written into the container's own files, once, before its first start: `machine-id` in the container's directory
 //! says that it was done, and with which id. A copy of a container without that file becomes a system of its own at its
 //! first start, and one with it stays the same. Writing twice does no harm, so nothing is to be put right after a kill.
+//! `new-hostname` says that the container was renamed since: its next start writes the host name once more.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,10 @@ fn recorded(root: &Root, id: &str) -> PathBuf {
     root.container_dir(id).join("machine-id")
 }
 
+fn renamed(root: &Root, id: &str) -> PathBuf {
+    root.container_dir(id).join("new-hostname")
+}
+
 /// The container's machine-id, once it has one.
 pub(crate) fn machine_id(root: &Root, id: &str) -> Result<Option<String>> {
     let path = recorded(root, id);
@@ -44,12 +49,14 @@ pub(crate) fn variable(machine_id: &str) -> String {
 
 /// Gives a system container that was never started its machine-id and its host name. `rootfs` is its mounted root.
 pub(crate) fn give(root: &Root, record: &Record, rootfs: &Path) -> Result<()> {
-    if machine_id(root, &record.id)?.is_some() {
+    let renamed = renamed(root, &record.id);
+    let is_new = machine_id(root, &record.id)?.is_none();
+    if !is_new && !renamed.exists() {
         return Ok(());
     }
     let machine_id = random_machine_id()?;
     let write = || {
-        for path in MACHINE_IDS.map(Path::new) {
+        for path in MACHINE_IDS.map(Path::new).into_iter().filter(|_| is_new) {
             replace(rootfs, path, &machine_id, OnlyIf::Present)?;
         }
         replace(rootfs, Path::new("/etc/hostname"), &record.hostname, OnlyIf::DirectoryIs)
@@ -60,12 +67,24 @@ pub(crate) fn give(root: &Root, record: &Record, rootfs: &Path) -> Result<()> {
             .context(|| "take the ids of the container's root".into())??,
         None => write()?,
     }
-    hull_storage::file::write_atomic(
-        &recorded(root, &record.id),
-        format!("{machine_id}\n").as_bytes(),
-        0o644,
-    )?;
-    Ok(())
+    if is_new {
+        let text = format!("{machine_id}\n");
+        hull_storage::file::write_atomic(&recorded(root, &record.id), text.as_bytes(), 0o644)?;
+    }
+    match std::fs::remove_file(&renamed) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("remove {}", renamed.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives a container that is being renamed the host name that its new name asks for. The files have it from its next start.
+pub(crate) fn rename(root: &Root, record: &mut Record) -> Result<()> {
+    let Some(name) = super::host_name(record).filter(|name| *name != record.hostname) else { return Ok(()) };
+    record.hostname = name;
+    // Before the record is stored. If that fails, the next start writes the old name once more.
+    Ok(hull_storage::file::write_atomic(&renamed(root, &record.id), b"", 0o644)?)
 }
 
 /// When a file is written.
