@@ -93,6 +93,7 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
             object: object(&described, created),
         });
     }
+    entries.sort_by(|one, other| one.cells.cmp(&other.cells));
     tables::print(&args.format, &titles, entries)
 }
 
