@@ -256,11 +256,12 @@ fn proxies_copy_in_both_directions_and_end_with_the_container() {
         "connect=udp:127.0.0.1:7072",
         "bind=instance",
     ]);
-    t.ok(&["exec", "-d", "plain", "sh", "-c", "echo question | nc -u -w 1 127.0.0.1 53"]);
+    // A question about a name is the one packet of udp that every busybox can send.
+    t.ok(&["exec", "-d", "plain", "nslookup", "question", "127.0.0.1"]);
     echo.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut packet = [0; 64];
+    let mut packet = [0; 512];
     let (length, _) = echo.recv_from(&mut packet).expect("the packet comes through");
-    assert_eq!(&packet[..length], b"question\n");
+    assert!(packet[..length].windows(8).any(|part| part == b"question"));
 
     let taken = ["listen=tcp:127.0.0.1:7070", "connect=tcp:127.0.0.1:80"];
     let said = refusal(&t, &[&["device", "add", "plain", "p", "proxy"][..], &taken].concat());
