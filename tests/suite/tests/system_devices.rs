@@ -25,7 +25,7 @@ fn containers() -> Option<Scenario> {
 #[track_caller]
 fn reboot(t: &Scenario) {
     let before = t.pid_of("box");
-    t.ok(&["exec", "box", "reboot"]);
+    t.ok(&["exec", "-d", "box", "reboot"]);
     eventually("the system has booted again", || {
         let now = t.hull(&["inspect", "-f", "{{.State.Pid}}", "box"]);
         let pid = now.stdout.trim().parse::<i32>().unwrap_or(0);

@@ -24,6 +24,12 @@ fn start(t: &Scenario, system: System, name: &str, options: &[&str]) {
     t.ok(&args);
 }
 
+/// Runs a command inside that ends the system, and which the init may end before it returns.
+#[track_caller]
+fn tell(t: &Scenario, name: &str, command: &str) {
+    t.ok(&["exec", "-d", name, command]);
+}
+
 /// Stops a container, which must end by itself, and returns how long that took.
 #[track_caller]
 fn stop(t: &Scenario, name: &str) -> Duration {
@@ -106,7 +112,7 @@ fn a_reboot_starts_it_again_and_turning_it_off_ends_it() {
     until(&t, "box", "test -e /run/booted");
     t.ok(&["exec", "box", "touch", "/kept", "/run/lost", "/tmp/lost"]);
     let before = t.pid_of("box");
-    t.ok(&["exec", "box", "reboot"]);
+    tell(&t, "box", "reboot");
     eventually("it runs again", || {
         t.inspect("box", "{{.State.Pid}} {{.State.Status}}") != format!("{before} running")
             && t.hull(&["exec", "box", "test", "-e", "/run/booted"]).success()
@@ -114,7 +120,7 @@ fn a_reboot_starts_it_again_and_turning_it_off_ends_it() {
     assert_ne!(t.pid_of("box"), before);
     let files = "ls -d /kept /has-shut-down /run/lost /tmp/lost 2>/dev/null; true";
     assert_eq!(t.ok(&["exec", "box", "sh", "-c", files]), "/has-shut-down\n/kept");
-    t.ok(&["exec", "box", "poweroff"]);
+    tell(&t, "box", "poweroff");
     t.ok(&["wait", "box"]);
     eventually("it is off", || t.inspect("box", "{{.State.Status}}") == "exited");
     hull_test_support::outcome::assert_stays("it is off", Duration::from_millis(300), || {
@@ -129,13 +135,13 @@ fn an_ephemeral_container_survives_a_reboot_and_nothing_else() {
     assert_eq!(t.hull(&["launch", "--ephemeral", "-n", "none", image, "box"]).ok(), "box");
     until(&t, "box", "test -e /run/booted");
     let before = t.pid_of("box");
-    t.ok(&["exec", "box", "reboot"]);
+    tell(&t, "box", "reboot");
     eventually("it runs again", || {
         let pid = t.hull(&["inspect", "-f", "{{.State.Pid}}", "box"]);
         pid.success() && pid.stdout.trim() != before.to_string() && pid.stdout.trim() != "0"
     });
     until(&t, "box", "test -e /run/booted && test -e /has-shut-down");
-    t.ok(&["exec", "box", "poweroff"]);
+    tell(&t, "box", "poweroff");
     eventually("it is gone", || !t.hull(&["inspect", "box"]).success());
 }
 

@@ -35,6 +35,9 @@ const FORCED_CLEANUP: Duration = Duration::from_secs(10);
 /// How long a killed process may take to end. One in an uninterruptible wait ends only after that.
 const DEATH: Duration = Duration::from_secs(10);
 
+/// The time between two runs of the command that tells an init to end the system.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How a container is to end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndOptions {
@@ -103,8 +106,8 @@ pub(crate) struct Ending<'a> {
     options: EndOptions,
     stage: Stage,
     stopped: Stopped,
-    /// The init has not been told to end the system, because it takes no orders yet.
-    is_unheard: bool,
+    /// When to tell the init again to end the system.
+    ask_again: Option<Instant>,
     init_ended: Option<Instant>,
     ended: Ended,
 }
@@ -127,7 +130,7 @@ impl<'a> Ending<'a> {
             options,
             stage: Stage::Notified { since: Instant::now() },
             stopped: Stopped::default(),
-            is_unheard: false,
+            ask_again: None,
             init_ended: None,
             ended: Ended::InTime,
         }
@@ -153,8 +156,12 @@ impl<'a> Ending<'a> {
                 }
                 self.kill()?;
             }
-            Stage::Signalled { .. } if self.is_unheard && self.init_ended.is_none() => self.ask_init()?,
-            Stage::Signalled { .. } => {}
+            Stage::Signalled { .. } => {
+                let is_due = self.ask_again.is_some_and(|at| at <= Instant::now());
+                if is_due && self.init_ended.is_none() {
+                    self.ask_init()?;
+                }
+            }
             Stage::Killed { since } => {
                 if self.init_ended.is_none() {
                     self.engine.thaw_below(&self.running.state)?;
@@ -206,15 +213,19 @@ impl<'a> Ending<'a> {
 
     /// An init that has only begun hears nothing yet, and is asked again later.
     fn ask_init(&mut self) -> Result<()> {
-        self.is_unheard = match self.running.state.halt.clone() {
-            // A command that fails, or that is no longer there, is tried again until SIGKILL follows.
-            Some(Halt::Run(command)) => !halt::run(self.engine, &self.id, &command).unwrap_or(false),
+        self.ask_again = match self.running.state.halt.clone() {
+            Some(Halt::Run(command)) => {
+                // Neither a failure nor success says whether the init has heard: runit's command succeeds while runit still boots,
+                // and runit drops the message. Once it ends the system, the message changes nothing.
+                let _ = halt::run(self.engine, &self.id, &command);
+                Some(Instant::now() + ASK_AGAIN)
+            }
             Some(Halt::Signal(signal)) if halt::hears(&self.running.state, signal) => {
                 self.send(signal)?;
-                false
+                None
             }
-            Some(Halt::Signal(_)) => true,
-            None => false,
+            Some(Halt::Signal(_)) => Some(Instant::now()),
+            None => None,
         };
         Ok(())
     }
@@ -304,7 +315,7 @@ impl<'a> Ending<'a> {
     /// When to call [`Self::step`] again if no descriptor becomes readable.
     fn due(&self, now: Instant) -> Option<Instant> {
         match self.stage {
-            Stage::Signalled { kill_at } if self.init_ended.is_none() && !self.is_unheard => kill_at,
+            Stage::Signalled { kill_at } if self.init_ended.is_none() && self.ask_again.is_none() => kill_at,
             // The monitor has to act next, and no descriptor reports that it is stopped.
             _ => Some(now + POLL_INTERVAL),
         }
