@@ -1,7 +1,6 @@
 //! `exec`: another process in a running container.
 
 use std::borrow::Cow;
-use std::io::IsTerminal;
 
 use anyhow::Result;
 use hull_docker::wire::exec::ExecRequest;
@@ -15,15 +14,14 @@ use crate::ui::errors;
 use crate::ui::terminal::{self, WhenUnread};
 
 pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
-    let (tty, interactive) = streams(args);
-    if !args.detach && args.mode.is_none() {
-        terminal::require(tty, interactive)?;
+    if !args.detach {
+        terminal::require(args.tty, args.interactive)?;
     }
     let (container, command) = words(engine, args)?;
     let options = terminal::Options {
-        stdin: interactive,
+        stdin: args.interactive,
         output: [true; 2],
-        tty,
+        tty: args.tty,
         sig_proxy: false,
         detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::CloseOutput,
@@ -32,9 +30,9 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     let request = ExecRequest {
         user: args.user.clone().unwrap_or_default(),
         privileged: args.privileged,
-        tty,
+        tty: args.tty,
         console_size: hull_sys::terminal::window_size().map(|(rows, columns)| [rows, columns]),
-        attach_stdin: interactive,
+        attach_stdin: args.interactive,
         attach_stdout: !args.detach,
         attach_stderr: !args.detach,
         // The detach keys are recognized by this client, not by the engine.
@@ -48,16 +46,6 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         .exec(&container, &request.into())
         .map_err(|error| run::flags_go_first(error.into(), "container", &instead(), command))?;
     stream.map_or(Ok(0), |stream| terminal::attach(stream, options))
-}
-
-/// Whether the program gets a terminal, and input. With `--mode` it always gets input, as in LXD.
-fn streams(args: &Exec) -> (bool, bool) {
-    match args.mode.as_deref() {
-        Some("interactive") => (true, true),
-        Some("auto") => (std::io::stdin().is_terminal() && std::io::stdout().is_terminal(), true),
-        Some(_) => (false, true),
-        None => (args.tty, args.interactive),
-    }
 }
 
 /// The container and the command. With `--latest`, all words are the command.

@@ -46,15 +46,6 @@ impl Engine {
         Ok(lock)
     }
 
-    /// The same without waiting: `None` if another command holds it.
-    pub(crate) fn lock_if_free(&self, id: &str) -> Result<Option<Lock>> {
-        match self.lock_with(id, |path| Lock::exclusive_within(path, Some(Duration::ZERO))) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(Error::Storage(hull_storage::Error::Held { .. })) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The same for the container's monitor, which waits without a limit.
     pub(crate) fn lock_as_monitor(&self, id: &str) -> Result<Lock> {
         self.lock_with(id, Lock::exclusive)

@@ -153,8 +153,7 @@ fn install_streams(
     let uid = options.spec.process.as_ref().map_or(0, |process| process.user.uid);
     console::install(&console.slave, uid)?;
     match prepared.pid_namespace {
-        None if options.controls_terminal => console::control(),
-        None => Ok(()),
+        None => console::control(),
         // The process inside does it, because it starts a session of its own.
         Some(_) => Ok(()),
     }

@@ -43,10 +43,6 @@ pub(crate) struct Base {
 impl Engine {
     /// Creates a container without starting it.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
-        let mut options = options.clone();
-        let _profiles = self.configure(&mut options)?;
-        crate::init::apply(&mut options)?;
-        let options = &options;
         let lock = self.lock_in_use()?;
         let image = self.image(&options.image)?;
         if let Some(wanted) = &options.platform {
@@ -54,9 +50,6 @@ impl Engine {
         }
         let mut record = self.plan(options, &image)?;
         self.claim_name(&mut record, options.name.as_deref())?;
-        if let Some(name) = crate::init::host_name(&record) {
-            record.hostname = name;
-        }
         let made = self.give_ids(&mut record).and_then(|()| self.make(&record));
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);
@@ -121,8 +114,7 @@ impl Engine {
         }
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
-            // Its record says now where its files are.
-            true => crate::pools::place::make(self, record),
+            true => Ok(()),
             false => Err(Error::Unsupported(format!("container {} exists", record.id))),
         }
     }
