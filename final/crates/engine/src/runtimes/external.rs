@@ -65,7 +65,8 @@ impl External {
     /// program does not run yet: it goes into the error, if there is one.
     pub(crate) fn create(&self, stdio: Stdio) -> Result<Made> {
         self.remove_state()?;
-        // runc first creates a hidden file beside it, and refuses one that a killed runc has left.
+        // Each monitor has a name of its own: runc first creates a hidden file beside the pid file, and does not start if a
+        // killed runc has left one.
         let pid_file =
             self.bundle.join(format!("runtime-{}.pid", rustix::process::getpid().as_raw_nonzero()));
         let args = ["--bundle".as_ref(), self.bundle.as_os_str()];
