@@ -26,10 +26,12 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::sys::socket::SockProtocol;
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{Shutdown, SockProtocol, setsockopt, shutdown};
 
 use crate::netlink::{Message, Socket, attributes};
 use crate::nftables as nft;
@@ -44,7 +46,7 @@ pub type Port = (u16, u16);
 pub struct Nat {
     /// The socket that owns the table.
     _table: Socket,
-    /// Listening sockets that reserve the ports. They never receive a connection.
+    /// Sockets that reserve the ports. They never receive a connection.
     _ports: Vec<TcpListener>,
 }
 
@@ -52,7 +54,8 @@ pub struct Nat {
 /// before the clone, so that no container has started if it fails.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     // The reservation comes first, because it changes nothing on the host.
-    let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
+    let reserved =
+        ports.iter().map(|(outer, _)| reserve(*outer).and_then(refuse_connections)).collect::<Result<_>>()?;
     let mut content = chains(name);
     content.extend(masquerade(name, address));
     for port in ports {
@@ -111,6 +114,17 @@ pub fn reserve(port: u16) -> Result<TcpListener> {
     let bound =
         if is_taken { bound.context("hint: `ss -ltnp` shows which program has the port") } else { bound };
     bound.with_context(|| format!("port {port} of the host: bind(0.0.0.0:{port})"))
+}
+
+/// Makes the socket refuse connections. It keeps its port. The dnat rule does not exist yet, so the
+/// kernel would accept a connection here, and the client would wait for an answer in vain.
+///
+/// shutdown(2) ends the listening. Two sockets with SO_REUSEADDR can share a port unless one of them
+/// listens (socket(7)), so the option, which TcpListener sets, has to go.
+fn refuse_connections(listener: TcpListener) -> Result<TcpListener> {
+    shutdown(listener.as_raw_fd(), Shutdown::Read).context("shutdown(the reserved port)")?;
+    setsockopt(&listener, ReuseAddr, &false).context("setsockopt(SO_REUSEADDR)")?;
+    Ok(listener)
 }
 
 /// The rule for incoming connections to a published port:

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{
-    AddressFamily, Protocol, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, ipproto, listen,
-    socket_with, sockopt,
+    AddressFamily, Protocol, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, ipproto,
+    listen, shutdown, socket_with, sockopt,
 };
 
 use super::{Mapping, Port, Transport};
@@ -105,7 +105,7 @@ fn reserve_one(mapping: &Mapping, ip: IpAddr) -> Result<ReservedPort> {
 fn bind_port(transport: Transport, host: SocketAddr) -> Result<(OwnedFd, SocketAddr), Errno> {
     match bound(transport, host, false) {
         // A server that has just ended leaves connections in TIME_WAIT, which keep the port taken for sockets without
-        // SO_REUSEADDR (socket(7)). Two sockets with the option could share the port, unless one of them listens.
+        // SO_REUSEADDR (socket(7)).
         Err(Errno::ADDRINUSE) if transport == Transport::Tcp => bound(transport, host, true),
         Err(Errno::PROTONOSUPPORT) if transport == Transport::Sctp => reserve_by_name(host),
         taken => taken,
@@ -128,7 +128,11 @@ fn bound(transport: Transport, host: SocketAddr, reuse: bool) -> Result<(OwnedFd
     }
     bind(&socket, &host)?;
     if reuse {
+        // Two sockets with the option can share a port unless one of them listens, so listening finds another holder. Then
+        // both end: a connection that came before the rules would be accepted by the kernel and served by nobody.
         listen(&socket, 0)?;
+        shutdown(&socket, Shutdown::Read)?;
+        sockopt::set_socket_reuseaddr(&socket, false)?;
     }
     let host = SocketAddr::try_from(getsockname(&socket)?)?;
     Ok((socket, host))
@@ -156,6 +160,7 @@ pub const EVERYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
     use std::net::{TcpListener, TcpStream, UdpSocket};
 
     use super::*;
@@ -236,6 +241,8 @@ mod tests {
             drop(client);
             let reserved = reserve_all("8080:80").unwrap();
             taken("8080:80", "port taken: 0.0.0.0:8080 (tcp) is held by another process");
+            let refused = TcpStream::connect("127.0.0.1:8080").map_err(|error| error.kind());
+            assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused), "nobody would answer it");
             drop(reserved);
         });
     }
