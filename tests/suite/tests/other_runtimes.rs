@@ -325,6 +325,58 @@ fn a_container_whose_runtime_hangs_at_its_start_is_removed_by_force() {
 }
 
 #[test]
+fn commands_wait_for_a_start_whose_command_was_killed() {
+    let Some(runc) = installed("runc") else { return };
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["network", "create", "other"]);
+    let (begun, go) = (t.path("begun"), t.path("go"));
+    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.01; done", begun.display(), go.display());
+    let text = format!("case \"$*\" in *' create '*) {wait};; esac\nexec {} \"$@\"", runc.display());
+    let runtime = script(&t, "slow", &text);
+    let joined = [
+        "run",
+        "--rm",
+        "--network",
+        "container:box",
+        "--pid",
+        "container:box",
+        "busybox",
+        "cat",
+        "/etc/hosts",
+    ];
+    let second: [&[&str]; 7] = [
+        &["start", "box"],
+        &["exec", "box", "echo", "in"],
+        &joined,
+        &["cp", "box:/etc/hosts", "-"],
+        &["network", "connect", "other", "box"],
+        &["network", "trace", "box"],
+        &["pause", "box"],
+    ];
+    for words in second {
+        t.ok(&["create", "--name", "box", "--runtime", &runtime, "busybox", "sleep", "300"]);
+        let mut first = t.spawn(&["start", "box"]);
+        eventually("the runtime creates the container", || begun.exists());
+        first.kill();
+        first.wait();
+        let waiting = t.spawn(words);
+        std::thread::sleep(Duration::from_millis(300));
+        std::fs::write(&go, "").unwrap();
+        let outcome = waiting.wait();
+        assert!(outcome.success(), "{outcome}");
+        if words.contains(&"connect") {
+            assert!(t.ok(&["exec", "box", "ls", "/sys/class/net"]).contains("eth1"), "it is connected");
+        }
+        if words.contains(&"pause") {
+            assert_eq!(t.inspect("box", "{{.State.Status}}"), "paused");
+        }
+        t.ok(&["rm", "-f", "box"]);
+        std::fs::remove_file(&go).unwrap();
+        std::fs::remove_file(&begun).unwrap();
+    }
+}
+
+#[test]
 fn the_built_in_runtime_has_its_name() {
     let Some(t) = Scenario::with_busybox() else { return };
     for name in ["hull", "hull-oci"] {

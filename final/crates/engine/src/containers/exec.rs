@@ -18,7 +18,6 @@ use crate::monitor::session;
 use crate::records::exec_instance::{self, ExecInstance, Identity, Registered};
 use crate::records::exec_registry;
 use crate::records::options::{ExecOptions, WindowSize};
-use crate::records::snapshot::Snapshot;
 
 /// How long a resize waits for the start of its program, as dockerd's does.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +32,7 @@ impl Engine {
     /// Starts a command in a container. Returns an attachment to it, or `None` when detached.
     pub fn exec(&self, name: &str, options: &ExecOptions) -> Result<Option<AttachStream>> {
         let record = self.find(name)?;
-        let snapshot = Snapshot::take(self.root(), &record.id)?;
+        let snapshot = self.snapshot_after_start(&record.id)?;
         let entry = Entry::prepare(self, &record, &snapshot, options, Identity::new()?)?;
         let events =
             ExecEvents { engine: self, record: &record, id: &entry.instance().id, command: &options.command };
@@ -51,7 +50,7 @@ impl Engine {
             return Err(Error::Invalid { what, why });
         }
         detach_keys(&request)?;
-        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+        let snapshot = self.clear_if_dead(&record, self.snapshot_after_start(&record.id)?)?;
         let init = first_process(&record, &snapshot)?.clone();
         let identity = Identity::new()?;
         let registered = Registered { container: record.id.clone(), init, request: request.clone() };
@@ -77,7 +76,7 @@ impl Engine {
         let (container, instance) = exec_registry::find(self.root(), id)?;
         exec_registry::may_start(&instance)?;
         let record = self.find(&container)?;
-        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+        let snapshot = self.clear_if_dead(&record, self.snapshot_after_start(&record.id)?)?;
         let created = instance.created;
         let options = ExecOptions { detach, size: size.or(created.options.size), ..created.options };
         let entry = Entry::prepare(self, &record, &snapshot, &options, created.identity)?;
@@ -131,7 +130,7 @@ impl Engine {
     pub fn check_exec(&self, id: &str) -> Result<()> {
         let (container, _) = exec_registry::find(self.root(), id)?;
         let record = self.find(&container)?;
-        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+        let snapshot = self.clear_if_dead(&record, self.snapshot_after_start(&record.id)?)?;
         first_process(&record, &snapshot).map(drop)
     }
 

@@ -36,7 +36,7 @@ enum Guard {
 impl ContainerRoot {
     /// Opens the root directory of a running or stopped container.
     pub(super) fn open(engine: &Engine, record: &Record) -> Result<(OwnedFd, Self)> {
-        let mut snapshot = Snapshot::take(engine.root(), &record.id)?;
+        let mut snapshot = engine.snapshot_after_start(&record.id)?;
         if !snapshot.status.is_active() {
             let lock = engine.lock(&record.id).map_err(|error| error.for_container(&record.name))?;
             // The previous holder of the lock may have started or removed it.

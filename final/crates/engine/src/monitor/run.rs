@@ -48,8 +48,8 @@ pub(super) struct Start {
 
 /// Everything after the fork. It ends with `_exit`, because the command's buffers and exit handlers belong to the command.
 ///
-/// The lock is shared with the command (flock(2)) and kept until the monitor's state is on disk. If the command is killed
-/// before that, no other command takes the container for stopped.
+/// The lock is shared with the command (flock(2)) and kept until the start is over. If the command is killed before that,
+/// no other command takes the container for stopped, or for one that runs already.
 pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) -> ! {
     let Start { command, attach, size, restart_count, succession } = start;
     let handed = record.handed.clone();
@@ -57,9 +57,8 @@ pub(super) fn monitor(engine: Engine, record: Record, start: Start, lock: Lock) 
     let kept = handed.iter().flat_map(|handed| handed.descriptors()).chain(handed_over);
     let kept: Vec<_> = kept.chain([command.as_fd(), lock.as_fd()]).collect();
     let ready = detach(&kept).and_then(|()| Monitor::new(engine, record, (size, restart_count), succession));
-    drop(lock);
     let outcome = match ready {
-        Ok(mut monitor) => monitor.live(command, attach),
+        Ok(mut monitor) => monitor.live(command, attach, lock),
         Err(error) => {
             fail(&command, &error);
             Err(error)
@@ -149,7 +148,7 @@ impl Monitor {
     }
 
     /// Runs the container until it ends and its restart policy does not restart it.
-    fn live(&mut self, command: Connection, attach: StartAttach) -> Result<()> {
+    fn live(&mut self, command: Connection, attach: StartAttach, lock: Lock) -> Result<()> {
         let started = hull_sys::mount::enter_slave_namespace()
             .context(|| "create a mount namespace".into())
             .and_then(|()| mount::mount_root(&self.engine, &self.record))
@@ -163,12 +162,14 @@ impl Monitor {
                 // Cleaned up first: the command holds the lock until it gets this message, and may look at once.
                 let error = error.with_undo(self.clear(&exit));
                 self.remove_cgroup_parents();
+                drop(lock);
                 fail(&command, &error);
                 // Those that registered before the start learn of the end.
                 self.events.clients.finish(exit.code);
                 return Err(error);
             }
         };
+        drop(lock);
         self.welcome(command, attach);
         if self.events.has_lost_command {
             // It has not been reaped, so this can fail only if the process has ended.

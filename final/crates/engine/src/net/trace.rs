@@ -19,7 +19,6 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
-use crate::records::snapshot::Snapshot;
 use crate::records::state::wrong_state;
 
 /// Everything between a running container and the host's own links.
@@ -124,7 +123,7 @@ impl Engine {
     /// Asks the kernel about each link and rule that the container's record names.
     pub fn trace_network(&self, container: &str) -> Result<NetworkTrace> {
         let record = self.find(container)?;
-        let snapshot = self.clear_if_dead(&record, Snapshot::take(self.root(), &record.id)?)?;
+        let snapshot = self.clear_if_dead(&record, self.snapshot_after_start(&record.id)?)?;
         let pid = snapshot.init_pid().ok_or_else(|| wrong_state("trace", &record, snapshot.status))?;
         let path = format!("/proc/{pid}/ns/net");
         let namespace = std::fs::read_link(&path).context(|| format!("read {path}"))?;

@@ -9,6 +9,8 @@ use hull_storage::lock::Lock;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::run_dir;
+use crate::records::snapshot::Snapshot;
+use crate::records::state::{Phase, Status};
 
 /// How long to wait for another command that holds the container's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,7 +48,19 @@ impl Engine {
         Ok(lock)
     }
 
-    /// The same for the container's monitor, which waits without a limit.
+    /// The container at a moment when no start of it is in progress. A start is waited for, because until its end the
+    /// container counts as running and has no process yet. The caller holds no lock of this container.
+    pub(crate) fn snapshot_after_start(&self, id: &str) -> Result<Snapshot> {
+        let snapshot = Snapshot::take(self.root(), id)?;
+        let is_starting = snapshot.state.as_ref().is_some_and(|state| state.phase == Phase::Starting);
+        if !is_starting || snapshot.status != Status::Running {
+            return Ok(snapshot);
+        }
+        drop(self.lock(id)?);
+        Snapshot::take(self.root(), id)
+    }
+
+    /// The same as [`Self::lock`] for the container's monitor, which waits without a limit.
     pub(crate) fn lock_as_monitor(&self, id: &str) -> Result<Lock> {
         self.lock_with(id, Lock::exclusive)
     }

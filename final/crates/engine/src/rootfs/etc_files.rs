@@ -14,7 +14,6 @@ use crate::error::{Error, IoContext, Result};
 use crate::net::Endpoint;
 use crate::records::options::{CreateOptions, NetworkMode};
 use crate::records::record::Record;
-use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
 /// Their names, below /etc and in the run directory.
@@ -91,7 +90,7 @@ pub(crate) fn name_own_resolver(engine: &Engine, record: &Record) -> Result<()> 
 /// monitor has mounted: the other container can write to these, but can neither replace them nor redirect the path.
 fn theirs(engine: &Engine, other: &str, name: &str) -> Result<String> {
     let other = engine.find(other)?;
-    let state = Snapshot::take(engine.root(), &other.id)?.state.filter(|state| state.init.is_some());
+    let state = engine.snapshot_after_start(&other.id)?.state.filter(|state| state.init.is_some());
     let state = state
         .ok_or_else(|| crate::records::state::wrong_state("join the network of", &other, Status::Exited))?;
     let directory = directory(engine, &other);

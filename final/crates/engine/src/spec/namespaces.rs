@@ -10,7 +10,6 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::options::{NamespaceMode, NetworkMode};
 use crate::records::record::Record;
-use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
 pub(super) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
@@ -71,7 +70,7 @@ fn modes(record: &Record) -> [(NamespaceKind, &'static str, NamespaceMode); 6] {
 /// completes the error "cannot … container".
 pub(crate) fn init_of(engine: &Engine, other: &str, verb: &'static str) -> Result<(String, ProcessId)> {
     let other = engine.find(other)?;
-    let snapshot = Snapshot::take(engine.root(), &other.id)?;
+    let snapshot = engine.snapshot_after_start(&other.id)?;
     let state = snapshot.status.as_str();
     let init = snapshot.state.filter(|_| snapshot.status.is_active()).and_then(|state| state.init);
     match init {
