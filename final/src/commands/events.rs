@@ -30,7 +30,7 @@ pub fn events(engine: &Engine, args: &Events) -> Result<u8> {
     let filters = checked(&args.filter, EventFilters::parse(&args.filter))?;
     let format = Format::parse(args.format.as_deref())?;
     let mut printer = Printer::new(|event| format.render(event).map(Some));
-    engine.events(&EventOptions { since, until, filters }, &mut printer)?;
+    engine.begin_events(EventOptions { since, until, filters })?.give(&mut printer)?;
     Ok(0)
 }
 

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use hull_test_support::outcome::{eventually, run, wrapped};
 use hull_test_support::{Scenario, Terminal};
@@ -74,6 +75,11 @@ fn since_and_until_choose_and_the_end_comes_by_itself() {
     assert_eq!(ids(&["--until", &times[0]]), "one");
     assert_eq!(ids(&["--since", "1h", "--until", "30m"]), "");
     assert_eq!(ids(&["--since", "1h", "--until", "-1s"]), "one\ntwo", "one that waits for a second");
+    // A time that has not come yet chooses among the old events only.
+    let waiting = t.spawn(&["events", "--since", "-2s", "--until", "-3s", "--format", "{{.Actor.ID}}"]);
+    std::thread::sleep(Duration::from_millis(500));
+    t.ok(&["volume", "create", "three"]);
+    assert_eq!(waiting.wait().ok(), "three");
     let refused = t.hull(&["events", "--since", "30m", "--until", "1h"]);
     assert!(refused.fails(1).contains("--until"), "{refused}");
     t.hull(&["events", "--since", "yesterday"]).fails(125);

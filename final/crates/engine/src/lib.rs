@@ -64,7 +64,7 @@ pub use engine::{
     ConfiguredRuntime, Engine, EventReporter, InvalidSetting, NetworkDefaults, Runtimes, Settings,
 };
 pub use error::{Detail, Error, Errors, Obstacle, ParentProblem, Report, Result};
-pub use events::{EventOptions, EventReader, EventSink};
+pub use events::{EventOptions, EventReader, EventSink, Events};
 pub use handle::ending::Ended;
 pub use images::{Pull, PullPolicy, image_config, retain_names};
 pub use logs::{Grown, LogReader, LogSink, LogWatch};

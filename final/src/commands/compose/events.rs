@@ -37,7 +37,7 @@ pub fn events(session: &Session<'_>, args: &Events) -> Result<u8> {
         }
         Ok(Some(if args.json { as_json(event, service)? } else { line(event) }))
     });
-    engine.events(&EventOptions { since, until, filters }, &mut printer)?;
+    engine.begin_events(EventOptions { since, until, filters })?.give(&mut printer)?;
     Ok(0)
 }
 

@@ -26,10 +26,10 @@ pub fn events(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
     }
     let texts = query.filters()?;
     let filters = known_filters(&texts)?;
-    let options = EventOptions { since, until, filters };
+    let events = api.engine.begin_events(EventOptions { since, until, filters })?;
     // A client acts on the head: it starts only then what the events are about.
     let mut sink = Sink { body: exchange.stream(200, "application/json")?, text: Vec::new() };
-    api.engine.events(&options, &mut sink)?;
+    events.give(&mut sink)?;
     sink.body.finish()
 }
 

@@ -44,4 +44,4 @@ mod tests;
 pub(crate) use emit::emit_all;
 pub(crate) use event::Event;
 pub(crate) use exec::ExecEvents;
-pub use reader::{EventOptions, EventReader, EventSink};
+pub use reader::{EventOptions, EventReader, EventSink, Events};

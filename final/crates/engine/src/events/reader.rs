@@ -28,7 +28,8 @@ const CHUNK: usize = 64 * 1024;
 /// Which events to give, and how long.
 #[derive(Debug, Default)]
 pub struct EventOptions {
-    /// Also those that are in the log from this time on. Without `since` and `until`, only new ones.
+    /// Also those that are in the log from this time on. Without `since` and `until`, only new ones. A time that has not come
+    /// yet asks for the new ones, as in dockerd.
     pub since: Option<SystemTime>,
     /// Only those up to this time. If it has passed, nothing is waited for.
     pub until: Option<SystemTime>,
@@ -55,10 +56,30 @@ pub trait EventSink {
 }
 
 impl Engine {
-    /// Gives the sink the events that are asked for, until `until` has passed or its reader has gone.
-    pub fn events(&self, options: &EventOptions, sink: &mut dyn EventSink) -> Result<()> {
+    /// Begins to listen: no event is missed that comes after this call.
+    pub fn begin_events(&self, options: EventOptions) -> Result<Events> {
+        let since = options.since.map(|since| since.min(SystemTime::now()));
         let from_start = options.since.is_some() || options.until.is_some();
-        let mut reader = self.event_reader(from_start)?;
+        let reader = self.event_reader(from_start)?;
+        Ok(Events { options: EventOptions { since, ..options }, reader })
+    }
+
+    /// A reader of the log: of all that is in it, or only of what is added from here on.
+    pub fn event_reader(&self, from_start: bool) -> Result<EventReader> {
+        EventReader::open(log::directory(self.root()), from_start)
+    }
+}
+
+/// The events that are asked for.
+pub struct Events {
+    options: EventOptions,
+    reader: EventReader,
+}
+
+impl Events {
+    /// Gives the sink the events, until the last moment that was asked for has passed or the sink's reader has gone.
+    pub fn give(mut self, sink: &mut dyn EventSink) -> Result<()> {
+        let Self { options, reader } = &mut self;
         loop {
             // Checked before reading, so that an event of the last moment is still read.
             let is_over = options.until.is_some_and(|until| SystemTime::now() > until);
@@ -68,11 +89,6 @@ impl Engine {
                 return Ok(());
             }
         }
-    }
-
-    /// A reader of the log: of all that is in it, or only of what is added from here on.
-    pub fn event_reader(&self, from_start: bool) -> Result<EventReader> {
-        EventReader::open(log::directory(self.root()), from_start)
     }
 }
 
