@@ -187,8 +187,10 @@ fn what_it_leaves_running_ends_with_it() {
     assert_since(2, &EVERYBODY, |container| {
         // A number that no other sleeper on the machine has.
         let seconds = format!("{}.{}", 100, std::process::id());
-        let started =
-            container.run(&[], &format!("setsid sleep {seconds} >/dev/null 2>&1 & sleep 0.1; echo started"));
+        // The number is a word of the second shell's command line, too, so it is found before the execve of sleep.
+        let second = r#"'echo started; exec sleep "$1" >/dev/null 2>&1'"#;
+        let script = format!("(setsid sh -c {second} sh {seconds} &) | head -n 1");
+        let started = container.run(&[], &script);
         assert_eq!(started.stdout.trim(), "started", "{started}");
         let left = processes(&seconds);
         left.iter().copied().for_each(end);
