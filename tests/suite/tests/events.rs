@@ -3,9 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
-use hull_test_support::outcome::{eventually, run, wrapped};
+use hull_test_support::outcome::{Running, eventually, run, wrapped};
 use hull_test_support::{Scenario, Terminal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -76,10 +75,15 @@ fn since_and_until_choose_and_the_end_comes_by_itself() {
     assert_eq!(ids(&["--since", "1h", "--until", "30m"]), "");
     assert_eq!(ids(&["--since", "1h", "--until", "-1s"]), "one\ntwo", "one that waits for a second");
     // A time that has not come yet chooses among the old events only.
-    let waiting = t.spawn(&["events", "--since", "-2s", "--until", "-3s", "--format", "{{.Actor.ID}}"]);
-    std::thread::sleep(Duration::from_millis(500));
-    t.ok(&["volume", "create", "three"]);
-    assert_eq!(waiting.wait().ok(), "three");
+    let follow = t.command(&["events", "--since", "-60s", "--format", "{{.Actor.ID}}"]);
+    let mut first = Running::start(&mut wrapped(&["sh", "-c", "\"$@\" | head -n 1", "-"], &follow));
+    let mut number = 0;
+    eventually("it has seen a new event", || {
+        number += 1;
+        t.ok(&["volume", "create", &format!("new-{number}")]);
+        first.has_ended()
+    });
+    assert!(first.wait().ok().starts_with("new-"));
     let refused = t.hull(&["events", "--since", "30m", "--until", "1h"]);
     assert!(refused.fails(1).contains("--until"), "{refused}");
     t.hull(&["events", "--since", "yesterday"]).fails(125);
