@@ -25,12 +25,12 @@ pub(crate) struct Frozen {
 
 impl Engine {
     /// Lets a killed container die: on cgroup v1 a frozen process does not even take SIGKILL. On v2 it does, and may
-    /// have gone by now.
+    /// have gone by now. An external runtime may have thawed it with its own kill.
     pub(crate) fn thaw(&self, id: &str, state: &State) -> Result<()> {
         let Some(path) = &state.cgroup else { return Ok(()) };
         let cgroup = self.cgroup(path)?;
         match Runtime::of(state.runtime.as_ref(), self.root(), id).thaw(&cgroup) {
-            Err(_) if !cgroup.exists() => Ok(()),
+            Err(_) if !cgroup.exists() || !cgroup.is_frozen() => Ok(()),
             thawed => thawed,
         }
     }
