@@ -2,7 +2,8 @@
 /// before the clone, so that no container has started if it fails.
 pub fn open(name: &str, address: Ipv4Addr, ports: &[Port]) -> Result<Nat> {
     // The reservation comes first, because it changes nothing on the host.
-    let reserved = ports.iter().map(|(outer, _)| reserve(*outer)).collect::<Result<_>>()?;
+    let reserved =
+        ports.iter().map(|(outer, _)| reserve(*outer).and_then(refuse_connections)).collect::<Result<_>>()?;
     let mut content = chains(name);
     content.extend(masquerade(name, address));
     for port in ports {
