@@ -39,8 +39,8 @@ impl Engine {
         Ok(Some(RunningContainer { status, state, runtime, is_lost, monitor, init, connection }))
     }
 
-    /// A container that is to end. A start that has begun holds the container's lock until its monitor is on disk, also if
-    /// the command that began it was killed: it would run after all.
+    /// A container that is to end. A start that has begun holds the container's lock until it is over, also if the command
+    /// that began it was killed: the container would run after all.
     pub(crate) fn running_or_begun(&self, id: &str) -> Result<Option<RunningContainer>> {
         let running = self.running(id)?;
         if running.is_some() || !self.root().container_run_dir(id).join(run_dir::LOCK).exists() {
