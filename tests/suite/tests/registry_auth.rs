@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
 use fake_registry::{Content, simple};
-use hull_test_support::outcome::eventually;
+use hull_test_support::outcome::{eventually, wrapped};
 use hull_test_support::registry::{ADDRESS, certificates, network_up};
 use hull_test_support::server::{Reply, Request, Server};
 use hull_test_support::{Running, Scenario, Terminal, skip};
@@ -179,8 +179,11 @@ fn a_registry_with_tls_leads_nobody_to_one_without() {
 fn an_interrupted_password_leaves_the_terminal_as_it_was() {
     use rustix::termios::LocalModes;
     let Some(t) = Scenario::start() else { return };
-    let mut terminal = Terminal::start(&t.command(&["login", "-u", "me", "127.0.0.1:9"]));
+    // The command begins when the terminal's modes are known.
+    let login = t.command(&["login", "-u", "me", "127.0.0.1:9"]);
+    let mut terminal = Terminal::start(&wrapped(&["sh", "-c", "read go && exec \"$@\"", "-"], &login));
     let before = terminal.modes();
+    terminal.send("\n");
     assert!(before.contains(LocalModes::ECHO | LocalModes::ISIG));
     terminal.expect("Password: ");
     // Input before the prompt is discarded.
