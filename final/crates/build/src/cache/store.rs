@@ -11,6 +11,7 @@
 //! Records are not synced. After a crash a damaged record, and one whose layer is missing, is no record.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
@@ -60,6 +61,13 @@ impl Drop for RunningBuild {
     }
 }
 
+/// Whether the path leads to the open file.
+fn has_name(file: &fs::File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (own, named) = (file.metadata().map(identity), fs::metadata(path).map(identity));
+    own.is_ok_and(|own| named.is_ok_and(|named| own == named))
+}
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl Cache {
@@ -81,13 +89,14 @@ impl Cache {
     pub fn find(&self, key: &Key) -> Option<Record> {
         let path = self.path(key);
         let file = file::open(&path).ok()?;
-        // Pruning takes the file's name away before it looks at this time. Only with the name still there is it certain
-        // that it has seen the time, and leaves the layer.
+        // Pruning takes the file's name away before it looks at this time. Only if the file still has the name is it certain
+        // that it has seen the time, and leaves the layer. Another build may have given the name to a new record, of a layer
+        // of its own.
         let _ = file.set_modified(SystemTime::now());
         let record: Record = serde_json::from_reader(std::io::BufReader::new(&file)).ok()?;
         let chain = record.layer.chain_id.hex();
         let is_whole = record.format == FORMAT && self.layers.has(chain) && self.layers.is_of_step(chain);
-        (is_whole && path.exists()).then_some(record)
+        (is_whole && has_name(&file, &path)).then_some(record)
     }
 
     /// The record of a key, whether its layer is there or not.
@@ -239,5 +248,25 @@ impl Cache {
 
     fn path(&self, key: &Key) -> PathBuf {
         self.dir.join("steps").join(format!("{}.json", key.hex()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_replaced_has_no_name() {
+        let path = std::env::temp_dir().join(format!("hull-record-{}", std::process::id()));
+        fs::write(&path, "one").unwrap();
+        let file = fs::File::open(&path).unwrap();
+        assert!(has_name(&file, &path));
+        fs::rename(&path, path.with_extension("doomed")).unwrap();
+        assert!(!has_name(&file, &path));
+        fs::write(&path, "two").unwrap();
+        assert!(!has_name(&file, &path), "the name is that of a new record");
+        fs::rename(path.with_extension("doomed"), &path).unwrap();
+        assert!(has_name(&file, &path));
+        fs::remove_file(&path).unwrap();
     }
 }
