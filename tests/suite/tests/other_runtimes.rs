@@ -169,6 +169,12 @@ runtimes! {
     youki: youki();
 }
 
+/// Whether a process has ended. Its parent may not have reaped it.
+fn has_ended(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, fields)| fields.starts_with(['Z', 'X']))
+}
+
 /// The monitor is the parent of the runtime, which is found by its argument.
 fn kills_in_the_middle(t: &Scenario, runtime: &str) {
     let creating = |name: &str, started: &mut Running| {
@@ -210,7 +216,10 @@ fn kills_in_the_middle(t: &Scenario, runtime: &str) {
             let mut started = t.spawn(&["start", &name]);
             if let Some((pid, monitor)) = creating(&name, &mut started) {
                 std::thread::sleep(Duration::from_millis(delay));
-                let _ = kill(Pid::from_raw(if kills_monitor { monitor } else { pid }), Signal::SIGKILL);
+                let killed = if kills_monitor { monitor } else { pid };
+                let _ = kill(Pid::from_raw(killed), Signal::SIGKILL);
+                // A signal takes a moment, in which the container still counts as running.
+                eventually("it has ended", || has_ended(killed));
             }
             let outcome = started.wait();
             // The kill may have come too late.
