@@ -45,6 +45,11 @@ pub fn own_files() -> Vec<PathBuf> {
     std::env::current_exe().ok().into_iter().chain(by_name).collect()
 }
 
+/// The kind of the user's terminal.
+pub fn terminal() -> Option<String> {
+    std::env::var_os("TERM").and_then(|kind| kind.into_string().ok()).filter(|kind| !kind.is_empty())
+}
+
 /// Whether a program that opens a window can do so.
 pub fn has_display() -> bool {
     ["WAYLAND_DISPLAY", "DISPLAY"].into_iter().any(|name| path(name).is_some())
@@ -115,6 +120,11 @@ pub fn listen_fds() -> Vec<(i32, String)> {
     let names = variable("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':').filter(|name| !name.is_empty());
     (FIRST..FIRST + count).map(|number| (number, names.next().unwrap_or("unknown").to_owned())).collect()
+}
+
+/// Where files go that nobody needs after the command: TMPDIR.
+pub fn temporary() -> PathBuf {
+    std::env::temp_dir()
 }
 
 /// The value that `-e NAME` passes into a container.

@@ -5,7 +5,7 @@
 //! commands/  one file per verb, or per few that share a shape
 //! ui/        the terminal, and what is printed: errors, hints, tables, progress
 //! environment  the variables that hull reads
-//! persona    the name under which it was started: hull, docker, podman or buildah
+//! persona    the name under which it was started: hull, docker, podman, buildah, lxc…
 //! ```
 
 mod cli;
@@ -18,10 +18,15 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use persona::Persona;
+
 fn main() -> ExitCode {
     hull_runtime::serve_as_init();
     if let Err(code) = commands::protect() {
         return code;
+    }
+    if Persona::is_lxc() {
+        return commands::lxc::main();
     }
     match cli::parse() {
         Ok(cli) => commands::run(&cli),

@@ -1,6 +1,7 @@
 //! The name under which hull was started. Through a link called `docker`, `podman` or `buildah` it keeps to what programs that start
 //! these read from them, where that differs from hull's own output. Through one called `docker-compose` or `podman-compose`, the
-//! words after the name are those of `hull compose`.
+//! words after the name are those of `hull compose`. Through `lxc` they are LXD's, and through `lxc-start` and its like LXC's:
+//! these have command lines of their own, since LXD's `info`, `list` or `export` mean something else than docker's.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,6 +15,25 @@ const PODMAN_VERSION: &str = "4.3.1";
 const BUILDAH_VERSION: &str = "1.28.2";
 /// The version of Docker Compose that hull follows.
 pub const COMPOSE_VERSION: &str = "2.40.3";
+/// The version of LXD, and of LXC, whose command lines hull follows.
+const LXD_VERSION: &str = "5.0.2";
+/// LXC's programs that hull answers for.
+pub const LXC_TOOLS: [&str; 14] = [
+    "lxc-attach",
+    "lxc-checkconfig",
+    "lxc-copy",
+    "lxc-create",
+    "lxc-destroy",
+    "lxc-execute",
+    "lxc-freeze",
+    "lxc-info",
+    "lxc-ls",
+    "lxc-snapshot",
+    "lxc-start",
+    "lxc-stop",
+    "lxc-top",
+    "lxc-unfreeze",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persona {
@@ -23,13 +43,24 @@ pub enum Persona {
     Buildah,
     DockerCompose,
     PodmanCompose,
+    /// LXD's client.
+    Lxc,
+    /// One of [`LXC_TOOLS`].
+    LxcTool(&'static str),
 }
 
-/// The words of the command line, the program's name first. `docker-compose up` is `hull compose up`.
+/// The words of the command line, the program's name first. `docker-compose up` is `hull compose up`, and the name of one
+/// of LXC's programs is the verb.
 pub fn words() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
-    if Persona::is_compose() {
-        words.splice(..1, ["hull".into(), "compose".into()]);
+    match Persona::own() {
+        Persona::DockerCompose | Persona::PodmanCompose => {
+            words.splice(..1, ["hull".into(), "compose".into()]);
+        }
+        Persona::LxcTool(tool) => {
+            words.splice(..1, ["lxc".into(), tool.into()]);
+        }
+        _ => {}
     }
     words
 }
@@ -51,7 +82,12 @@ impl Persona {
                 Some("buildah") => Self::Buildah,
                 Some("docker-compose") => Self::DockerCompose,
                 Some("podman-compose") => Self::PodmanCompose,
-                _ => Self::Hull,
+                Some("lxc") => Self::Lxc,
+                Some(name) => {
+                    let tool = LXC_TOOLS.into_iter().find(|tool| *tool == name);
+                    tool.map_or(Self::Hull, Self::LxcTool)
+                }
+                None => Self::Hull,
             }
         })
     }
@@ -66,13 +102,18 @@ impl Persona {
         matches!(Self::own(), Self::DockerCompose | Self::PodmanCompose)
     }
 
+    /// LXD's client or one of LXC's programs, which say 1 for every failure of their own.
+    pub fn is_lxc() -> bool {
+        matches!(Self::own(), Self::Lxc | Self::LxcTool(_))
+    }
+
     /// What stands before errors.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Hull => "hull",
             Self::Docker => "docker",
-            Self::Podman | Self::Buildah => "Error",
-            Self::DockerCompose | Self::PodmanCompose => self.name(),
+            Self::Podman | Self::Buildah | Self::Lxc => "Error",
+            Self::DockerCompose | Self::PodmanCompose | Self::LxcTool(_) => self.name(),
         }
     }
 
@@ -84,6 +125,8 @@ impl Persona {
             Self::Buildah => "buildah",
             Self::DockerCompose => "docker-compose",
             Self::PodmanCompose => "podman-compose",
+            Self::Lxc => "lxc",
+            Self::LxcTool(tool) => tool,
         }
     }
 
@@ -95,6 +138,7 @@ impl Persona {
             Self::Podman => PODMAN_VERSION,
             Self::Buildah => BUILDAH_VERSION,
             Self::DockerCompose | Self::PodmanCompose => COMPOSE_VERSION,
+            Self::Lxc | Self::LxcTool(_) => LXD_VERSION,
         }
     }
 
@@ -109,6 +153,8 @@ impl Persona {
             Self::DockerCompose | Self::PodmanCompose => {
                 format!("Docker Compose version v{}\n", self.version())
             }
+            // LXD's and LXC's programs print the number alone.
+            Self::Lxc | Self::LxcTool(_) => format!("{}\n", self.version()),
         }
     }
 }

@@ -12,7 +12,7 @@ pub enum Boot {
     Disable(Deferred<Nothing>),
     /// Show whether the systemd unit of `boot enable` is installed
     Status(Deferred<Nothing>),
-    /// Start the containers whose restart policy is always, or unless-stopped and no user has stopped them
+    /// Start the containers whose restart policy or boot.autostart says so, and system containers that ran before
     Start(Deferred<Start>),
     /// Stop all containers as the machine does when it goes down, so that `boot start` starts them again
     Stop(Deferred<Nothing>),
@@ -23,6 +23,9 @@ pub struct Enable {
     /// Print the unit, and install nothing
     #[arg(long)]
     pub print: bool,
+    /// Print a service for OpenRC, and install nothing
+    #[arg(long, conflicts_with_all = ["print", "user"])]
+    pub print_openrc: bool,
     /// Install the unit for your own systemd; always so for an unprivileged user
     #[arg(long)]
     pub user: bool,

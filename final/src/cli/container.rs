@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand};
 
-use super::Deferred;
 use super::options::{CreateArgs, Rest};
 use super::resources::{Stats, Update};
 use super::selection::{Names, One, Selection};
+use super::{Deferred, DeferredGroup};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -25,6 +25,8 @@ pub enum Verb {
         override_usage = "hull create [OPTIONS] IMAGE [COMMAND] [ARG]..."
     )]
     Create(Deferred<Create>),
+    /// Create and start a system container: a whole distribution with its init
+    Launch(Deferred<super::launch::Launch>),
     /// Start stopped containers
     Start(Deferred<Start>),
     /// Stop running containers
@@ -51,6 +53,8 @@ pub enum Verb {
     Inspect(Deferred<Inspect>),
     /// Wait until containers stop, and print their exit codes
     Wait(Deferred<Wait>),
+    /// Connect to the console of a system container
+    Console(Deferred<super::launch::Console>),
     /// Connect to the input and output of a running container
     Attach(Deferred<Attach>),
     /// Freeze all processes of containers
@@ -59,10 +63,10 @@ pub enum Verb {
     Unpause(Deferred<Pause>),
     /// Copy files between a container and this machine
     Cp(Deferred<Cp>),
-    /// Show a container's processes
+    /// Show a container's processes, or without a name what all containers use
     #[command(
         disable_help_subcommand = true,
-        override_usage = "hull top [OPTIONS] CONTAINER [PS OPTIONS]..."
+        override_usage = "hull top [OPTIONS] [CONTAINER [PS OPTIONS]...]"
     )]
     Top(Deferred<Top>),
     /// Show what containers use, once a second
@@ -75,6 +79,8 @@ pub enum Verb {
     Rename(Deferred<Rename>),
     /// Make an image from a container's files
     Commit(Deferred<Commit>),
+    /// Make an image from a container or a snapshot of it
+    Publish(Deferred<super::image_system::Publish>),
     /// List what a container changed
     Diff(Deferred<Diff>),
     /// Write a container's file system as a tar
@@ -91,6 +97,8 @@ pub enum Verb {
 pub enum Group {
     #[command(flatten)]
     Verb(Verb),
+    /// Manage containers' keys, in LXD's words
+    Config(DeferredGroup<super::config::Config>),
     /// Exit with 0 if a container has this name, and with 1 if not
     Exists(Deferred<Exists>),
     /// Remove all stopped containers
@@ -260,6 +268,15 @@ pub struct Ps {
     /// Show how much the containers have written
     #[arg(short, long)]
     pub size: bool,
+    /// LXD's list, with these columns: ns46tS shows name, state, addresses, type and the number of snapshots
+    #[arg(short, long, value_name = "COLUMNS")]
+    pub columns: Option<String>,
+    /// LXD's list, with columns that nothing has to be measured for
+    #[arg(long, conflicts_with = "columns")]
+    pub fast: bool,
+    // LXD's filters: web, status=running, user.note=x. Only of LXD's list.
+    #[arg(value_name = "LXD FILTER", hide = true)]
+    pub words: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -292,8 +309,11 @@ pub struct Exec {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
     /// Start the program in this directory
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, visible_alias = "cwd", value_name = "DIR")]
     pub workdir: Option<String>,
+    /// Whether the program has a terminal, and your input: auto looks at your own terminal
+    #[arg(long, value_name = "MODE", conflicts_with_all = ["interactive", "tty"], value_parser = ["auto", "interactive", "non-interactive"])]
+    pub mode: Option<String>,
     #[command(subcommand)]
     pub rest: Option<Rest>,
 }
@@ -380,6 +400,15 @@ pub struct Top {
     /// Use the latest container
     #[arg(short, long)]
     pub latest: bool,
+    /// Without a container: show it once
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Without a container: seconds between two readings
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub delay: u16,
+    /// Without a container: by name, cpu, memory, kernel (memory), blockio or network
+    #[arg(long, default_value = "cpu", value_parser = ["name", "cpu", "memory", "kernel", "blockio", "network"])]
+    pub sort: String,
     // The container, and options of ps(1), which look like flags.
     #[command(subcommand)]
     pub rest: Option<Rest>,

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Deferred;
+use super::image_system::{Alias, Copy, Export, GetProperty, Import, SetProperty};
 use super::registry::{Access, Login, Logout, Pull, Push, Search, Tags};
+use super::{Deferred, DeferredGroup};
 
 /// At the top level, by their short names.
 #[derive(Debug, Subcommand)]
@@ -22,7 +23,7 @@ pub enum Verb {
     Logout(Deferred<Logout>),
     /// Search for images in registries
     Search(Deferred<Search>),
-    /// Make an image from a root file system's tar
+    /// Make an image from a root file system, or from an image of LXD's
     Import(Deferred<Import>),
     /// Load images from an archive: docker's, OCI's, or an OCI layout
     Load(Deferred<Load>),
@@ -41,6 +42,8 @@ pub enum Verb {
 /// `hull image …`.
 #[derive(Debug, Subcommand)]
 pub enum Group {
+    /// Manage the names of images
+    Alias(DeferredGroup<Alias>),
     /// Make an image from a Dockerfile
     Build(Deferred<super::build::Build>),
     /// List images
@@ -54,7 +57,7 @@ pub enum Group {
     Pull(Deferred<Pull>),
     /// Send an image to a registry
     Push(Deferred<Push>),
-    /// Make an image from a root file system's tar
+    /// Make an image from a root file system, or from an image of LXD's
     Import(Deferred<Import>),
     /// Load images from an archive: docker's, OCI's, or an OCI layout
     Load(Deferred<Load>),
@@ -83,6 +86,23 @@ pub enum Group {
     Rm(Deferred<Remove>),
     /// Remove images that nothing uses
     Prune(Deferred<Prune>),
+    /// Fetch an image from a remote
+    #[command(visible_alias = "cp")]
+    Copy(Deferred<Copy>),
+    /// Write an image as LXD's archives
+    Export(Deferred<Export>),
+    /// Show an image and its properties, for people
+    Info(Deferred<One>),
+    /// Show an image's properties as YAML
+    Show(Deferred<One>),
+    /// Change an image's properties in an editor, or take them from standard input
+    Edit(Deferred<One>),
+    /// Print a property of an image
+    GetProperty(Deferred<GetProperty>),
+    /// Change a property of an image
+    SetProperty(Deferred<SetProperty>),
+    /// Remove a property of an image
+    UnsetProperty(Deferred<GetProperty>),
 }
 
 #[derive(Debug, Args)]
@@ -128,24 +148,6 @@ pub struct Inspect {
     pub access: Access,
     #[arg(required = true, value_name = "IMAGE")]
     pub names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct Import {
-    /// Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME, WORKDIR
-    #[arg(short, long, value_name = "INSTRUCTION")]
-    pub change: Vec<String>,
-    /// Write this remark into the image's history
-    #[arg(short, long, value_name = "TEXT")]
-    pub message: Option<String>,
-    /// OS/ARCH of what is in the tar [default: this machine's]
-    #[arg(long, value_name = "PLATFORM")]
-    pub platform: Option<String>,
-    /// A tar, plain or packed with gzip, zstd, xz or bzip2; - for stdin, or an address of http or https
-    #[arg(value_name = "FILE|URL|-")]
-    pub file: PathBuf,
-    #[arg(value_name = "REPOSITORY[:TAG]")]
-    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,17 +1,25 @@
 //! The command line, with docker's verbs and flags.
 //!
 //! ```text
-//! boot, container, image, network, registry, system, healthcheck, book   the verbs of each group, with their own flags
+//! boot, container, image, image_system, network, registry, system, healthcheck, book   the verbs of each group, with their own flags
 //! options, network_flags, health_flags          the flags of run and create
 //! limits                                        the limits among them, which update has, too
 //! resources                                     stats, update
 //! selection                                     which containers a verb is for
 //! request                                       flags → docker's requests
 //! values                                        reads the value of one flag, or says what is wrong with it
+//! storage, storage_volume                       storage pools, and their volumes
 //! events                                        the flags of events
+//! launch                                        launch and console
+//! file                                          file: LXD's push, pull, edit, delete, mount
+//! config, profile                               keys and devices in LXD's words
+//! snapshot                                      snapshots of containers
+//! instance_flags                                what is different in a copy
+//! device                                        LXD's devices of a container
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make
 //! compose                                       the verbs of compose
+//! lxc                                           the command line of LXD's client, and LXC's programs
 //! deferred                                      flags that are defined only when their verb is used
 //! ```
 
@@ -30,26 +38,38 @@ pub mod build_request;
 mod build_tests;
 pub mod builder;
 pub mod compose;
+pub mod config;
 pub mod container;
 pub mod context;
 mod deferred;
+pub mod device;
 pub mod events;
+pub mod file;
 pub mod generate;
 pub mod health_flags;
 pub mod healthcheck;
 pub mod image;
+pub mod image_system;
+pub mod instance_flags;
+pub mod launch;
 pub mod limits;
+pub mod lxc;
 pub mod mount;
 pub mod network;
 pub mod network_flags;
 pub mod options;
 mod podman_flags;
+pub mod profile;
 pub mod registry;
+pub mod remote;
 pub mod request;
 pub mod resources;
 mod runtime_flags;
 pub mod selection;
 pub mod serve;
+pub mod snapshot;
+pub mod storage;
+pub mod storage_volume;
 pub mod system;
 #[cfg(test)]
 mod tests;
@@ -120,6 +140,12 @@ pub enum Command {
     Verb(container::Verb),
     #[command(flatten)]
     ImageVerb(image::Verb),
+    #[command(flatten)]
+    SnapshotVerb(snapshot::Verb),
+    /// List, rename and remove snapshots of containers
+    Snapshots(DeferredGroup<snapshot::Snapshots>),
+    /// Write containers with their snapshots as archives, and read them
+    Backup(DeferredGroup<snapshot::Backup>),
     /// Manage containers
     #[command(name = "container")]
     Container(DeferredGroup<container::Group>),
@@ -135,12 +161,22 @@ pub enum Command {
     Buildx(DeferredGroup<build::Builder>),
     /// Run the containers that a compose file describes
     Compose(Deferred<compose::Compose>),
+    /// Copy, edit and delete files of containers
+    File(DeferredGroup<file::FileVerb>),
     /// Manage health checks
     Healthcheck(DeferredGroup<healthcheck::Healthcheck>),
+    /// Manage the devices of containers: disks, nics, proxies
+    Device(DeferredGroup<device::Device>),
     /// Manage networks
     Network(DeferredGroup<network::Network>),
+    /// Manage profiles: settings that containers share
+    Profile(DeferredGroup<profile::Profile>),
+    /// Manage servers of LXD's images
+    Remote(DeferredGroup<remote::Remote>),
     /// Manage volumes
     Volume(DeferredGroup<system::Volume>),
+    /// Manage storage pools
+    Storage(DeferredGroup<storage::Storage>),
     /// Make files for other programs from a container
     Generate(DeferredGroup<generate::Generate>),
     /// Start containers with the machine
@@ -155,6 +191,8 @@ pub enum Command {
     Context(DeferredGroup<context::Context>),
     /// Show information about this machine and hull's state
     Info(Deferred<system::Format>),
+    /// Show what this machine can do for containers, and how to get what is missing
+    Doctor(Deferred<system::Doctor>),
     /// Open the book about hull, or print where it is
     Book(Deferred<book::Book>),
     /// Show what a command does and which flags it takes

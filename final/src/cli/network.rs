@@ -9,18 +9,28 @@ use super::Deferred;
 
 #[derive(Debug, Subcommand)]
 pub enum Network {
+    /// Connect a container to a network, with LXD's words
+    Attach(Deferred<Attach>),
     /// Connect a container to a network
     Connect(Deferred<Connect>),
     /// Create a network
     Create(Deferred<Create>),
+    /// Disconnect a container from a network, with LXD's words
+    Detach(Deferred<Detach>),
     /// Disconnect a container from a network
     Disconnect(Deferred<Disconnect>),
+    /// Change a network's settings, as YAML, with $VISUAL or $EDITOR
+    Edit(Deferred<Named>),
     /// Exit with 0 if a network has this name, and with 1 if not
     Exists(Deferred<Exists>),
     /// Give a container's network namespace a name for `ip netns`
     Expose(Deferred<Expose>),
+    /// Show the value of a network's setting
+    Get(Deferred<GetKey>),
     /// Show everything about networks
     Inspect(Deferred<Inspect>),
+    /// List the addresses that running containers have on a network
+    ListLeases(Deferred<ListLeases>),
     /// List networks
     #[command(visible_alias = "list")]
     Ls(Deferred<List>),
@@ -31,8 +41,59 @@ pub enum Network {
     /// Remove networks
     #[command(visible_alias = "remove")]
     Rm(Deferred<Remove>),
+    /// Change a network's settings: ipv4.address, ipv6.address, ipv4.nat, bridge.mtu, user.*
+    Set(Deferred<SetKeys>),
+    /// Show a network's settings, as YAML
+    Show(Deferred<Named>),
     /// Show a container's links, addresses, rules and ports, from the inside out
     Trace(Deferred<Trace>),
+    /// Give a network's setting its usual value
+    Unset(Deferred<GetKey>),
+}
+
+#[derive(Debug, Args)]
+pub struct Attach {
+    pub network: String,
+    pub container: String,
+    /// The device's name, which is the network's if none is given
+    pub device: Option<String>,
+    /// The name of the interface in the container, which is the device's if none is given
+    pub interface: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Detach {
+    pub network: String,
+    pub container: String,
+    /// The device by which it is there, if there are several
+    pub device: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    pub network: String,
+}
+
+#[derive(Debug, Args)]
+pub struct GetKey {
+    pub network: String,
+    pub key: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SetKeys {
+    pub network: String,
+    /// KEY=VALUE, or one KEY and its VALUE
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    pub pairs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ListLeases {
+    /// csv, json, table, yaml or compact
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = ["csv", "json", "table", "yaml", "compact"])]
+    pub format: String,
+    pub network: String,
 }
 
 #[derive(Debug, Args)]

@@ -57,6 +57,9 @@ pub struct CreateArgs {
     /// Remove the container when it ends
     #[arg(long)]
     pub rm: bool,
+    /// Run a whole distribution: its init is process 1, with ids and a cgroup of its own
+    #[arg(long)]
+    pub system: bool,
     #[command(flatten)]
     pub attach: AttachArgs,
     /// Send standard input to the container

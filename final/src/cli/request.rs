@@ -34,7 +34,7 @@ impl CreateArgs {
         self.limits.apply(&mut request.host_config)?;
         self.cgroup.apply(&mut request.host_config);
         self.isolation.apply(&mut request)?;
-        self.runtime.apply(&mut request.host_config);
+        self.runtime.apply(&mut request.host_config)?;
         self.userns.apply(&mut request.host_config)?;
         self.network.apply(&mut request)?;
         self.add_mounts(&mut request)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use hull_docker::flags::{cdi, gpus};
+use hull_docker::flags::{cdi, gpus, pairs};
 use hull_docker::wire::host_config::{DeviceRequest, HostConfig};
 
 use super::values::read_if_given;
@@ -17,6 +17,12 @@ pub struct RuntimeArgs {
     /// Add GPUs by their CDI names: all, a number, or device=…
     #[arg(long, value_name = "GPUS", allow_hyphen_values = true, help_heading = "Files")]
     pub gpus: Option<String>,
+    /// Keep the container's files in this storage pool
+    #[arg(long, value_name = "POOL", help_heading = "Files")]
+    pub storage: Option<String>,
+    /// Limit the size of the container's files: size=SIZE
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Files")]
+    pub storage_opt: Vec<String>,
 }
 
 impl RuntimeArgs {
@@ -27,7 +33,10 @@ impl RuntimeArgs {
         Ok(gpus.into_iter().chain(named).collect())
     }
 
-    pub fn apply(&self, host: &mut HostConfig) {
+    pub fn apply(&self, host: &mut HostConfig) -> Result<()> {
         host.runtime = self.runtime.clone().unwrap_or_default();
+        host.storage_opt = pairs::parse("storage option", &self.storage_opt).map_err(anyhow::Error::msg)?;
+        host.storage_opt.extend(self.storage.clone().map(|pool| ("pool".to_owned(), pool)));
+        Ok(())
     }
 }

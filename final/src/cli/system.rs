@@ -203,3 +203,10 @@ pub struct Check {
     #[command(flatten)]
     pub access: super::registry::Access,
 }
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// json
+    #[arg(short, long, value_name = "FORMAT", value_parser = ["json"])]
+    pub format: Option<String>,
+}

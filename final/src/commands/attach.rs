@@ -12,21 +12,32 @@ use crate::ui::terminal::{self, WhenUnread};
 
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     let container = selection::one(engine, &args.container)?;
-    let stdio = engine.stdio(&container)?;
-    let (tty, stdin) = (stdio.tty, stdio.open_stdin && !args.no_stdin);
+    join(engine, &container, args.detach_keys.as_deref(), !args.no_stdin, args.sig_proxy)
+}
+
+/// `takes_stdin` and `sig_proxy` hold where the container allows them.
+pub fn join(
+    engine: &Engine,
+    container: &str,
+    detach_keys: Option<&str>,
+    takes_stdin: bool,
+    sig_proxy: bool,
+) -> Result<u8> {
+    let stdio = engine.stdio(container)?;
+    let (tty, stdin) = (stdio.tty, stdio.open_stdin && takes_stdin);
     terminal::require(tty, stdin)?;
     let options = terminal::Options {
         stdin,
         output: [true; 2],
         tty,
-        sig_proxy: args.sig_proxy && !tty,
-        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
+        sig_proxy: sig_proxy && !tty,
+        detach_keys: terminal::detach_keys(detach_keys)?,
         when_unread: WhenUnread::Detach,
         redraw: tty && stdin,
     };
-    let stream = engine.attach(&container)?;
+    let stream = engine.attach(container)?;
     if tty && stdin {
-        say_what_to_type(&container, args.detach_keys.as_deref());
+        say_what_to_type(container, detach_keys);
     }
     terminal::attach(stream, options)
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use anyhow::Result;
-use hull_engine::{Engine, Occasion};
+use hull_engine::{Due, Engine, Occasion};
 
 use super::own_process::{Stdio, spawn, wait};
 use super::systemd::boot_unit;
@@ -46,13 +46,21 @@ fn start_all(engine: &Engine) -> Result<u8> {
     let mut code = 0;
     for group in engine.due_at_boot()? {
         let mut running: VecDeque<OwnedFd> = VecDeque::new();
-        for id in &group {
+        for Due { id, delay } in &group {
             if running.len() == AT_ONCE
                 && let Some(child) = running.pop_front()
             {
                 code = wait(&child)?.max(code);
             }
-            running.push_back(spawn(engine, &["boot", "start", id], Stdio::Inherited)?);
+            let child = spawn(engine, &["boot", "start", id], Stdio::Inherited)?;
+            match delay.is_zero() {
+                true => running.push_back(child),
+                // The delay begins when the container has started.
+                false => {
+                    code = wait(&child)?.max(code);
+                    std::thread::sleep(*delay);
+                }
+            }
         }
         for child in running {
             code = wait(&child)?.max(code);

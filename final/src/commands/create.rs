@@ -9,7 +9,7 @@ use hull_engine::options::CreateOptions;
 use hull_engine::{Engine, Pull, Record};
 use hull_image::progress::Silent;
 
-use super::{daemon, registry};
+use super::{daemon, registry, remotes};
 use crate::cli::container::Create;
 use crate::cli::options::{CreateArgs, Rest};
 use crate::ui::errors::{self, Exit, Hint};
@@ -41,15 +41,21 @@ pub fn need_image(path: &str, args: &CreateArgs) -> Result<()> {
 pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> Result<Record> {
     let daemon = daemon::read().context(Exit(125))?;
     daemon.apply(&mut request).context(Exit(125))?;
-    let options = CreateOptions {
+    let mut options = CreateOptions {
         name: args.name.clone(),
         requires: args.requires.clone(),
+        system: args.system,
         platform: args.platform.clone(),
         create_command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         health_on_failure: args.health.on_failure()?,
         process_extras: args.podman.options(),
         ..request.try_into().context(Exit(125))?
     };
+    if args.system
+        && let Some(image) = remotes::fetched(engine, &options.image)?
+    {
+        options.image = image;
+    }
     let pull = Pull {
         policy: args.pull.parse()?,
         access: &|| registry::default_options(daemon),
@@ -74,7 +80,7 @@ pub fn make(engine: &Engine, args: &CreateArgs, mut request: CreateRequest) -> R
 
 /// Adds the hint that a missing network can be created. If the image cannot be pulled, the exit code is 125 for
 /// `create` too.
-fn with_context(error: hull_engine::Error) -> anyhow::Error {
+pub fn with_context(error: hull_engine::Error) -> anyhow::Error {
     match &error {
         hull_engine::Error::Pull(_) => anyhow::Error::new(error).context(Exit(125)),
         hull_engine::Error::NoSuchNetwork(name) => {

@@ -1,6 +1,7 @@
 //! `exec`: another process in a running container.
 
 use std::borrow::Cow;
+use std::io::IsTerminal;
 
 use anyhow::Result;
 use hull_docker::wire::exec::ExecRequest;
@@ -14,14 +15,15 @@ use crate::ui::errors;
 use crate::ui::terminal::{self, WhenUnread};
 
 pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
-    if !args.detach {
-        terminal::require(args.tty, args.interactive)?;
+    let (tty, interactive) = streams(args);
+    if !args.detach && args.mode.is_none() {
+        terminal::require(tty, interactive)?;
     }
     let (container, command) = words(engine, args)?;
     let options = terminal::Options {
-        stdin: args.interactive,
+        stdin: interactive,
         output: [true; 2],
-        tty: args.tty,
+        tty,
         sig_proxy: false,
         detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
         when_unread: WhenUnread::CloseOutput,
@@ -30,9 +32,9 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     let request = ExecRequest {
         user: args.user.clone().unwrap_or_default(),
         privileged: args.privileged,
-        tty: args.tty,
+        tty,
         console_size: hull_sys::terminal::window_size().map(|(rows, columns)| [rows, columns]),
-        attach_stdin: args.interactive,
+        attach_stdin: interactive,
         attach_stdout: !args.detach,
         attach_stderr: !args.detach,
         // The detach keys are recognized by this client, not by the engine.
@@ -46,6 +48,16 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         .exec(&container, &request.into())
         .map_err(|error| run::flags_go_first(error.into(), "container", &instead(), command))?;
     stream.map_or(Ok(0), |stream| terminal::attach(stream, options))
+}
+
+/// Whether the program gets a terminal, and input. With `--mode` it always gets input, as in LXD.
+fn streams(args: &Exec) -> (bool, bool) {
+    match args.mode.as_deref() {
+        Some("interactive") => (true, true),
+        Some("auto") => (std::io::stdin().is_terminal() && std::io::stdout().is_terminal(), true),
+        Some(_) => (false, true),
+        None => (args.tty, args.interactive),
+    }
 }
 
 /// The container and the command. With `--latest`, all words are the command.

@@ -1,24 +1,23 @@
 //! Verbs on images.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use hull_docker::filters::image::refers;
 use hull_docker::filters::prune::Pruned;
 use hull_docker::size;
 use hull_docker::time;
 use hull_docker::wire::disk_usage::ImageSummary;
 use hull_engine::{Engine, retain_names};
-use hull_image::archive::{self, ImportOptions, LoadSource, SaveCompression, SaveFormat};
+use hull_image::archive::{LoadSource, SaveCompression, SaveFormat};
 use hull_image::platform::Platform;
 use hull_image::reference::Reference;
-use hull_image::registry::{Access, fetch};
 use hull_image::remove::Removed;
 use hull_image::store::ImageRecord;
 use serde::Serialize;
 
-use super::{daemon, each, filter, podman, prune, registry};
-use crate::cli::image::{Import, List, Load, Prune, Remove, Save, Tag, Untag};
+use super::{each, filter, podman, prune, registry, remotes};
+use crate::cli::image::{List, Load, Prune, Remove, Save, Tag, Untag};
 use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use crate::ui::{errors, human, output};
@@ -44,6 +43,11 @@ const WITH_DIGESTS: Columns =
     Columns { shown: &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"], ..COLUMNS };
 
 pub fn list(engine: &Engine, args: &List) -> Result<u8> {
+    if let Some(name) = &args.name
+        && remotes::list_images(engine, name, args.format.as_deref())?
+    {
+        return Ok(0);
+    }
     let mut records = engine.list_images(&filter::images(&args.filter)?)?;
     warn_of_damaged(&records);
     if let Some(name) = &args.name {
@@ -158,33 +162,6 @@ pub fn untag(engine: &Engine, args: &Untag) -> Result<u8> {
     for name in engine.untag_image(&args.name, &names)? {
         output::line(format!("Untagged: {name}"))?;
     }
-    Ok(0)
-}
-
-pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
-    let name = args.name.as_deref().map(Reference::parse).transpose()?;
-    let stream: Box<dyn Read> = match args.file.to_str() {
-        Some(url) if fetch::is_url(url) => {
-            let access = Access::new(registry::default_options(daemon::read()?))?;
-            Box::new(fetch::open(&access, url)?)
-        }
-        Some(url) if url.contains("://") => bail!("cannot import {url}: hull fetches from http and https"),
-        Some("-") => Box::new(std::io::stdin().lock()),
-        _ => Box::new(
-            std::fs::File::open(&args.file)
-                .with_context(|| format!("cannot open {}", args.file.display()))?,
-        ),
-    };
-    let mut options = ImportOptions {
-        message: args.message.clone(),
-        platform: args.platform.as_deref().map(Platform::parse).transpose()?,
-        ..ImportOptions::default()
-    };
-    for change in &args.change {
-        archive::apply_change(&mut options.config, change)?;
-    }
-    let id = engine.import_image(stream, name.as_ref(), options)?;
-    output::line(id)?;
     Ok(0)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use hull_docker::filters::prune::Pruned;
 use hull_docker::time;
-use hull_engine::{Ended, Engine, StartAttach, Status};
+use hull_engine::{Ended, Engine, SnapshotName, StartAttach, Status};
 use hull_sys::terminal::window_size;
 
 use super::{Outcome, each, notify, prune, run, selection};
@@ -27,15 +27,25 @@ pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let [name] = &names[..] else {
         bail!("cannot attach to several containers at once");
     };
+    start_attached(engine, name, args.interactive, args.detach_keys.as_deref())
+}
+
+/// Starts a container and stays attached to its streams.
+pub fn start_attached(
+    engine: &Engine,
+    name: &str,
+    interactive: bool,
+    detach_keys: Option<&str>,
+) -> Result<u8> {
     let stdio = engine.stdio(name)?;
-    let (tty, interactive) = (stdio.tty, args.interactive && stdio.open_stdin);
+    let (tty, interactive) = (stdio.tty, interactive && stdio.open_stdin);
     terminal::require(tty, interactive)?;
     let options = terminal::Options {
         stdin: interactive,
         output: [true; 2],
         tty,
         sig_proxy: !tty,
-        detach_keys: terminal::detach_keys(args.detach_keys.as_deref())?,
+        detach_keys: terminal::detach_keys(detach_keys)?,
         when_unread: WhenUnread::Detach,
         redraw: false,
     };
@@ -108,6 +118,13 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
     let names = selection::chosen(engine, &args.containers, args.ignore, |_| true)?;
     let ignore = args.force || args.ignore;
     let mut outcome = Outcome::default();
+    // LXD's names for snapshots, which no container can have.
+    let (snapshots, names): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| SnapshotName::parse(name).is_some());
+    for name in &snapshots {
+        let removed = SnapshotName::parse(name).map_or(Ok(()), |name| engine.remove_snapshot(&name));
+        outcome.note(name, removed.map_err(anyhow::Error::from));
+    }
     engine.remove_all(&names, args.force, args.volumes, &mut |index, removed| match removed {
         // As in docker, a container that does not exist is no error with -f.
         Err(error) if ignore && error.is_no_such_container() => {}
@@ -158,6 +175,9 @@ pub fn unpause(engine: &Engine, args: &Pause) -> Result<u8> {
 }
 
 pub fn rename(engine: &Engine, args: &Rename) -> Result<u8> {
+    if let Some(snapshot) = SnapshotName::parse(&args.container) {
+        return super::snapshot::rename_snapshot(engine, &snapshot, &args.name);
+    }
     engine.rename(&args.container, &args.name)?;
     Ok(0)
 }

@@ -34,6 +34,13 @@ pub fn logs(engine: &Engine, args: &Logs) -> Result<u8> {
     Ok(0)
 }
 
+/// Prints all of a container's log.
+pub fn all(engine: &Engine, container: &str) -> Result<u8> {
+    let mut streams = Streams::of_process().context("cannot look at stdout and stderr")?;
+    engine.logs(container, &LogsOptions::default(), &mut streams)?;
+    Ok(0)
+}
+
 /// stdout and stderr, past the buffers of the standard library, which write each line by itself.
 struct Streams {
     out: Block,

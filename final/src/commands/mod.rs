@@ -3,6 +3,7 @@
 //! ```text
 //! lifecycle  start, stop, kill, restart, pause, rename, rm, wait     scripts  completion, man pages
 //! daemon     the settings of docker's daemon.json                    filter   --filter of listings
+//! draft      a text that the user changes with an editor
 //! ```
 
 mod attach;
@@ -16,47 +17,70 @@ mod builder;
 mod comeback;
 mod commit;
 mod compose;
+mod config;
+mod console;
 mod context;
 mod copy;
 mod create;
 mod daemon;
+mod device;
 mod df;
 mod dial_stdio;
+mod doctor;
+mod draft;
 mod events;
 mod exec;
 mod exists;
+mod file;
 mod filter;
 mod healthcheck;
 mod history;
+mod image_aliases;
+mod image_export;
+mod image_import;
+mod image_properties;
 mod images;
 mod info;
 mod inspect;
+mod instance_flags;
+mod instances;
+mod launch;
 mod lifecycle;
 mod login;
 mod logs;
+pub mod lxc;
 mod mount;
 mod network;
+mod network_settings;
 mod notify;
 mod own_process;
 mod podman;
 mod port;
+mod profile;
 mod prune;
 mod ps;
+mod publish;
 mod pull;
 mod push;
 mod registry;
 mod remote_image;
+mod remotes;
 mod run;
 mod scripts;
 mod search;
 mod selection;
 mod serve;
+mod settings;
+mod snapshot;
 mod stats;
+mod storage;
 mod system;
 mod systemd;
 mod top;
 mod trace;
+mod transfer;
 mod update;
+mod usage;
 mod volume;
 
 use std::process::ExitCode;
@@ -90,7 +114,10 @@ pub fn protect() -> Result<(), ExitCode> {
 }
 
 fn is_entering() -> bool {
-    reexec::is_needed(&reexec::HULL) || reexec::is_needed(&ALIASES) || Persona::is_compose()
+    reexec::is_needed(&reexec::HULL)
+        || reexec::is_needed(&ALIASES)
+        || Persona::is_compose()
+        || Persona::is_lxc()
 }
 
 /// Runs the verb of the command line, and reports its errors.
@@ -133,14 +160,22 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
     match command {
         Command::Verb(verb) => container(global, verb),
         Command::Container(group) => container_group(global, group),
+        Command::SnapshotVerb(verb) => snapshot::verb(&open(global)?, verb),
+        Command::Snapshots(group) => snapshot::run(global, group),
+        Command::Backup(group) => transfer::run(&open(global)?, group),
         Command::ImageVerb(verb) => image_verb(&open(global)?, verb),
         Command::Image(group) => image_group(&open(global)?, group),
         Command::Build(args) => build::build(&open(global)?, args),
         Command::Builder(group) | Command::Buildx(group) => builder::builder(&open(global)?, group),
         Command::Compose(args) => compose::run(global, args),
+        Command::File(verb) => file::run(&open(global)?, verb),
         Command::Healthcheck(verb) => healthcheck::run(&open(global)?, verb),
+        Command::Device(verb) => device::run(&open(global)?, verb),
         Command::Network(verb) => network::run(&open(global)?, verb),
+        Command::Profile(verb) => profile::run(&open(global)?, verb),
+        Command::Remote(verb) => remotes::run(&open(global)?, verb),
         Command::Volume(verb) => volume::run(&open(global)?, verb),
+        Command::Storage(verb) => storage::run(&open(global)?, verb),
         Command::Generate(verb) => match &**verb {
             Generate::Systemd(args) => systemd::generate::systemd(&open(global)?, global, args),
         },
@@ -151,6 +186,7 @@ fn dispatch(global: &Global, command: &Command) -> Result<u8> {
         Command::Context(verb) => context::run(global, verb),
         Command::Info(args) => info::info(&open(global)?, args),
         Command::Version(args) => info::version(args),
+        Command::Doctor(args) => doctor::doctor(global, args),
         Command::Book(args) => book::book(args),
         Command::Help(args) => scripts::help(args),
         Command::Completion(args) => scripts::completion(args),
@@ -163,6 +199,7 @@ fn container_group(global: &Global, group: &container::Group) -> Result<u8> {
     match group {
         Group::Verb(Verb::Inspect(args)) => inspect::inspect(&open(global)?, args, Some("container")),
         Group::Verb(verb) => container(global, verb),
+        Group::Config(verb) => config::run(&open(global)?, verb),
         Group::Exists(args) => exists::container(&open(global)?, &args.name),
         Group::Prune(args) => lifecycle::prune_containers(&open(global)?, args),
     }
@@ -174,6 +211,7 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
     match verb {
         Verb::Run(args) => run::run(engine, args),
         Verb::Create(args) => create::create(engine, args),
+        Verb::Launch(args) => launch::launch(engine, args),
         Verb::Start(args) => lifecycle::start(engine, args),
         Verb::Stop(args) => lifecycle::stop(engine, args),
         Verb::Restart(args) => lifecycle::restart(engine, args),
@@ -190,8 +228,10 @@ fn container(global: &Global, verb: &container::Verb) -> Result<u8> {
         Verb::Exec(args) => exec::exec(engine, args),
         Verb::Logs(args) => logs::logs(engine, args),
         Verb::Inspect(args) => inspect::inspect(engine, args, None),
+        Verb::Console(args) => console::console(engine, args),
         Verb::Attach(args) => attach::attach(engine, args),
         Verb::Commit(args) => commit::commit(engine, args),
+        Verb::Publish(args) => publish::publish(engine, args),
         Verb::Diff(args) => commit::diff(engine, args),
         Verb::Export(args) => commit::export(engine, args),
         Verb::Cp(args) => copy::copy(engine, args),
@@ -209,7 +249,7 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
         image::Verb::Login(args) => login::login(args),
         image::Verb::Logout(args) => login::logout(args),
         image::Verb::Search(args) => search::search(args),
-        image::Verb::Import(args) => images::import(engine, args),
+        image::Verb::Import(args) => image_import::import(engine, args),
         image::Verb::Load(args) => images::load(engine, args),
         image::Verb::Save(args) => images::save(engine, args),
         image::Verb::History(args) => history::history(engine, args),
@@ -221,12 +261,21 @@ fn image_verb(engine: &Engine, verb: &image::Verb) -> Result<u8> {
 
 fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
     match verb {
+        image::Group::Alias(verb) => image_aliases::run(engine, verb),
+        image::Group::Copy(args) => remotes::copy(engine, args),
+        image::Group::Export(args) => image_export::export(engine, args),
+        image::Group::Info(args) => image_properties::info(engine, &args.name),
+        image::Group::Show(args) => image_properties::show(engine, &args.name),
+        image::Group::Edit(args) => image_properties::edit(engine, &args.name),
+        image::Group::GetProperty(args) => image_properties::get(engine, args),
+        image::Group::SetProperty(args) => image_properties::set(engine, args),
+        image::Group::UnsetProperty(args) => image_properties::unset(engine, args),
         image::Group::Build(args) => build::build(engine, args),
         image::Group::Ls(args) => images::list(engine, args),
         image::Group::Pull(args) => pull::pull(engine, args),
         image::Group::Push(args) => push::push(engine, args),
         image::Group::Inspect(args) => inspect::images(engine, args),
-        image::Group::Import(args) => images::import(engine, args),
+        image::Group::Import(args) => image_import::import(engine, args),
         image::Group::Load(args) => images::load(engine, args),
         image::Group::Save(args) => images::save(engine, args),
         image::Group::Search(args) => search::search(args),

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::filter::checked;
-use super::{each, exists, inspect, prune, trace};
+use super::{each, exists, inspect, network_settings, prune, trace};
 use crate::cli::network::{Connect, Create, Disconnect, Expose, List, Network, Prune, Remove};
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
@@ -23,8 +23,16 @@ use hull_docker::flags::{ipam, pairs};
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
     match verb {
+        Network::Attach(args) => network_settings::attach(engine, args),
         Network::Connect(args) => connect(engine, args),
         Network::Create(args) => create(engine, args),
+        Network::Detach(args) => network_settings::detach(engine, args),
+        Network::Edit(args) => network_settings::edit(engine, &args.network),
+        Network::Get(args) => network_settings::get(engine, &args.network, &args.key),
+        Network::ListLeases(args) => network_settings::list_leases(engine, args),
+        Network::Set(args) => network_settings::set(engine, &args.network, &args.pairs),
+        Network::Show(args) => network_settings::show(engine, &args.network),
+        Network::Unset(args) => network_settings::unset(engine, &args.network, &args.key),
         Network::Disconnect(args) => disconnect(engine, args),
         Network::Exists(args) => exists::network(engine, &args.name),
         Network::Expose(args) => expose(engine, args),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use hull_docker::filters::container::ContainerFilters;
 use hull_docker::size;
 use hull_docker::time;
@@ -10,6 +10,7 @@ use hull_engine::{Engine, Selection, Summary};
 use serde::Serialize;
 
 use super::filter::checked;
+use super::instances;
 use super::podman;
 use crate::cli::container::Ps;
 use crate::persona::Persona;
@@ -44,10 +45,23 @@ const WITH_SIZE: Columns = Columns {
 };
 
 pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
+    let is_lxds = args.columns.is_some() || args.fast;
+    if is_lxds && args.filter.is_empty() {
+        return instances::list(engine, &lxds(args));
+    }
     let all = engine.list()?;
-    let listed = all.iter().filter(|one| args.all || one.status.is_active());
+    let listed = all.iter().filter(|one| args.all || is_lxds || one.status.is_active());
     super::say_what_is_damaged(listed.map(|one| (&*one.name, one.damage.as_deref())), "hull rm -f");
     let selection = select(engine, &args.filter, &all)?;
+    if is_lxds {
+        let fitting: Vec<Summary> = all.into_iter().filter(|one| selection.fits(one)).collect();
+        return instances::list_of(engine, &lxds(args), &fitting);
+    }
+    if let Some(word) = args.words.first() {
+        bail!(
+            "hull ps takes no argument {word:?}: filters are --filter, and LXD's go with --columns or --fast"
+        );
+    }
     let last = args.last.or(args.latest.then_some(1));
     let by_state = selection.says_states();
     let shown = all
@@ -75,6 +89,16 @@ pub fn ps(engine: &Engine, args: &Ps) -> Result<u8> {
     let columns = if args.size { WITH_SIZE } else { COLUMNS };
     list::print_as(columns, &rows, args.format.as_deref(), args.noheading)?;
     Ok(0)
+}
+
+/// LXD's list has other columns, filters and formats.
+fn lxds(args: &Ps) -> instances::Request<'_> {
+    instances::Request {
+        columns: args.columns.as_deref(),
+        fast: args.fast,
+        format: args.format.as_deref(),
+        filters: &args.words,
+    }
 }
 
 /// The filters of `--filter`.

@@ -63,6 +63,9 @@ pub fn flags_go_first(error: anyhow::Error, what: &str, instead: &str, command: 
     let own = error.chain().find_map(|cause| cause.downcast_ref::<hull_engine::Error>());
     let not_found = own.is_some_and(|error| error.kind() == hull_sys::Kind::ProgramNotFound);
     match not_found && first(command).starts_with('-') {
+        true if first(command) == "--" => {
+            error.context(Hint(format!("no -- stands between the {what} and its command: leave it out")))
+        }
         true => error.context(Hint(format!("flags go before the {what}: {instead} …"))),
         false => error,
     }

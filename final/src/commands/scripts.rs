@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::cli::Cli;
 use crate::cli::system::{Completion, Help, Man};
@@ -18,18 +18,24 @@ pub fn help(args: &Help) -> Result<u8> {
 
 /// Prints the help of the command with these words.
 pub fn help_on(words: &[String]) -> Result<u8> {
-    let mut root = Cli::command();
+    help_of(Cli::command(), words)
+}
+
+/// The same for another command line.
+pub fn help_of(cli: clap::Command, words: &[String]) -> Result<u8> {
+    let mut root = cli.clone();
     root.build();
+    let name = root.get_name().to_owned();
     let mut command = &root;
     for word in words {
         command = command.find_subcommand(word).ok_or_else(|| {
             let unknown = anyhow!("unknown help topic: {}", words.join(" "));
-            let answer = missing::verb(&words.join(" ")).unwrap_or("hull --help lists the commands");
-            unknown.context(Hint(answer.into()))
+            let lists = format!("{name} --help lists the commands");
+            unknown.context(Hint(missing::verb(&words.join(" ")).map_or(lists, str::to_owned)))
         })?;
     }
     let typed = words.iter().map(String::as_str);
-    match Cli::try_parse_from(["hull"].into_iter().chain(typed).chain(["--help"])) {
+    match cli.try_get_matches_from([&*name].into_iter().chain(typed).chain(["--help"])) {
         Err(help) => output::text(&errors::renamed(help.render().to_string()))?,
         Ok(_) => return Err(anyhow!("there is no help on {}", words.join(" "))),
     }

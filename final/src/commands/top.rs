@@ -1,15 +1,20 @@
-//! `top`: a container's processes.
+//! `top`: a container's processes, or what all containers use.
 
 use anyhow::Result;
 use hull_engine::Engine;
 
-use super::selection;
+use super::{selection, usage};
 use crate::cli::container::Top;
 use crate::cli::options::Rest;
 use crate::ui::{errors, list, output};
 
 pub fn top(engine: &Engine, args: &Top) -> Result<u8> {
-    let usage = "hull top [OPTIONS] CONTAINER [PS OPTIONS]...";
+    if args.rest.is_none() && !args.latest {
+        let watch =
+            usage::Watch { sort: &args.sort, reverse: false, delay: args.delay.into(), once: args.no_stream };
+        return usage::show(engine, &watch);
+    }
+    let usage = "hull top [OPTIONS] [CONTAINER [PS OPTIONS]...]";
     let (container, options) = match (args.latest, &args.rest) {
         // All words are options of ps.
         (true, Some(Rest::Words(options))) => (selection::latest(engine)?, &options[..]),

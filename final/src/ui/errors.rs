@@ -29,19 +29,29 @@ pub fn usage(error: &clap::Error, mut cli: clap::Command) -> ExitCode {
     }
     let explained = usage::explain(error, &mut cli, &words, &LACKING);
     // A compose program is named like hull's verb.
-    let name = |text: String| match Persona::is_compose() {
-        true => text.replace(&format!("{} compose", persona.name()), persona.name()),
-        false => text,
+    let name = |text: String| match persona {
+        Persona::DockerCompose | Persona::PodmanCompose => {
+            text.replace(&format!("{} compose", persona.name()), persona.name())
+        }
+        Persona::LxcTool(tool) => text.replace(&format!("{tool} {tool}"), tool),
+        _ => text,
     };
-    tell(&name(explained.sentence), Some(&name(explained.hint)));
+    write(persona.prefix(), &name(explained.sentence), Some(&name(explained.hint)));
     let is_docker_flag = explained.flag && usage::verb(&cli, &words).0.split(' ').nth(1) != Some("compose");
+    let is_docker_flag = is_docker_flag && !Persona::is_lxc();
     ExitCode::from(if is_docker_flag || Persona::is_podman() { OWN_FAILURE } else { 1 })
 }
 
 /// A help with the name by which hull was started.
 pub fn renamed(text: String) -> String {
-    let own = if Persona::is_compose() { "hull compose" } else { "hull" };
-    text.replacen(&format!("Usage: {own}"), &format!("Usage: {}", Persona::own().name()), 1)
+    let persona = Persona::own();
+    let own = match persona {
+        Persona::DockerCompose | Persona::PodmanCompose => "hull compose".to_owned(),
+        Persona::LxcTool(tool) => format!("lxc {tool}"),
+        Persona::Lxc => "lxc".to_owned(),
+        _ => "hull".to_owned(),
+    };
+    text.replacen(&format!("Usage: {own}"), &format!("Usage: {}", persona.name()), 1)
 }
 
 /// An exit code that differs from the verb's usual one. As the context of an error it adds no text.
@@ -90,7 +100,8 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
         }
     }
     if let Some(Exit(code)) = error.downcast_ref() {
-        return *code;
+        // LXD's and LXC's programs have no code of docker's.
+        return if Persona::is_lxc() && *code == OWN_FAILURE { 1 } else { *code };
     }
     hints::exit_code(kind, code)
 }
@@ -139,28 +150,41 @@ pub fn say_event_is_lost(error: &hull_engine::Error) {
 /// Warns about a problem that did not stop the command.
 pub fn warn(text: &str, hint: &str) {
     // If stderr is closed, there is nowhere to report that.
-    tell(&format!("warning: {text}"), Some(hint));
+    say(&format!("warning: {text}"), Some(hint));
 }
 
 /// Warns where there is nothing to advise.
 pub fn warn_only(text: &str) {
-    tell(&format!("warning: {text}"), None);
+    say(&format!("warning: {text}"), None);
 }
 
 /// Says what a user at a terminal cannot see, and what to do next.
 pub fn note(text: &str, hint: &str) {
     // If stderr is closed, there is nowhere to say it.
-    tell(text, Some(hint));
+    say(text, Some(hint));
+}
+
+/// Prints an error. The hints name hull's own verbs, so LXD's and LXC's programs give none, as in the original.
+fn tell(sentence: &str, hint: Option<&str>) {
+    write(Persona::own().prefix(), sentence, hint.filter(|_| !Persona::is_lxc()));
+}
+
+/// Prints what is no error.
+fn say(sentence: &str, hint: Option<&str>) {
+    let persona = Persona::own();
+    // LXD's client begins errors, and nothing else, with a word of its own.
+    let prefix = if persona == Persona::Lxc { persona.name() } else { persona.prefix() };
+    write(prefix, sentence, hint.filter(|_| !Persona::is_lxc()));
 }
 
 /// Prints a sentence, a hint, and where the book says more, in one write, because others may write to the same
 /// terminal.
-fn tell(sentence: &str, hint: Option<&str>) {
-    let mut text = format!("{}: {sentence}\n", Persona::own().prefix());
+fn write(prefix: &str, sentence: &str, hint: Option<&str>) {
+    let mut text = format!("{prefix}: {sentence}\n");
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }
-    if let Some(more) = book::more(&text) {
+    if let Some(more) = book::more(&text).filter(|_| !Persona::is_lxc()) {
         text.push_str(&format!("hint: {more}\n"));
     }
     if Persona::is_compose() {

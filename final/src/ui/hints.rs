@@ -117,7 +117,20 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::NameTaken { container } => {
             return Some(format!("remove it (hull rm {container}), rename it, or choose another name"));
         }
+        Detail::NoSuchSnapshot { container } => {
+            return Some(format!("hull snapshots list {container} lists them"));
+        }
+        Detail::SnapshotExists => "hull snapshot --reuse replaces it",
         Detail::NoSuchVolume => "hull volume ls lists all volumes",
+        Detail::NoSuchPool => "hull storage list lists all storage pools",
+        Detail::NoSuchPoolVolume { pool } => {
+            return Some(format!("hull storage volume list {pool} lists the pool's volumes"));
+        }
+        Detail::PoolUnavailable { pool } => {
+            return Some(format!(
+                "hull storage show {pool} says where it should be; nothing of it was changed"
+            ));
+        }
         Detail::VolumeInUse { containers } => {
             return Some(format!("remove what uses it first: hull rm {}", containers.join(" ")));
         }
@@ -133,6 +146,14 @@ pub fn hint(detail: Detail) -> Option<String> {
         }
         Detail::UserNamespace(obstacle) => user_namespace(obstacle),
         Detail::Overlay(obstacle) => overlay(obstacle),
+        Detail::NoSuchProfile => "hull profile list lists all profiles",
+        Detail::ProfileInUse { name } => {
+            return Some(format!("take it from them first: hull profile remove CONTAINER {name}"));
+        }
+        Detail::DidYouMean { name } => return Some(format!("did you mean {name}?")),
+        Detail::ProtectedContainer { container } => {
+            return Some(format!("hull container config set {container} security.protection.delete=false"));
+        }
         Detail::Advice(advice) => return Some(advice),
         other => return image_hint(other),
     };

@@ -1,10 +1,11 @@
 //! Lists: docker's tables, and the same rows as JSON or through a template.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::output;
+use super::{grid, output};
+use crate::persona::Persona;
 use hull_printable as printable;
 use hull_template::Template;
 
@@ -40,6 +41,9 @@ pub fn print_as<T: Serialize>(
 
 /// What [`print()`] prints.
 pub fn text(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<String> {
+    if Persona::own() == Persona::Lxc {
+        return lxds(columns, rows, format.unwrap_or("table"));
+    }
     // A shell passes \t on as it is typed.
     let format = format.unwrap_or("table").trim().replace("\\t", "\t").replace("\\n", "\n");
     if format == "json" {
@@ -67,6 +71,11 @@ pub fn text(columns: Columns, rows: &[Value], format: Option<&str>) -> Result<St
 }
 
 fn usual(columns: Columns, rows: &[Value]) -> String {
+    align(&cells(columns, rows))
+}
+
+/// The titles and the rows.
+fn cells(columns: Columns, rows: &[Value]) -> Vec<Vec<String>> {
     let title = |field: &str| columns.titles.iter().find(|(name, _)| *name == field).map_or("", |(_, t)| t);
     let mut lines = vec![columns.shown.iter().map(|field| title(field).to_owned()).collect()];
     for row in rows {
@@ -76,7 +85,20 @@ fn usual(columns: Columns, rows: &[Value]) -> String {
         };
         lines.push(columns.shown.iter().map(cell).collect());
     }
-    align(&lines)
+    lines
+}
+
+/// In LXD's formats.
+fn lxds(columns: Columns, rows: &[Value], format: &str) -> Result<String> {
+    match format {
+        "json" => return Ok(format!("{}\n", output::json_line(&rows)?)),
+        "yaml" => return Ok(hull_lxd::yaml::write(&Value::Array(rows.to_vec()))),
+        _ => {}
+    }
+    let mut lines = cells(columns, rows);
+    let titles = lines.remove(0);
+    grid::text(format, titles, &lines)
+        .ok_or_else(|| anyhow!("invalid format {format:?}: it is csv, json, table, yaml or compact"))
 }
 
 /// Columns at least ten wide and three apart, as docker's.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use hull_sys::sparse::HoleWriter;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::errors::Exit;
 use super::reader_gone::Output;
+use crate::persona::Persona;
 use hull_printable as printable;
 use hull_template::Template;
 
@@ -19,6 +21,23 @@ use hull_template::Template;
 pub fn line(text: impl std::fmt::Display) -> Result<()> {
     let text = text.to_string();
     Ok(writeln!(Output(io::stdout().lock()), "{}", printable::block(&text))?)
+}
+
+/// Whether LXD's client was told to say nothing of what it does.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+pub fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// What a verb of hull prints at its end. LXD's client prints nothing there, or something else: [`lxds`].
+pub fn own(text: impl std::fmt::Display) -> Result<()> {
+    if Persona::own() == Persona::Lxc { Ok(()) } else { line(text) }
+}
+
+/// What LXD's client says at the end of a verb for which hull prints nothing, or something else.
+pub fn lxds(text: impl std::fmt::Display) -> Result<()> {
+    if Persona::own() == Persona::Lxc && !IS_QUIET.load(Ordering::Relaxed) { line(text) } else { Ok(()) }
 }
 
 /// Several lines.

@@ -1,7 +1,7 @@
 //! The help of each command: `generated/commands/hull-run.txt` is the output of `hull run --help`.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,7 +15,22 @@ pub fn help(path: &Path) -> Result<String> {
         None if name.starts_with("step-") => (name, ""),
         None => ("hull", name.strip_prefix("hull").unwrap_or_default()),
     };
-    let verbs = verbs.split('-').filter(|verb| !verb.is_empty());
+    let mut verbs: Vec<String> =
+        verbs.split('-').filter(|verb| !verb.is_empty()).map(str::to_owned).collect();
+    let mut output = ask(program, &verbs)?;
+    // The last verb may have a hyphen itself: `hull image get-property`.
+    if !output.status.success()
+        && let [first @ .., before, last] = &*verbs
+    {
+        verbs = first.iter().cloned().chain([format!("{before}-{last}")]).collect();
+        output = ask(program, &verbs)?;
+    }
+    ensure!(output.status.success(), "{program} --help: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
+}
+
+fn ask(program: &str, verbs: &[String]) -> Result<Output> {
     let mut command = Command::new(binary(program)?);
     command
         .args(verbs)
@@ -23,10 +38,7 @@ pub fn help(path: &Path) -> Result<String> {
         .env("COLUMNS", "100")
         .env_remove("HULL_ROOT")
         .env_remove("HULL_RUNROOT");
-    let output = command.output().with_context(|| format!("running {program}"))?;
-    ensure!(output.status.success(), "{program} --help: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().map(|line| format!("{}\n", line.trim_end())).collect())
+    command.output().with_context(|| format!("running {program}"))
 }
 
 /// Flags of these commands that the chapter about flags does not explain.

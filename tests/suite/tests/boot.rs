@@ -238,3 +238,70 @@ fn the_unit_is_printed_and_installed_and_removed() {
     unmount("/etc/systemd/system", UnmountFlags::DETACH).unwrap();
     unmount("/run", UnmountFlags::DETACH).unwrap();
 }
+
+/// Puts keys of LXD's configuration in force.
+fn set_keys(t: &Scenario, name: &str, keys: &[&str]) {
+    let path = t.data_root().join("containers").join(t.inspect(name, "{{.Id}}")).join("container.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let pairs = keys.iter().map(|pair| pair.split_once('=').unwrap());
+    let config: serde_json::Map<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.into())).collect();
+    record["instance"] = serde_json::json!({ "config": config, "expanded": { "config": config } });
+    std::fs::write(&path, record.to_string()).unwrap();
+}
+
+/// Keys of LXD's decide before the policies, in their order.
+#[test]
+fn autostart_starts_and_stops_in_the_order_of_priorities() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["volume", "create", "notes"]);
+    let script = |name: &str| {
+        format!(
+            "echo start {name} >> /notes/all; trap 'echo stop {name} >> /notes/all; exit 0' TERM; \
+             while :; do sleep 0.05; done"
+        )
+    };
+    let all = [
+        ("late", vec!["boot.autostart=true", "boot.autostart.priority=1", "boot.stop.priority=5"]),
+        ("early", vec!["boot.autostart=true", "boot.autostart.priority=9", "boot.autostart.delay=1"]),
+        ("never", vec!["boot.autostart=false"]),
+        ("plain", vec![]),
+    ];
+    for (name, keys) in &all {
+        let script = script(name);
+        let create = [
+            "create",
+            "--name",
+            name,
+            "--network",
+            "none",
+            "-v",
+            "notes:/notes",
+            "busybox",
+            "sh",
+            "-c",
+            &script,
+        ];
+        t.ok(&create);
+        set_keys(&t, name, keys);
+    }
+    t.ok(&["start", "never"]);
+    let notes = || std::fs::read_to_string(t.data_root().join("volumes/notes/_data/all")).unwrap();
+    eventually("it has begun", || notes().contains("start never\n"));
+    t.ok(&["boot", "stop"]);
+    let begun = std::time::Instant::now();
+    // Two were never started, and one says no.
+    let started = t.ok(&["boot", "start"]);
+    assert_eq!(started.lines().count(), 2, "{started}");
+    assert!(begun.elapsed() > std::time::Duration::from_secs(1), "the delay of the first");
+    eventually("they have begun", || notes().contains("start late\n"));
+    let order = notes();
+    assert!(order.find("start early").unwrap() < order.find("start late").unwrap(), "{order}");
+    assert_eq!(order.matches("start never").count(), 1, "{order}");
+    t.ok(&["boot", "stop"]);
+    let order = notes();
+    assert!(order.find("stop late").unwrap() < order.find("stop early").unwrap(), "{order}");
+    let service = t.ok(&["boot", "enable", "--print-openrc"]);
+    assert!(service.starts_with("#!/sbin/openrc-run\n") && service.contains(" boot stop\n"), "{service}");
+    t.ok(&["rm", "late", "early", "never", "plain"]);
+    t.ok(&["volume", "rm", "notes"]);
+}

@@ -92,7 +92,7 @@ const MISTAKES: &[(&[&str], i32)] = &[
     (&["attach"], 1),
     (&["attach", "--nonsense", "one"], 125),
     (&["pause"], 1),
-    (&["top"], 1),
+    (&["restore", "box"], 1),
     (&["cp", "one"], 1),
     (&["port"], 1),
     (&["port", "one", "2", "3"], 1),
@@ -217,7 +217,10 @@ fn hints_do_not_lead_astray() {
         (&["swarm", "init"][..], "hint: hull runs containers on one machine and has no swarm"),
         (&["help", "swarm"], "hint: hull runs containers on one machine and has no swarm"),
         (&["pod", "create"], "hint: hull has no pods"),
-        (&["launch"], "hint: `hull run --detach` creates and starts a container"),
+        (
+            &["shell", "box"],
+            "hint: `hull exec --interactive --tty` with a container and sh opens a shell in it",
+        ),
         (&["strat"], "hint: did you mean hull start?"),
         (&["contianer", "ls"], "hint: did you mean hull container?"),
         (&["star"], "hint: did you mean hull start?"),
@@ -254,6 +257,8 @@ fn flags_behind_the_image_are_said_to_belong_before_it() {
     t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
     let outcome = t.hull(&["exec", "box", "-w", "/tmp", "pwd"]);
     assert!(outcome.fails(127).contains("flags go before the container: hull exec -w box"), "{outcome}");
+    let outcome = t.hull(&["exec", "box", "--", "true"]);
+    assert!(outcome.fails(127).contains("no -- stands between the container and its command"), "{outcome}");
     assert!(!t.hull(&["run", "--rm", "busybox", "nothing"]).stderr.contains("flags go"));
 }
 

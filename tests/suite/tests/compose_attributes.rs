@@ -136,9 +136,8 @@ fn names_are_those_of_compose_v1_if_that_is_asked_for() {
 }
 
 /// A service's keys, the line of the error, and what it says.
-const REFUSED: [(&str, u32, &str); 9] = [
+const REFUSED: [(&str, u32, &str); 8] = [
     ("provider: {type: cloud}", 2, "provider"),
-    ("storage_opt: {size: 1G}", 2, "storage_opt"),
     ("cap_add: [NOTHING]", 2, "CAP_NOTHING"),
     ("volumes: [{type: cluster, source: x, target: /x}]", 2, "\"cluster\""),
     (

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 
 use hull_test_support::outcome::{Outcome, run, wrapped};
 use hull_test_support::user::ID;
-use hull_test_support::{Scenario, cgroups, fixtures, program};
+use hull_test_support::{Scenario, System, cgroups, fixtures, program};
 
 const ROOT: &str = "/sys/fs/cgroup";
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
@@ -199,4 +199,32 @@ fn hull_runs_containers_in_a_privileged_container() {
     assert!(later.starts_with("0::/exec-"), "{later}");
     t.ok(&["rm", "-f", "outer"]);
     t.ok(&["volume", "rm", "store"]);
+}
+
+#[test]
+fn an_init_distributes_controllers_while_commands_run() {
+    if !cgroups::is_v2("memory") {
+        hull_test_support::skip::elsewhere(
+            "only v2 keeps processes out of a cgroup that passes controllers on: cargo xtask vm",
+        );
+        return;
+    }
+    let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
+    t.ok(&["run", "-d", "--system", "--network", "none", "--name", "box", System::Busybox.image()]);
+    t.ok(&["exec", "-d", "box", "sleep", "1000"]);
+    // What systemd does at its start: it moves what is in the container's own cgroup, which is its own, into one below.
+    let script = "cd /sys/fs/cgroup; mkdir init; for pid in $(cat cgroup.procs); do echo $pid > init/cgroup.procs; done; \\
+                  echo '+memory +pids' > cgroup.subtree_control && cat init/memory.max";
+    assert_eq!(t.ok(&["exec", "box", "sh", "-c", script]), "max");
+    let of_exec = t.ok(&["exec", "box", "cat", "/proc/self/cgroup"]);
+    assert!(of_exec.starts_with("0::/exec-"), "{of_exec}");
+    // A command's cgroup goes with it, and one that is left behind goes with the container.
+    let commands = || cgroups::below(t.cgroup_parent()).iter().filter(|path| is_of_command(path)).count();
+    assert_eq!(commands(), 1, "of sleep");
+    t.ok(&["rm", "-f", "box"]);
+    assert_eq!(commands(), 0);
+}
+
+fn is_of_command(cgroup: &Path) -> bool {
+    cgroup.file_name().is_some_and(|name| name.to_string_lossy().starts_with("exec-"))
 }

@@ -72,28 +72,37 @@ fn debian_with(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let debian = debian()?;
     cached(name, |to| {
         let tree = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let root = tree.path();
-        run_quietly(Command::new("tar").arg("-C").arg(root).arg("-xf").arg(&debian))?;
-        // The services that are installed must not start here.
-        fs::write(root.join("usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n")
-            .and_then(|()| {
-                fs::set_permissions(root.join("usr/sbin/policy-rc.d"), PermissionsExt::from_mode(0o755))
-            })
-            .and_then(|()| fs::copy("/etc/resolv.conf", root.join("etc/resolv.conf")))
-            .map_err(|e| e.to_string())?;
-        let apt = |words: &[&str]| {
-            let mut chroot = Command::new("chroot");
-            chroot.arg(root).arg("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive");
-            run_quietly(&mut chroot)
-        };
-        apt(&["update", "-qq"])?;
-        apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())?;
-        apt(&["clean"])?;
-        for unused in ["usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists"] {
-            let _ = fs::remove_dir_all(root.join(unused));
-        }
-        tar(root, to)
+        unpack(&debian, tree.path())?;
+        install(tree.path(), packages)?;
+        tar(tree.path(), to)
     })
+}
+
+/// Unpacks what [`tar`] has packed.
+pub(crate) fn unpack(archive: &Path, tree: &Path) -> Result<(), String> {
+    run_quietly(Command::new("tar").arg("-C").arg(tree).arg("-xf").arg(archive))
+}
+
+/// Installs packages into a tree of Debian, and removes what no test reads.
+pub(crate) fn install(root: &Path, packages: &[&str]) -> Result<(), String> {
+    // The services that are installed must not start here.
+    let policy = root.join("usr/sbin/policy-rc.d");
+    fs::write(&policy, "#!/bin/sh\nexit 101\n")
+        .and_then(|()| fs::set_permissions(&policy, PermissionsExt::from_mode(0o755)))
+        .and_then(|()| fs::copy("/etc/resolv.conf", root.join("etc/resolv.conf")))
+        .map_err(|e| e.to_string())?;
+    let apt = |words: &[&str]| {
+        let mut chroot = Command::new("chroot");
+        chroot.arg(root).arg("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        run_quietly(&mut chroot)
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())?;
+    apt(&["clean"])?;
+    for unused in ["usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists"] {
+        let _ = fs::remove_dir_all(root.join(unused));
+    }
+    Ok(())
 }
 
 /// The busybox image as umoci makes it, an OCI layout, copied by skopeo into another format:

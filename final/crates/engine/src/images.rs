@@ -4,11 +4,14 @@
 //! pull      when a container's image is pulled         events  what the events of an image say
 //! list      which images fit filters
 //! transfer  names, archives and registries, with the events of each
+//! system    LXD's archives, properties and aliases    remotes  servers of LXD's images
 //! ```
 
 mod events;
 mod list;
 mod pull;
+mod remotes;
+mod system;
 mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +25,7 @@ use hull_image::remove::{PrunedImages, Removed};
 use events::ImageOfEvent;
 pub use list::retain_names;
 pub use pull::{Pull, PullPolicy};
+pub use remotes::{LOCAL, Remote, Remotes};
 
 use crate::engine::Engine;
 use crate::error::Result;
@@ -77,6 +81,7 @@ impl Engine {
         let used_by = |id: &hull_image::Digest| users.get(&id.to_string()).cloned();
         let known: Vec<_> = names.iter().map(|name| ImageOfEvent::find(self, name)).collect();
         let removed = self.images().remove(names, force, &used_by)?;
+        self.remove_lost_pool_images()?;
         let pairs = known.iter().zip(&removed).filter_map(|(image, removed)| {
             let image = image.as_ref()?;
             Some(removed.as_ref().ok()?.iter().map(|one| image.removal(one)))
@@ -96,6 +101,7 @@ impl Engine {
         let in_use = |id: &hull_image::Digest| users.contains_key(&id.to_string());
         let listed = self.images().list()?;
         let pruned = self.images().prune(all, &|id| in_use(id) || !fits(id))?;
+        self.remove_lost_pool_images()?;
         let gone = listed.iter().filter(|image| pruned.has_deleted(&image.id.to_string()));
         emit_all(self, gone.flat_map(events::of_pruned).chain([Event::prune("image", pruned.bytes)]));
         Ok(pruned)

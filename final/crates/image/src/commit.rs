@@ -1,5 +1,6 @@
 //! `commit`: adds a layer to an image.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ pub struct NewLayer {
     pub message: Option<String>,
     /// The command that made the changes.
     pub created_by: String,
+    /// Annotations of the manifest, beside those of the base.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Stores the layer's tar that `pack` writes as a new layer on top of the base. Returns the new image's id.
@@ -72,6 +75,8 @@ pub fn commit<E: From<Error>>(
     manifest.layers.push(Descriptor::new(LAYER, staged.digest.clone(), staged.size));
     manifest.config = Descriptor::new(crate::config::CONFIG, stored.digest.clone(), stored.size);
     manifest.media_type = MANIFEST.into();
+    manifest.annotations.remove(crate::lxd::FINGERPRINT);
+    manifest.annotations.extend(layer.annotations.clone());
     let id = stored.digest.clone();
     let image = NewImage {
         manifest: staging.add_bytes(&to_json(&manifest)?)?,

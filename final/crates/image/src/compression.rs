@@ -52,7 +52,7 @@ impl Compression {
 fn foreign(start: &[u8]) -> Option<Error> {
     let (what, instead) = match start {
         [b'h', b's', b'q', b's', ..] => {
-            ("a squashfs file system", "unsquashfs -d DIR FILE, then tar -C DIR -c . | hull import - NAME")
+            ("a squashfs file system", "hull import FILE NAME makes an image of it")
         }
         [b'Q', b'F', b'I', 0xfb, ..] => (
             "a virtual machine's disk (qcow2)",
@@ -128,6 +128,11 @@ impl<R: Read> Read for Xz<R> {
 /// not: a tar expresses large runs of zeros as holes.
 const BOMB: u64 = 4 << 30;
 const RATIO: u64 = 200;
+
+/// Whether so many bytes of content are out of all proportion to those that they were packed in.
+pub(crate) fn is_bomb(unpacked: u64, packed: u64) -> bool {
+    unpacked > BOMB && unpacked / RATIO > packed
+}
 
 /// The decompressed tar. Reading fails if it is a decompression bomb.
 pub struct Bounded<'a> {

@@ -76,6 +76,7 @@ pub fn ensure_host_image(images: &Images) -> Result<Image> {
         // A fixed time, so that the same content is the same image.
         created: Some("1970-01-01T00:00:00Z".into()),
         platform: None,
+        ..ImportOptions::default()
     };
     import(images, layer()?.as_slice(), Some(&Reference::parse("host")?), options)?;
     images.resolve("host")

@@ -10,12 +10,15 @@
 //! members/   reads untrusted tars         layer/    unpacks layers
 //! packing/   writes tars
 //! archive/   load, save, import           host_image  the built-in image
+//! lxd/       what LXD knows of an image   squashfs/   reads squashfs file systems
 //! registry/  HTTP, credentials, settings  pull, push, remote   what a registry is used for
+//! simplestreams/   servers of LXD's images
 //! commit     adds a layer to an image     check     compares the store with its digests
 //! assemble   makes an image of layers that the store has
 //! recompress compresses layers in another way
 //! artifact   documents and blobs of a registry that are no image    foreign_layer  layers of a builder's cache
 //! left_out   what a user namespace cannot unpack
+//! compressor compresses what is written
 //! readahead  reads a stream in a thread   gzip      compresses on all processors
 //! child      runs threaded work in a child process    blob_file  a new blob, hashed by another process
 //! progress   reports the progress of layers
@@ -30,6 +33,7 @@ pub mod check;
 mod child;
 pub mod commit;
 mod compression;
+mod compressor;
 pub mod config;
 mod digest;
 mod error;
@@ -43,6 +47,7 @@ mod inspect;
 mod layer;
 mod layer_stack;
 pub mod left_out;
+pub mod lxd;
 pub mod members;
 pub mod packing;
 pub mod platform;
@@ -56,6 +61,8 @@ pub mod reference;
 pub mod registry;
 pub mod remote;
 pub mod remove;
+pub mod simplestreams;
+mod squashfs;
 mod staging;
 pub mod store;
 #[cfg(test)]
@@ -64,6 +71,7 @@ mod testing;
 pub use blob_file::BlobFile;
 pub use child::in_child;
 pub use compression::{Bounded, decompress, is_compressed};
+pub use compressor::{PackedWith, Packing};
 pub use digest::{Digest, Hasher};
 pub use error::{Error, RegistryProblem, Result};
 pub use foreign_layer::ForeignLayer;

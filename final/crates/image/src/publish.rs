@@ -46,6 +46,7 @@ impl NewImage {
         parsed: ImageConfig,
         layers: Vec<(String, Staged)>,
         names: Vec<Reference>,
+        annotations: BTreeMap<String, String>,
     ) -> Result<Self> {
         let layer = |(media_type, layer): &(String, Staged)| {
             Descriptor::new(media_type, layer.digest.clone(), layer.size)
@@ -55,7 +56,7 @@ impl NewImage {
             media_type: config::MANIFEST.into(),
             config: Descriptor::new(config::CONFIG, config.digest.clone(), config.size),
             layers: layers.iter().map(layer).collect(),
-            annotations: BTreeMap::new(),
+            annotations,
         };
         let manifest = staging.add_bytes(&to_json(&manifest)?)?;
         let layers = layers.into_iter().map(|(_, layer)| layer).collect();
@@ -139,7 +140,7 @@ impl Images {
 }
 
 /// Flushes all blobs with one sync, so that they are on the disk before the catalog refers to them.
-fn sync(staging: &Staging) -> Result<()> {
+pub(crate) fn sync(staging: &Staging) -> Result<()> {
     let context = || format!("sync {}", staging.path().display());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(staging.path(), flags, Mode::empty()).context(context)?;

@@ -43,6 +43,9 @@ pub enum Error {
     InvalidPort { text: String, why: String },
     #[error("port taken: {address} ({protocol}) is held by another process")]
     PortTaken { address: String, protocol: &'static str },
+    /// A part of the kernel that limits traffic.
+    #[error("this kernel cannot limit the traffic {direction}: it lacks {options}")]
+    NoTrafficControl { direction: String, options: &'static str },
     #[error("port not permitted: {address} ({protocol}) is reserved for root")]
     PortReserved { address: String, protocol: &'static str },
 }
@@ -63,6 +66,7 @@ impl Error {
             Self::Io { source, .. } => Kind::from_io(source),
             Self::Netlink(error) => error.kind(),
             Self::Answer { .. } => Kind::Kernel,
+            Self::NoTrafficControl { .. } => Kind::Unsupported,
             Self::Storage(error) => error.kind(),
             Self::NoSuchLink(_) => Kind::NotFound,
             Self::InvalidLinkName { .. }

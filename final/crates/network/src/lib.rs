@@ -10,7 +10,7 @@
 //!
 //! From the bottom up: over [`netlink`] sockets, [`links`] creates bridges and veth pairs, and [`addresses`] and [`routes`]
 //! configure them. [`subnet`], [`pool`] and [`leases`] choose addresses. [`nftables`] translates addresses, forwards
-//! published [`ports`] and isolates networks from each other. [`dns`] resolves containers' names. No other program is run
+//! published [`ports`] and isolates networks from each other. [`traffic`] limits what a link carries. [`dns`] resolves containers' names. No other program is run
 //! for any of this.
 
 pub mod addresses;
@@ -27,6 +27,7 @@ pub mod ports;
 pub mod routes;
 pub mod subnet;
 pub mod sysctl;
+pub mod traffic;
 
 #[cfg(test)]
 mod testing;

@@ -261,6 +261,36 @@ pub fn delete(socket: &mut Socket, index: u32) -> Result<()> {
     Ok(socket.request(message, || format!("delete link {index}"))?)
 }
 
+/// Moves a link to another network namespace, where it is called `name`. It is down there, and has no addresses.
+pub fn move_to(socket: &mut Socket, index: u32, name: &str, namespace: BorrowedFd<'_>) -> Result<()> {
+    check_name(name)?;
+    // A link is renamed only while it is down.
+    let down = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
+    let action = || format!("move link {index} to another network namespace as {name}");
+    socket.request(down, action)?;
+    let put = |message: &mut Message| {
+        message.put_text(IFLA_IFNAME, name);
+        message.put_u32(IFLA_NET_NS_FD, namespace.as_raw_fd() as u32);
+    };
+    change(socket, index, put, action)
+}
+
+/// Sets a link's hardware address and the size of its packets, if they are given. The link is down.
+pub fn change_ethernet(socket: &mut Socket, index: u32, mac: Option<Mac>, mtu: Option<u32>) -> Result<()> {
+    if mac.is_none() && mtu.is_none() {
+        return Ok(());
+    }
+    let put = |message: &mut Message| {
+        if let Some(mac) = mac {
+            message.put(IFLA_ADDRESS, &mac.0);
+        }
+        if let Some(mtu) = mtu {
+            message.put_u32(IFLA_MTU, mtu);
+        }
+    };
+    change(socket, index, put, || format!("set the hardware address and the MTU of link {index}"))
+}
+
 fn change(
     socket: &mut Socket,
     index: u32,

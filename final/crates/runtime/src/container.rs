@@ -37,6 +37,9 @@ pub struct CreateOptions<'a> {
     pub new_keyring: bool,
     /// Whether the root may be moved over the old one where pivot_root(2) is impossible, as on an initial ramdisk.
     pub may_move_root: bool,
+    /// Whether the terminal, if there is one, becomes the controlling terminal of the first process: its keys signal
+    /// that.
+    pub controls_terminal: bool,
 }
 
 /// What the parent prepares before the clone and the child uses.

@@ -18,7 +18,7 @@ use crate::network_devices;
 use crate::protocol::{Channel, Message};
 use crate::rootfs::{self, Sources};
 use crate::scheduling;
-use crate::spec::{NamespaceKind, Spec};
+use crate::spec::{IdMapping, Mount, NamespaceKind, Spec};
 use crate::systemd::Placeholder;
 
 /// A container that is set up and waits for [`Created::start`]. If it is dropped instead, it is killed and its cgroup is
@@ -86,7 +86,8 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     let resources = options.spec.linux.as_ref().and_then(|linux| linux.resources.clone()).unwrap_or_default();
     let placeholder = options.cgroup.as_ref().map(|cgroup| cgroup.create(&resources)).transpose()?.flatten();
     // From here on every failure removes the cgroup again.
-    let (pid, pidfd, channel) = match clone::clone_init(&options, &prepared, init::run) {
+    let cloned = delegate(&options).and_then(|()| clone::clone_init(&options, &prepared, init::run));
+    let (pid, pidfd, channel) = match cloned {
         Ok(cloned) => cloned,
         Err(error) => {
             drop(placeholder);
@@ -108,6 +109,23 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     match created.set_up_child(options.spec, &prepared.devices) {
         Ok(()) => Ok(created),
         Err(error) => Err(created.abandon(error)),
+    }
+}
+
+/// Gives the cgroup to the container's root if the container has a user namespace and a cgroup namespace of its own, and may
+/// write to its cgroups (runtime-spec, "Cgroup ownership").
+fn delegate(options: &CreateOptions<'_>) -> Result<()> {
+    let (Some(cgroup), Some(linux)) = (&options.cgroup, &options.spec.linux) else { return Ok(()) };
+    let is_cgroup = |mount: &&Mount| matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
+    let may_write = |mount: Mount| !mount.options.iter().any(|option| option == "ro" || option == "rro");
+    let is_writable = options.spec.mounts.iter().find(is_cgroup).cloned().is_some_and(may_write);
+    let is_own = [NamespaceKind::User, NamespaceKind::Cgroup]
+        .into_iter()
+        .all(|kind| namespaces::is_new(options.spec, kind));
+    let root = |maps: &[IdMapping]| maps.iter().find(|map| map.container_id == 0).map(|map| map.host_id);
+    match (root(&linux.uid_mappings), root(&linux.gid_mappings)) {
+        (Some(uid), Some(gid)) if is_writable && is_own => Ok(cgroup.delegate(uid, gid)?),
+        _ => Ok(()),
     }
 }
 

@@ -35,8 +35,10 @@ pub struct ExecTarget<'a> {
     pub pidfd: BorrowedFd<'a>,
     pub cgroup: Option<&'a Cgroup>,
     /// The name of a cgroup below the container's for this process, which is made if the container's own accepts no
-    /// process. The caller removes it ([`Cgroup::remove_leaf`]).
+    /// process, or is delegated. The caller removes it ([`Cgroup::remove_leaf`]).
     pub leaf: Option<&'a str>,
+    /// Whether the container's first process manages the cgroup ([`Cgroup::delegate`]).
+    pub is_delegated: bool,
     pub spec: &'a Spec,
     pub filter: Filter<'a>,
     /// How many descriptors, from 3 on, the program inherits.
@@ -52,7 +54,9 @@ pub fn exec(
 ) -> Result<(Running, Option<OwnedFd>)> {
     let filter = target.filter.compile(target.spec)?;
     let (ours, theirs) = Channel::pair()?;
-    let directory = target.cgroup.and_then(|cgroup| cgroup.open_dir_for_exec(target.pid, target.leaf));
+    let directory = target
+        .cgroup
+        .and_then(|cgroup| cgroup.open_dir_for_exec(target.pid, target.leaf, target.is_delegated));
     // The child inherits the affinity, and the kernel adapts it to the CPUs of the cgroup that the child is cloned into.
     let affinity = user_process.exec_cpu_affinity.as_ref();
     scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial.as_deref()))?;

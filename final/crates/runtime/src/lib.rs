@@ -69,5 +69,7 @@ pub use exec::{ExecTarget, exec};
 pub use idmap::namespace as user_namespace;
 pub use init::serve_as_init;
 pub use rendezvous::start;
-pub use rootfs::{DetachedMount, clone_from, mount_at, mount_options};
+pub use rootfs::{
+    DetachedMount, attach_mount, clone_from, detach_mount, find_mount, mount_at, mount_options,
+};
 pub use stdio::Stdio;

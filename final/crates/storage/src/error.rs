@@ -30,6 +30,9 @@ pub enum Error {
     VolumeInUse { name: String, users: Vec<String> },
     #[error("cannot mount the overlay at {}: {step}: {source}", target.display())]
     Overlay { target: PathBuf, step: String, source: io::Error, obstacle: Option<OverlayObstacle> },
+    /// The image file of a storage pool, or of something with a size of its own.
+    #[error("cannot {step} the image {} with its {file_system}: {source}", file.display())]
+    Image { file: PathBuf, file_system: &'static str, step: &'static str, source: io::Error },
     #[error("{}: {why}", path.display())]
     Refused { path: PathBuf, why: String },
 }
@@ -59,6 +62,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Io { source, .. } | Self::Overlay { source, .. } => Kind::from_io(source),
+            Self::Image { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::NotFound,
+            Self::Image { step: "mount", .. } => Kind::Damaged,
+            Self::Image { source, .. } => Kind::from_io(source),
             Self::Damaged { .. } => Kind::Damaged,
             Self::Held { .. } => Kind::Unavailable,
             Self::NewerFormat { .. } => Kind::Unsupported,

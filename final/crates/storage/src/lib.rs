@@ -5,7 +5,9 @@
 //! root        the data and run directories of one hull, and which version wrote them      paths   where they are by default
 //! names       names of containers          layers   unpacked layers          writable_layer   a container's own layer
 //! overlay     mounts layers                mapped_layers  layers with mapped ids     volumes  named and anonymous volumes
+//! pools       storage pools: directories, subvolumes of btrfs, image files
 //! file        files that appear whole      directory, tree  directories, and whole trees
+//! backing     the disk that a file is on
 //! staging     objects before publication   lock     one lock per object      process_id, boot  who made what, and when
 //! ```
 //!
@@ -14,6 +16,7 @@
 //! ([`mod@file`]). Whatever an interrupted command leaves behind carries the [`process_id`] of its maker, so that the
 //! next command can tell it from work in progress.
 
+pub mod backing;
 pub mod boot;
 pub mod directory;
 mod error;
@@ -24,6 +27,7 @@ mod mapped_layers;
 pub mod names;
 pub mod overlay;
 pub mod paths;
+pub mod pools;
 pub mod process_id;
 pub mod root;
 pub mod staging;

@@ -34,6 +34,11 @@ pub fn is_valid(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
+/// The same rule for storage pools, whose names may have one character, as LXD's.
+pub fn is_valid_pool(name: &str) -> bool {
+    is_valid(name) || matches!(name.as_bytes(), [byte] if byte.is_ascii_alphanumeric())
+}
+
 /// Gives `name` to the container `id`, whose record may be written afterwards.
 pub fn claim(root: &Root, name: &str, id: &str) -> Result<()> {
     let path = path(root, name)?;

@@ -28,8 +28,20 @@ pub use view::LayersView;
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
 const EXT4_MAGIC: u64 = 0xef53;
 
+/// `OVL_MAX_STACK` in the kernel's fs/overlayfs/params.h.
+const MOST_LOWERS: usize = 500;
+
+/// A string of options has a page, and the link of a descriptor in /proc up to 18 bytes.
+const MOST_IN_STRING: usize = 100;
+
 /// fsconfig(2) takes strings of up to 255 bytes.
 const LONGEST_STRING: usize = 255;
+
+/// Set always, whatever the kernel's configuration says: a layer is used below others and moved between kernels, so nothing in
+/// it may refer to another layer. A file whose content is in one (`metacopy`) is EPERM where that is off, a renamed directory
+/// (`redirect_dir`) is empty, and `index` refuses a work directory that was used with other layers (ESTALE).
+pub(crate) const FIXED: [(&str, &str); 3] =
+    [("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off")];
 
 /// The directories of an overlay, and its options.
 #[derive(Debug, Clone)]
@@ -99,6 +111,7 @@ impl Overlay {
         };
         set("upperdir", &paths.upper)?;
         set("workdir", &paths.work)?;
+        set_fixed(&context)?;
         for (key, wanted) in [("volatile", self.volatile), ("userxattr", self.userxattr)] {
             if wanted {
                 fsconfig_set_flag(&context, key).map_err(|error| explained(&context, key, error))?;
@@ -123,10 +136,11 @@ impl Overlay {
     fn mount_with_string(&self, paths: &Paths<'_>, target: &Path) -> Result<(), Failure> {
         let lowers: Vec<String> = paths.lowers.iter().map(Handle::link).collect();
         let mut options = format!(
-            "lowerdir={},upperdir={},workdir={}",
+            "lowerdir={},upperdir={},workdir={}{}",
             lowers.join(":"),
             paths.upper.link(),
-            paths.work.link()
+            paths.work.link(),
+            fixed_in_string()
         );
         for (option, wanted) in [(",volatile", self.volatile), (",userxattr", self.userxattr)] {
             if wanted {
@@ -147,6 +161,7 @@ impl Overlay {
     fn obstacle(&self, error: Errno) -> Option<OverlayObstacle> {
         let kind = file_system_kind(&self.upper);
         Some(match error {
+            Errno::INVAL if self.lowers.len() > MOST_LOWERS => OverlayObstacle::TooManyLayers,
             Errno::INVAL if kind == Some(OVERLAYFS_MAGIC) => OverlayObstacle::RootOnOverlay,
             Errno::INVAL if self.work.join("work/incompat/volatile").exists() => {
                 OverlayObstacle::VolatileAfterCrash
@@ -261,6 +276,26 @@ fn append_lowers(lowers: &[Handle<'_>]) -> Result<Option<OwnedFd>, Failure> {
     // The first column of /proc/mounts.
     fsconfig_set_string(&context, "source", "hull").map_err(failed("source"))?;
     Ok(Some(context))
+}
+
+pub(crate) fn set_fixed(context: &OwnedFd) -> Result<(), Failure> {
+    FIXED.iter().try_for_each(|(key, value)| {
+        fsconfig_set_string(context, *key, *value).map_err(|error| explained(context, key, error))
+    })
+}
+
+/// [`FIXED`] as the end of an option string.
+pub(crate) fn fixed_in_string() -> String {
+    FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect()
+}
+
+/// How many lower layers this kernel takes.
+pub fn most_lowers() -> usize {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC);
+    match context.is_ok_and(|context| !takes_anything(&context)) {
+        true => MOST_LOWERS,
+        false => MOST_IN_STRING,
+    }
 }
 
 /// Before Linux 6.5 overlay accepts any option and checks it only when it is mounted, where it refuses unknown ones

@@ -47,6 +47,11 @@ pub struct Volume {
     /// The options of its driver: docker's `local`, which mounts something in the place of the data.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// Of a volume in a storage pool: LXD's keys, and what it is for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// Created for one container and removed with it by `rm -v`.
     #[serde(default)]
     pub anonymous: bool,
@@ -61,6 +66,22 @@ pub struct Volume {
 }
 
 impl Volume {
+    fn new(name: &str) -> Self {
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self {
+            format: FORMAT,
+            name: name.to_owned(),
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+            config: BTreeMap::new(),
+            description: String::new(),
+            anonymous: false,
+            created,
+            mountpoint: PathBuf::new(),
+            damage: None,
+        }
+    }
+
     pub fn created(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.created)
     }
@@ -69,6 +90,11 @@ impl Volume {
 impl Volumes {
     pub fn new(root: &Root) -> Self {
         Self { dir: root.volumes_dir() }
+    }
+
+    /// The volumes in another directory: a storage pool's.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir }
     }
 
     /// Creates a volume. An existing volume of this name is returned unchanged, labels and options included.
@@ -84,23 +110,37 @@ impl Volumes {
             return Ok(volume);
         }
         let staging = Staging::new(&self.dir)?;
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let volume = Volume {
-            format: FORMAT,
-            name: name.to_owned(),
-            labels: labels.clone(),
-            options: options.clone(),
-            anonymous,
-            created,
-            mountpoint: PathBuf::new(),
-            damage: None,
-        };
+        let (labels, options) = (labels.clone(), options.clone());
+        let volume = Volume { labels, options, anonymous, ..Volume::new(name) };
         file::write_json_atomic(&staging.path().join("volume.json"), &volume)?;
         // Any user of any container may have to pass through. The volumes directory keeps the host's users out.
         make_dirs(&staging.path().join("_data"), 0o755)?;
         // If another command has created the volume meanwhile, that one is used.
         staging.publish(&self.volume_dir(name))?;
         self.get(name)
+    }
+
+    /// Creates a volume of a storage pool, whose data `make` makes in the directory that becomes the volume's. `false` if there
+    /// is one of this name already.
+    pub fn create_with<E: From<Error>>(
+        &self,
+        name: &str,
+        config: &BTreeMap<String, String>,
+        description: &str,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        check_name(name)?;
+        let staging = Staging::new(&self.dir)?;
+        let (config, description) = (config.clone(), description.to_owned());
+        let volume = Volume { config, description, ..Volume::new(name) };
+        make(staging.path())?;
+        file::write_json_atomic(&staging.path().join("volume.json"), &volume)?;
+        Ok(staging.publish(&self.volume_dir(name))?)
+    }
+
+    /// Replaces the record of a volume.
+    pub fn store(&self, volume: &Volume) -> Result<()> {
+        file::write_json_atomic(&self.volume_dir(&volume.name).join("volume.json"), volume)
     }
 
     /// The volume of this name. Fails if there is none.
@@ -118,7 +158,8 @@ impl Volumes {
         if volume.format > FORMAT {
             return Err(Error::NewerFormat { path, found: volume.format, known: FORMAT });
         }
-        Ok(Some(Volume { mountpoint: self.volume_dir(name).join("_data"), ..volume }))
+        // A volume has the name of its directory, whatever a rename that was interrupted has left in the record.
+        Ok(Some(Volume { name: name.to_owned(), mountpoint: self.volume_dir(name).join("_data"), ..volume }))
     }
 
     /// All volumes, sorted by name, including those with a damaged record.
@@ -136,14 +177,10 @@ impl Volumes {
         match self.find(name) {
             Err(error @ (Error::Damaged { .. } | Error::NewerFormat { .. } | Error::Io { .. })) => {
                 Ok(Some(Volume {
-                    format: FORMAT,
-                    name: name.to_owned(),
-                    labels: BTreeMap::new(),
-                    options: BTreeMap::new(),
-                    anonymous: false,
                     created: self.made(name),
                     mountpoint: self.volume_dir(name).join("_data"),
                     damage: Some(error.to_string()),
+                    ..Volume::new(name)
                 }))
             }
             found => found,

@@ -1,8 +1,8 @@
-//! A container's writable layer: the upper and work directories of its overlay.
+//! A layer that a container writes to, or has written: the upper and work directories of its overlay.
 //!
 //! ```text
-//! containers/<id>/upper   what the container has changed
-//!                 work    the kernel's own, on the same file system; it creates work/work with the first mount
+//! upper   what the container has changed
+//! work    the kernel's own, on the same file system; it creates work/work with the first mount
 //! ```
 
 use std::os::fd::AsFd;
@@ -14,10 +14,9 @@ use rustix::fs::{Access, AtFlags};
 use crate::directory::make_dirs;
 use crate::error::Result;
 use crate::overlay::Overlay;
-use crate::root::Root;
 use crate::tree::{disk_usage, remove_tree};
 
-/// The writable layer in the directory of one container.
+/// The layer in one directory. Which ones a container has is said by its record.
 #[derive(Debug, Clone)]
 pub struct WritableLayer {
     upper: PathBuf,
@@ -25,9 +24,9 @@ pub struct WritableLayer {
 }
 
 impl WritableLayer {
-    /// The layer of the container whose directory this is. Nothing is read or created.
-    pub fn of(container: &Path) -> Self {
-        Self { upper: container.join("upper"), work: container.join("work") }
+    /// The layer in this directory. Nothing is read or created.
+    pub fn of(directory: &Path) -> Self {
+        Self { upper: directory.join("upper"), work: directory.join("work") }
     }
 
     /// Creates both directories, empty.
@@ -92,12 +91,6 @@ impl WritableLayer {
 
     fn kernels_directory(&self) -> PathBuf {
         self.work.join("work")
-    }
-}
-
-impl Root {
-    pub fn writable_layer(&self, container: &str) -> WritableLayer {
-        WritableLayer::of(&self.container_dir(container))
     }
 }
 

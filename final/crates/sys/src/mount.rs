@@ -2,17 +2,25 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 
 /// Enters a new mount namespace whose mounts are slaves of the old one's: what the host mounts later appears here, and
 /// nothing mounted here appears on the host. The kernel unmounts it when the last process in the namespace ends.
 pub fn enter_slave_namespace() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
+}
+
+/// Whether something is mounted at `path` itself (statx(2), Linux 5.8).
+pub fn is_mount_point(path: &Path) -> bool {
+    let stat = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// open_tree(2), Linux 5.2: a detached copy of the mount that `path` is on, showing what is at `path`.

@@ -6,7 +6,8 @@
 use std::ffi::OsStr;
 
 /// The verbs of `hull`.
-pub const HULL: [&str; 7] = ["run", "exec", "start", "restart", "build", "serve", "compose"];
+pub const HULL: [&str; 11] =
+    ["run", "exec", "start", "restart", "stop", "launch", "publish", "restore", "build", "serve", "compose"];
 
 /// The verbs of `hull-oci`.
 pub const HULL_OCI: [&str; 3] = ["run", "exec", "create"];

@@ -38,6 +38,11 @@ pub trait Policy {
         true
     }
 
+    /// Whether the mark of an opaque directory is set, too: [`is_opaque_mark`].
+    fn sets_opaque_mark(&self) -> bool {
+        false
+    }
+
     /// Whether a failing chown(2) is ignored: the entry then belongs to the caller.
     fn ignores_owner(&self, _error: Errno) -> bool {
         false
@@ -58,6 +63,16 @@ pub trait Policy {
 pub struct Exact;
 
 impl Policy for Exact {}
+
+/// The same for a file of an overlay's upper directory, whose copy is one as well.
+#[derive(Debug, Clone, Copy)]
+pub struct ExactInLayer;
+
+impl Policy for ExactInLayer {
+    fn sets_opaque_mark(&self) -> bool {
+        true
+    }
+}
 
 /// An entry that has just been created.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +107,11 @@ impl Created<'_> {
             self.set_mode(Mode::from_raw_mode(metadata.mode))?;
         }
         for (name, value) in metadata.attributes {
-            if describes_content(name.to_bytes()) && policy.sets_attribute(name) {
+            let is_wanted = match is_opaque_mark(name.to_bytes()) {
+                true => policy.sets_opaque_mark(),
+                false => describes_content(name.to_bytes()) && policy.sets_attribute(name),
+            };
+            if is_wanted {
                 self.set_attribute(name, value, policy)?;
             }
         }
@@ -190,6 +209,11 @@ pub fn describes_content(name: &[u8]) -> bool {
     !name.starts_with(b"trusted.overlay.")
         && !name.starts_with(b"user.overlay.")
         && name != b"security.selinux"
+}
+
+/// Whether an attribute says that a directory of an upper directory hides what is below (overlayfs.rst).
+pub fn is_opaque_mark(name: &[u8]) -> bool {
+    matches!(name, b"trusted.overlay.opaque" | b"user.overlay.opaque")
 }
 
 /// A path for the calls that take no directory descriptor.

@@ -79,7 +79,13 @@ pub fn explain(error: &clap::Error, root: &mut Command, words: &[String], lackin
         ErrorKind::MissingRequiredArgument => {
             // An argument that takes several values is written with dots.
             let missing = argument.replace("...", "").replace(['<', '>'], "");
-            explained(format!("{missing} is missing"), usage())
+            let are = if missing.contains(", ") { "are" } else { "is" };
+            explained(format!("{missing} {are} missing"), usage())
+        }
+        ErrorKind::TooFewValues if !is_flag => {
+            // One argument that takes several values names them in order, and it is the last that is missing.
+            let names = argument.replace("...", "").replace(['<', '>'], "");
+            explained(format!("{} is missing", names.split(' ').next_back().unwrap_or_default()), usage())
         }
         ErrorKind::InvalidSubcommand => {
             let typed = given(ContextKind::InvalidSubcommand);
@@ -229,7 +235,9 @@ mod tests {
             .arg(Arg::new("when").long("when").value_parser(["always", "never"]))
             .arg(Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).conflicts_with("when"))
             .arg(Arg::new("name").required(true).value_name("NAME"));
-        let group = Command::new("group").subcommand_required(true).subcommand(one);
+        let two = Command::new("two")
+            .arg(Arg::new("words").required(true).num_args(2..).value_name("SOURCE... TARGET"));
+        let group = Command::new("group").subcommand_required(true).subcommands([one, two]);
         let root = || Command::new("prog").subcommand_required(true).subcommand(group.clone());
         let error = root().try_get_matches_from([&["prog"], words].concat()).unwrap_err();
         let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
@@ -255,6 +263,12 @@ mod tests {
             (&["group", "one", "--gpus=all"], "unknown flag: --gpus", "there are no GPUs", true),
             (&["group", "x"], "unknown command: prog group x", "prog group --help lists the commands", false),
             (&["group", "one"], "NAME is missing", "usage: prog group one [OPTIONS] <NAME>", false),
+            (
+                &["group", "two", "a"],
+                "TARGET is missing",
+                "usage: prog group two <SOURCE... TARGET> <SOURCE... TARGET>...",
+                false,
+            ),
             (
                 &["group", "one", "a", "b"],
                 "unexpected argument \"b\"",

@@ -119,6 +119,7 @@ pub fn make(root: &Root, args: &cli::Create, global: &cli::Global, after: After)
         preserved_fds: args.preserve_fds,
         new_keyring: !args.no_new_keyring,
         may_move_root: args.no_pivot,
+        controls_terminal: true,
     });
     let announced = made.map_err(Into::into).and_then(|mut created| {
         report::step(global, "the first process has made its root (child process in init())");

@@ -54,6 +54,7 @@ pub fn exec(root: &Root, args: &cli::Exec, global: &cli::Global) -> Result<u8> {
         pidfd: init.as_fd(),
         cgroup: Some(&cgroup),
         leaf: None,
+        is_delegated: false,
         spec: &spec,
         filter: Filter::OfSpec { cache: Some(&seccomp_cache) },
         preserved_fds: args.preserve_fds,

@@ -25,6 +25,7 @@ pub fn exec(session: &Session<'_>, args: &Exec) -> Result<u8> {
     let member = running(&engine, &name, service, args.index)?;
     let words = [&[member.summary.id], command].concat();
     let request = container::Exec {
+        mode: None,
         detach: args.detach,
         detach_keys: None,
         env: session.resolved(&args.env),

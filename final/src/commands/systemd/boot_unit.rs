@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::program_words;
 use super::quote::value;
+use super::{program_arguments, program_words};
 use crate::cli::Global;
 use crate::cli::boot::Enable;
 use crate::environment;
@@ -20,14 +20,14 @@ const BOOTED: &str = "/run/systemd/system";
 
 /// Which systemd runs the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manager {
+pub(super) enum Manager {
     System,
     User,
 }
 
 impl Manager {
     /// root's containers are the machine's, and another user's are started by the user's own systemd.
-    fn of_this_user() -> Self {
+    pub(super) fn of_this_user() -> Self {
         match rustix::process::geteuid().is_root() {
             true => Self::System,
             false => Self::User,
@@ -35,24 +35,28 @@ impl Manager {
     }
 
     fn unit(self) -> Result<PathBuf> {
+        Ok(self.directory()?.join(NAME))
+    }
+
+    pub(super) fn directory(self) -> Result<PathBuf> {
         match self {
-            Self::System => Ok(Path::new("/etc/systemd/system").join(NAME)),
+            Self::System => Ok("/etc/systemd/system".into()),
             Self::User => {
                 let config = environment::config_home()
                     .context("neither HOME nor XDG_CONFIG_HOME says where your systemd's units are")?;
-                Ok(config.join("systemd/user").join(NAME))
+                Ok(config.join("systemd/user"))
             }
         }
     }
 
-    fn systemctl(self, args: &[&str]) -> Command {
+    pub(super) fn systemctl(self, args: &[&str]) -> Command {
         let mut command = Command::new("systemctl");
         command.args((self == Self::User).then_some("--user")).args(args).stdin(Stdio::null());
         command
     }
 
     /// Runs systemctl, whose messages are shown if it fails.
-    fn run(self, args: &[&str]) -> Result<()> {
+    pub(super) fn run(self, args: &[&str]) -> Result<()> {
         let done = self.systemctl(args).output().context("cannot run systemctl")?;
         if !done.status.success() {
             let why = String::from_utf8_lossy(&done.stderr);
@@ -67,6 +71,10 @@ pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
     if args.user && manager == Manager::System {
         let error = anyhow::anyhow!("root's containers start with the machine, and not with a user");
         return Err(error.context(Hint("leave out --user".into())));
+    }
+    if args.print_openrc {
+        output::text(&super::openrc::text(&program_arguments(global)?))?;
+        return Ok(0);
     }
     let text = text(manager, global)?;
     if args.print {
@@ -120,12 +128,13 @@ pub fn status() -> Result<u8> {
     Ok(u8::from(!enabled))
 }
 
-fn need_systemd() -> Result<()> {
+pub(super) fn need_systemd() -> Result<()> {
     if Path::new(BOOTED).is_dir() {
         return Ok(());
     }
     let error = anyhow::anyhow!("this machine was not booted with systemd, which hull boot needs");
-    Err(error.context(Hint("any other init can run hull boot start, and hull boot stop at the end".into())))
+    Err(error.context(Hint("hull boot enable --print-openrc prints a service for OpenRC; any other init can run hull boot start, and \
+                              hull boot stop at the end".into())))
 }
 
 fn text(manager: Manager, global: &Global) -> Result<String> {

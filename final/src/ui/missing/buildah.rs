@@ -22,6 +22,11 @@ const SETTINGS: &str =
     "hull reads docker's daemon.json, and none of the files below /etc/containers but those of credentials";
 
 pub const FLAGS: Flags = &[
+    (
+        "copy",
+        "--add-history --cert-dir --checksum --chmod --chown --contextdir --exclude --from --ignorefile --retry --tls-verify",
+        "`hull copy` is for containers: `hull cp` copies files into one",
+    ),
     (".", "--registries-conf --registries-conf-dir --short-name-alias-conf", SETTINGS),
     (
         ".",

@@ -52,7 +52,7 @@ pub const VERBS: Verbs = &[
     ("compose publish", COMPOSE_PUBLISH),
     (
         "config",
-        "hull has neither a swarm's configs nor settings to edit: flags of `hull run` make a container's, and `hull commit --change` an image's",
+        "hull has no swarm's configs: `hull container config` sets LXD's keys of a container, and `hull commit --change` an image's settings",
     ),
     ("context create", CONTEXT),
     ("context export", CONTEXT),
@@ -102,11 +102,6 @@ pub const FLAGS: Flags = &[
         "run, create, update",
         "--kernel-memory",
         "Linux has not limited a cgroup's kernel memory by itself since 5.16: `hull run --memory` includes it",
-    ),
-    (
-        "run, create",
-        "--storage-opt",
-        "hull limits no container's size on disk: `hull run --tmpfs` takes a size",
     ),
     ("run, create", "--use-api-socket", DAEMON),
     ("start", "--checkpoint --checkpoint-dir", CHECKPOINT),

@@ -25,10 +25,7 @@ pub const VERBS: Verbs = &[
         "container cleanup",
         "hull cleans up when a container ends, and after a killed one with the next command",
     ),
-    (
-        "container clone",
-        "`hull inspect` shows how a container was made, and `hull commit` makes an image of it for a copy",
-    ),
+    ("container clone", "`hull copy` makes a container of another one, with its files and settings"),
     ("container init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
     ("init", "hull prepares a container when it starts it: `hull create` and then `hull start`"),
     (
@@ -83,7 +80,7 @@ const RETRY: &str = "hull resumes what was interrupted with the next pull or pus
 const SORT: &str = "sort(1) sorts the lines, which --format makes";
 const STARTUP_HEALTH: &str =
     "hull has no check of its own for a container's start: --health-start-period gives it time";
-const STORE: &str = "hull keeps everything below --root and --runroot, with overlayfs";
+const STORE: &str = "hull keeps everything below --root and --runroot, with overlayfs: `hull storage create` makes pools of other kinds";
 
 pub const FLAGS: Flags = &[
     ("system service", "--cors", "hull's API is docker's, for programs and not for web pages"),
@@ -202,7 +199,7 @@ pub const FLAGS: Flags = &[
     (
         "run, create",
         "--shm-size-systemd",
-        "hull prepares nothing for systemd as a container's program: `hull run --tmpfs` mounts what it needs",
+        "`hull run --system` prepares a container for systemd: `hull run --tmpfs` mounts a directory with another size",
     ),
     (
         "run, create",
@@ -258,7 +255,7 @@ pub const FLAGS: Flags = &[
         "--secret",
         "hull keeps no secrets: give the container a file that only you can read, with `hull run --volume`",
     ),
-    ("run, create", "--systemd", "hull prepares nothing for systemd as a container's program"),
+    ("run, create", "--systemd", "`hull run --system` prepares a container for systemd, or for another init"),
     ("run, create", "--timeout", "timeout(1) ends a container that it runs, and `hull stop` any"),
     (
         "run, create",

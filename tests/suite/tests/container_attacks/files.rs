@@ -8,6 +8,9 @@ use hull_test_support::{Scenario, helper};
 /// A command that takes longer has waited for something that the container controls.
 const PROMPT: Duration = Duration::from_secs(10);
 
+/// A container with all rights over its own user namespace.
+const SYSTEM: &[&str] = &["--system"];
+
 /// `sleep` in a container whose /etc can be replaced: a symlink to /e1 in the image.
 fn with_movable_etc(t: &Scenario) {
     t.ok(&["run", "--name", "maker", "busybox", "sh", "-c", "mkdir /e1 && cp /etc/passwd /etc/group /e1"]);
@@ -30,17 +33,29 @@ fn with_movable_etc(t: &Scenario) {
 #[test]
 fn a_kernels_file_in_place_of_the_password_file_is_not_read() {
     let Some(t) = Scenario::with_busybox() else { return };
-    t.ok(&["run", "-d", "--name", "box", "busybox", "sleep", "300"]);
+    for more in [&[][..], SYSTEM] {
+        read_password_file(&t, more);
+    }
+}
+
+#[track_caller]
+fn read_password_file(t: &Scenario, more: &[&str]) {
+    let run = |name: &str, options: &[&str]| {
+        let flags = [&["run", "-d", "--name", name], more, options, &["busybox", "sleep", "300"]];
+        t.ok(&flags.concat());
+    };
+    run("box", &[]);
     t.ok(&["exec", "box", "sh", "-c", "ln -sf /proc/kmsg /etc/passwd; ln -sf /proc/kmsg /etc/group"]);
     let outcome = t.hull(&["exec", "-u", "7", "box", "true"]);
     assert!(outcome.success() && outcome.took < PROMPT, "{outcome}");
     // On a mount of its own, whose file system hull does not know.
-    t.ok(&["run", "-d", "--name", "mounted", "--tmpfs", "/etc", "busybox", "sleep", "300"]);
+    run("mounted", &["--tmpfs", "/etc"]);
     t.ok(&["exec", "mounted", "ln", "-s", "/proc/kmsg", "/etc/passwd"]);
     let outcome = t.hull(&["exec", "mounted", "true"]);
     assert!(outcome.success() && outcome.took < PROMPT, "{outcome}");
     t.ok(&["exec", "mounted", "sh", "-c", "rm /etc/passwd; echo me:x:7:8::/:/bin/sh > /etc/passwd"]);
     assert_eq!(t.ok(&["exec", "-u", "me", "mounted", "sh", "-c", "echo $(id -u) $(id -g)"]), "7 8");
+    t.ok(&["rm", "-f", "box", "mounted"]);
 }
 
 #[test]
@@ -50,16 +65,24 @@ fn a_file_system_that_never_answers_holds_up_neither_exec_nor_rm() {
         return;
     };
     let volume = format!("{}:/fuse:ro", program.display());
-    let flags =
-        ["run", "-d", "--name", "box", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"];
-    let more = ["--device", "/dev/fuse", "-v", &volume, "busybox", "sh", "-c", "/fuse & exec sleep 300"];
-    t.ok(&[&flags[..], &more[..]].concat());
-    eventually("the file system is mounted", || t.ok(&["logs", "box"]).contains("mounted"));
-    let outcome = t.hull(&["exec", "box", "true"]);
-    assert!(outcome.took < PROMPT, "{outcome}");
-    assert!(outcome.fails(1).contains("does not answer"), "{outcome}");
-    let outcome = t.hull(&["rm", "-f", "box"]);
-    assert!(outcome.success() && outcome.took < PROMPT, "{outcome}");
+    // For everybody, as udev makes it.
+    let node = t.path("fuse");
+    let device = rustix::fs::makedev(10, 229);
+    rustix::fs::mknodat(rustix::fs::CWD, &node, rustix::fs::FileType::CharacterDevice, 0o666.into(), device)
+        .unwrap();
+    std::fs::set_permissions(&node, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let device = format!("{}:/dev/fuse", node.display());
+    for rights in [&["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"][..], SYSTEM] {
+        let flags = [&["run", "-d", "--name", "box", "--device", &device, "-v", &volume], rights].concat();
+        t.ok(&[&flags[..], &["busybox", "sh", "-c", "/fuse & exec sleep 300"]].concat());
+        eventually("the file system is mounted", || t.ok(&["logs", "box"]).contains("mounted"));
+        let outcome = t.hull(&["exec", "box", "true"]);
+        assert!(outcome.took < PROMPT, "{outcome}");
+        // The kernel lets no process of the host's user namespace into a file system of another one's daemon.
+        assert!(rights == SYSTEM || outcome.fails(1).contains("does not answer"), "{outcome}");
+        let outcome = t.hull(&["rm", "-f", "box"]);
+        assert!(outcome.success() && outcome.took < PROMPT, "{outcome}");
+    }
 }
 
 #[test]

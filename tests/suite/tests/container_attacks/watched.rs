@@ -14,6 +14,9 @@ const RIGHTS: &[&[&str]] = &[
     &["--cap-add", "SYS_PTRACE", "--cap-add", "SYS_ADMIN"],
 ];
 
+/// The same for a system container, which has all rights over its own user namespace.
+const SYSTEM: &[&str] = &["--system"];
+
 /// Namespaces of hull's caller, which no container is in.
 pub(crate) fn namespaces() -> [String; 5] {
     ["mnt", "net", "uts", "ipc", "cgroup"].map(|kind| {
@@ -71,7 +74,7 @@ pub(crate) const TIMES: usize = 30;
 fn exec_shows_nothing_that_the_container_does_not_have() {
     let Some(w) = Watched::new() else { return };
     let mut seen = false;
-    for rights in RIGHTS {
+    for rights in RIGHTS.iter().chain([&SYSTEM]) {
         w.start(rights);
         for _ in 0..TIMES {
             w.hull(&["exec", "watcher", "true"]).ok();
@@ -86,24 +89,26 @@ fn exec_shows_nothing_that_the_container_does_not_have() {
 #[test]
 fn what_only_looks_at_a_container_is_not_seen_in_it() {
     let Some(w) = Watched::new() else { return };
-    w.start(RIGHTS[2]);
+    for rights in [RIGHTS[2], SYSTEM] {
+        look(&w, rights);
+    }
+}
+
+fn look(w: &Watched, rights: &[&str]) {
+    w.start(rights);
     let to = w.t.path("copied").display().to_string();
     for _ in 0..TIMES / 3 {
         w.hull(&["cp", "watcher:/etc/passwd", &to]).ok();
         w.hull(&["cp", &to, "watcher:/root/copied"]).ok();
         w.hull(&["top", "watcher"]).ok();
         w.hull(&["stats", "--no-stream", "watcher"]);
-        w.hull(&[
-            "run",
-            "--rm",
-            "--ipc",
-            "container:watcher",
-            "--network",
-            "container:watcher",
-            "busybox",
-            "true",
-        ])
-        .ok();
+        let mut joins = vec!["run", "--rm", "--ipc", "container:watcher", "--network", "container:watcher"];
+        if rights == SYSTEM {
+            // Its namespaces are entered with its ids.
+            joins.extend(["--userns", "container:watcher"]);
+        }
+        joins.extend(["busybox", "true"]);
+        w.hull(&joins).ok();
     }
     // The watcher runs and has looked, and there should be no process that it could have seen.
     w.end();

@@ -85,6 +85,11 @@ pub fn build(machine: &Machine, kernel: &Kernel, programs: &[Program]) -> Result
     for (name, program) in programs {
         copy(program, &tree.join("bin").join(name))?;
     }
+    for system in machine.systems {
+        let archive = system.archive().map_err(anyhow::Error::msg)?;
+        let name = archive.file_name().context("an archive is a file")?;
+        copy(&archive, &tree.join("cache").join(name))?;
+    }
     let mut names = Vec::new();
     for module in MODULES {
         for file in kernel.load_order(module)? {

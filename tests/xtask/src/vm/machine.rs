@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hull_test_support::System;
+
 use crate::workspace::root;
 
 /// The processors that hull runs on.
@@ -36,6 +38,8 @@ pub struct Machine {
     /// Packages whose unit tests run in it.
     pub units: &'static [&'static str],
     pub tests: &'static [Test],
+    /// Roots that the tests boot.
+    pub systems: &'static [System],
     /// The lines of shell that run the tests, by the names of their programs.
     pub script: &'static str,
 }
@@ -81,9 +85,14 @@ const CGROUP_V2: Machine = Machine {
         ("hull-test-suite", "oci_systemd"),
         ("hull-test-suite", "api_systemd"),
         ("hull-test-suite", "oci_checkpoint"),
+        ("hull-test-suite", "system_boot"),
+        ("hull-test-suite", "system_isolation"),
+        ("hull-test-suite", "system_config"),
+        ("hull-test-suite", "system_devices"),
         (super::programs::LESSON, "lesson"),
         ("hull-book", "cgroup_v2"),
     ],
+    systems: &[System::Busybox, System::Systemd],
     script: include_str!("tests-x86_64.sh"),
 };
 
@@ -126,5 +135,6 @@ const AARCH64: Machine = Machine {
         ("hull-test-suite", "lifecycle"),
         ("hull-test-suite", "isolation"),
     ],
+    systems: &[],
     script: include_str!("tests-aarch64.sh"),
 };

@@ -7,23 +7,25 @@ use std::path::Path;
 use std::process::Command;
 
 /// Each crate, and the crates of the workspace that it may use.
-const CRATES: [(&str, &[&str]); 18] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("hull-sys", &[]),
     ("hull-docker", &[]),
     ("hull-printable", &[]),
     ("hull-usage", &[]),
     ("hull-yaml", &[]),
+    ("hull-lxd", &["hull-yaml"]),
     ("hull-netlink", &["hull-sys"]),
     ("hull-template", &["hull-docker", "hull-printable"]),
     ("hull-storage", &["hull-sys"]),
     ("hull-runtime", &["hull-netlink", "hull-sys"]),
     ("hull-network", &["hull-netlink", "hull-storage", "hull-sys"]),
-    ("hull-image", &["hull-storage", "hull-sys"]),
+    ("hull-image", &["hull-lxd", "hull-storage", "hull-sys", "hull-yaml"]),
     (
         "hull-engine",
         &[
             "hull-docker",
             "hull-image",
+            "hull-lxd",
             "hull-network",
             "hull-runtime",
             "hull-storage",
@@ -42,6 +44,7 @@ const CRATES: [(&str, &[&str]); 18] = [
             "hull-docker",
             "hull-engine",
             "hull-image",
+            "hull-lxd",
             "hull-network",
             "hull-printable",
             "hull-runtime",

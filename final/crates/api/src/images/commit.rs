@@ -32,6 +32,7 @@ pub fn commit(api: &Api, exchange: &mut Exchange<'_>) -> Result<()> {
         changes: query.all("changes").filter(|change| !change.is_empty()).map(str::to_owned).collect(),
         pause: query.flag_or("pause", true),
         config,
+        ..CommitOptions::default()
     };
     exchange.in_child(|exchange| {
         let id = api.engine.commit(&container, &options)?;

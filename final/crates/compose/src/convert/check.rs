@@ -96,7 +96,6 @@ fn refuse(project: &Project, service: &Service) -> Result<()> {
     let keys = [
         (service.provider.is_some(), "provider", "hull runs no provider: a service is a container here"),
         (!service.models.is_empty(), "models", "hull has no model runner"),
-        (!service.storage_opt.is_empty(), "storage_opt", "hull's storage has no options for one container"),
     ];
     match keys.iter().find(|(is_set, ..)| *is_set) {
         Some((_, key, why)) => Err(error(project, &["services", &service.name, key], why)),

@@ -52,6 +52,8 @@ pub enum Message<'a> {
     Signalling,
     /// The container is on other networks than before. Answered by `Started` when its names are right.
     Networks,
+    /// The container has other proxies than before. Answered by `Started`, or by `Failed`.
+    Proxies,
     /// The user of this connection leaves by the detach keys.
     Left,
     /// Freeze the container for as long as this connection exists. Answered by `Started` once it is frozen.
@@ -97,6 +99,7 @@ impl<'a> Message<'a> {
             Self::Stopping { keep, by_shutdown } => (b'q', vec![u8::from(*keep), u8::from(*by_shutdown)]),
             Self::Signalling => (b'g', vec![]),
             Self::Networks => (b'n', vec![]),
+            Self::Proxies => (b'p', vec![]),
             Self::Left => (b'l', vec![]),
             Self::Freeze => (b'z', vec![]),
             Self::CheckHealth => (b'h', vec![]),
@@ -137,6 +140,7 @@ impl<'a> Message<'a> {
             },
             b'g' => Self::Signalling,
             b'n' => Self::Networks,
+            b'p' => Self::Proxies,
             b'l' => Self::Left,
             b'z' => Self::Freeze,
             b'h' => Self::CheckHealth,
@@ -323,6 +327,7 @@ mod tests {
             Message::Stopping { keep: true, by_shutdown: true },
             Message::Signalling,
             Message::Networks,
+            Message::Proxies,
             Message::Left,
             Message::Freeze,
             Message::Subscribe,

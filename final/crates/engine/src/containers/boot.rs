@@ -1,7 +1,9 @@
 //! What starts without a user: containers whose monitor was killed, and those that start with the machine. And the end of
 //! all containers when the machine goes down.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hull_docker::flags::volumes_from;
 
@@ -15,6 +17,14 @@ use crate::records::record::Record;
 use crate::records::restart::Occasion;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Exit;
+
+/// A container that starts with the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub id: String,
+    /// How long the next one waits after this one's start: `boot.autostart.delay`.
+    pub delay: Duration,
+}
 
 impl Engine {
     /// Starts a container if its restart policy asks for it. False if it does not, which also another command may have
@@ -58,36 +68,43 @@ impl Engine {
         }
     }
 
-    /// The containers that are to start with the machine, in groups: each needs only containers of earlier groups.
-    pub fn due_at_boot(&self) -> Result<Vec<Vec<String>>> {
-        let mut due = BTreeMap::new();
+    /// The containers that are to start with the machine, in groups: each needs only containers of earlier groups, and of
+    /// those that could be in one group, those with a higher `boot.autostart.priority` come first.
+    pub fn due_at_boot(&self) -> Result<Vec<Vec<Due>>> {
+        let (mut needs, mut order, mut delays) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for id in self.ids()? {
             // One whose files are damaged must not keep the others from starting.
             let Ok(record) = Record::load(self.root(), &id) else { continue };
             let Ok(snapshot) = Snapshot::take(self.root(), &id) else { continue };
             let snapshot = self.clear_if_dead(&record, snapshot);
             let Ok(snapshot) = snapshot else { continue };
-            let is_due = snapshot.exit.as_ref().is_some_and(|exit| Occasion::Boot.holds(&record, exit));
+            let is_due = Occasion::Boot.restart_count(&record, snapshot.exit.as_ref()).is_some();
             if is_due && !snapshot.status.is_active() {
-                due.insert(id, self.needs(&record.options));
+                order.insert(id.clone(), number(&record, "boot.autostart.priority"));
+                delays.insert(id.clone(), seconds(&record, "boot.autostart.delay").unwrap_or_default());
+                needs.insert(id, self.needs(&record.options));
             }
         }
-        Ok(in_groups(due))
+        let due = |id: String| Due { delay: delays.get(&id).copied().unwrap_or_default(), id };
+        let groups = in_groups(needs).into_iter().flat_map(|group| by_priority(group, &order));
+        Ok(groups.map(|group| group.into_iter().map(due).collect()).collect())
     }
 
-    /// Stops all containers at once because the machine goes down, the ones that need others before those. Each has its own
-    /// stop timeout. Their restart policies start them with the machine, because no user has stopped them.
+    /// Stops all containers at once because the machine goes down, the ones that need others before those, and of the others
+    /// those with a higher `boot.stop.priority` first. Each has its own stop timeout, or its `boot.host_shutdown_timeout`.
+    /// They start again with the machine, because no user has stopped them.
     pub fn stop_for_shutdown(&self, failed: &mut dyn FnMut(&str, Error)) -> Result<()> {
-        let mut running = BTreeMap::new();
+        let (mut running, mut order) = (BTreeMap::new(), BTreeMap::new());
         for id in self.ids()? {
             if let (Ok(record), Ok(snapshot)) =
                 (Record::load(self.root(), &id), Snapshot::take(self.root(), &id))
                 && snapshot.status.is_active()
             {
+                order.insert(id.clone(), number(&record, "boot.stop.priority"));
                 running.insert(id, self.needs(&record.options));
             }
         }
-        for group in in_groups(running).iter().rev() {
+        for group in in_groups(running).into_iter().rev().flat_map(|group| by_priority(group, &order)) {
             let begin = |id: &String| self.begin_shutdown(&self.find(id)?);
             end_all(group.iter().map(begin).collect(), &mut |index, ended| {
                 if let (Err(error), Some(id)) = (ended, group.get(index)) {
@@ -99,7 +116,9 @@ impl Engine {
     }
 
     fn begin_shutdown(&self, record: &Record) -> Result<Option<Ending<'_>>> {
-        let options = EndOptions { by_shutdown: true, ..self.stop_options(record, None, None, false)? };
+        let options = self.stop_options(record, None, None, false)?;
+        let timeout = seconds(record, "boot.host_shutdown_timeout").unwrap_or(options.timeout);
+        let options = EndOptions { by_shutdown: true, timeout, ..options };
         let running = self.running(&record.id)?;
         Ok(running.map(|running| Ending::begin(self, &record.id, &record.name, running, options)))
     }
@@ -123,6 +142,27 @@ impl Engine {
     }
 }
 
+/// The value of a key, checked when it was set; 0 without one.
+fn number(record: &Record, key: &str) -> i64 {
+    let value = record.instance.expanded.config.get(key);
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
+
+fn seconds(record: &Record, key: &str) -> Option<Duration> {
+    let value = record.instance.expanded.config.get(key)?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Divides a group into smaller ones, those of the highest priority first.
+fn by_priority(group: Vec<String>, priorities: &BTreeMap<String, i64>) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<Reverse<i64>, Vec<String>> = BTreeMap::new();
+    for id in group {
+        let priority = priorities.get(&id).copied().unwrap_or(0);
+        groups.entry(Reverse(priority)).or_default().push(id);
+    }
+    groups.into_values().collect()
+}
+
 /// Groups of ids: each id needs only ids of earlier groups, and ids that are not in the list. Ids that need one another
 /// come last, together.
 fn in_groups(mut needs: BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
@@ -143,6 +183,13 @@ fn in_groups(mut needs: BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_higher_priority_comes_first_and_none_counts_as_zero() {
+        let priorities = [("a", -1), ("b", 7), ("d", 7)].map(|(id, number)| (id.to_owned(), number)).into();
+        let group = ["a", "b", "c", "d"].map(str::to_owned).into();
+        assert_eq!(by_priority(group, &priorities), [vec!["b", "d"], vec!["c"], vec!["a"]]);
+    }
 
     #[test]
     fn a_group_needs_only_earlier_groups_and_circles_come_last() {

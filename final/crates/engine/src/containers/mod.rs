@@ -3,6 +3,7 @@
 
 pub(crate) mod boot;
 pub(crate) mod create;
+mod devices;
 mod exec;
 pub(crate) mod generate;
 mod healthcheck;

@@ -27,7 +27,10 @@ impl Engine {
         let mut remains = Vec::with_capacity(names.len());
         let mut begun = Vec::with_capacity(names.len());
         for name in names {
-            let found = Remains::find(self, name, volumes);
+            let found = Remains::find(self, name, volumes).and_then(|found| match found.is_protected {
+                true => Err(Error::Protected(found.name)),
+                false => Ok(found),
+            });
             begun.push(match &found {
                 Ok(found) => self.begin_remove(found, force),
                 Err(_) => Ok(None),

@@ -16,6 +16,7 @@ impl Engine {
             return Err(Error::Invalid { what: "name".into(), why });
         }
         let old = std::mem::replace(&mut record.name, new.into());
+        crate::init::identity::rename(self.root(), &mut record)?;
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))
         })?;

@@ -56,6 +56,8 @@ impl Engine {
             // These exist since before this one, so no two require each other.
             self.start_detached(required)?;
         }
+        // It changes the record.
+        let record = if self.snapshot_at_startup(&record)? { self.find(&record.id)? } else { record };
         let size = size.or(record.options.console_size);
         launch(self, &record, Launch::ByUser, attach, size).map_err(|error| error.for_container(name))
     }

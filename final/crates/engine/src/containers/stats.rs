@@ -134,6 +134,11 @@ impl StatsReader {
         read
     }
 
+    /// The memory of the kernel's own objects for a container of the last listing, in bytes.
+    pub fn kernel_memory(&self, id: &str) -> u64 {
+        self.cgroups.get(id).map_or(0, |path| self.layout.cgroup(path).kernel_memory())
+    }
+
     fn read_one(&mut self, id: &str, machine: CpuTime) -> Result<StatsResponse> {
         let head = self.head(id)?;
         let snapshot = Snapshot::take(self.engine.root(), id)?;

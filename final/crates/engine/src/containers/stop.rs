@@ -91,10 +91,12 @@ impl Engine {
         timeout: Option<u32>,
         keep: bool,
     ) -> Result<EndOptions> {
+        // A signal that the caller, the user or the image has asked for is sent to an init, too.
+        let by_init = signal.is_none() && record.options.stop_signal.is_none();
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
         let timeout = Duration::from_secs(seconds.into());
-        Ok(EndOptions { signal, timeout, keep, force: false, by_shutdown: false })
+        Ok(EndOptions { signal, by_init, timeout, keep, force: false, by_shutdown: false })
     }
 
     /// Stops all of them at once and starts each when it has ended.

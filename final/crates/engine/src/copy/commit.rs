@@ -27,6 +27,8 @@ pub struct CommitOptions {
     pub changes: Vec<String>,
     /// What the request says of the image's configuration. What it leaves open is the container's.
     pub config: Option<Config>,
+    /// LXD's properties of the image, beside those of the image that the container was made from.
+    pub properties: BTreeMap<String, String>,
     /// Freeze a running container while its files are read, if it can be frozen: see [`Freezable`].
     pub pause: bool,
 }
@@ -58,13 +60,22 @@ impl Engine {
         Freezable::of(self, &self.find(name)?)
     }
 
+    /// Whether the container has a process.
+    pub fn is_active(&self, name: &str) -> Result<bool> {
+        let record = self.find(name)?;
+        Ok(Snapshot::take(self.root(), &record.id)?.status.is_active())
+    }
+
     /// Creates an image from a container, and returns the image's id.
     pub fn commit(&self, name: &str, options: &CommitOptions) -> Result<Digest> {
-        let record = self.find(name)?;
-        let mut config = options.config.as_ref().map_or_else(|| config_of(&record), given);
+        self.commit_record(&self.find(name)?, options)
+    }
+
+    pub(crate) fn commit_record(&self, record: &Record, options: &CommitOptions) -> Result<Digest> {
+        let mut config = options.config.as_ref().map_or_else(|| config_of(record), given);
         apply_changes(&mut config, &options.changes)?;
         if options.config.is_some() {
-            config = merged(config, config_of(&record));
+            config = merged(config, config_of(record));
         }
         let layer = NewLayer {
             base: Digest::parse(&record.image_id)?,
@@ -73,28 +84,29 @@ impl Engine {
             author: options.author.clone(),
             message: options.message.clone(),
             created_by: record.process.args().join(" "),
+            annotations: hull_image::lxd::properties(&options.properties),
         };
         // The base image must not be removed before the new image exists.
         let _lock = self.lock_in_use()?;
-        let freezes = options.pause && Freezable::of(self, &record)? == Freezable::Yes;
-        let frozen = if freezes { self.freeze(&record)? } else { None };
+        let freezes = options.pause && Freezable::of(self, record)? == Freezable::Yes;
+        let frozen = if freezes { self.freeze(record)? } else { None };
         if frozen.is_some() {
-            Event::container(&record, "pause").emit(self);
+            Event::container(record, "pause").emit(self);
         }
         let was_frozen = frozen.is_some();
         let id = commit::<Error>(self.images(), &layer, |file| {
             let mut packer = Packer::new(file);
-            self.send_changes(&record, &mut packer)?;
+            self.send_changes(record, &mut packer)?;
             finish(packer)?;
             // The container's files have been read, and the rest works on the copy.
             drop(frozen);
             if was_frozen {
-                Event::container(&record, "unpause").emit(self);
+                Event::container(record, "unpause").emit(self);
             }
             Ok(())
         })?;
         self.emit_committed(&id, options.name.as_ref());
-        Event::container(&record, "commit")
+        Event::container(record, "commit")
             .with("comment", options.message.as_deref().unwrap_or_default())
             .with("imageID", &id)
             .with("imageRef", options.name.as_ref().map(Reference::familiar).unwrap_or_default())

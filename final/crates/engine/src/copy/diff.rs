@@ -1,18 +1,19 @@
-//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the writable layer is read, so the
+//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the container's own layers are read, so the
 //! cost follows the size of the changes.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, OFlags, Stat};
 
+use super::changes::{self, is_directory, open};
 use super::entry::{Content, Entry, Sink};
 use super::ids::ContainerIds;
 use super::tree::{self, Scope};
 use super::view::View;
 use crate::engine::Engine;
-use crate::error::{IoContext, Result};
+use crate::error::Result;
 use crate::records::record::Record;
 
 /// A line of `diff`.
@@ -33,10 +34,31 @@ impl Engine {
         Ok(found.found)
     }
 
-    /// Sends the entries of the writable layer, as a layer of an image has them.
+    /// Sends the entries of the container's own layers, as a layer of an image has them.
     pub(super) fn send_changes(&self, record: &Record, sink: &mut dyn Sink) -> Result<()> {
         let ids = ContainerIds::new(record.copied_ids().cloned());
-        send_upper(self.root().writable_layer(&record.id).upper(), &record.name, ids, sink)
+        crate::pools::place::ensure(self, record)?;
+        if let Some(root) = record.subvolume(self.root()) {
+            return self.send_subvolume(record, &root, ids, sink);
+        }
+        changes::send(&record.changed_layers(self.root()), &record.name, &ids, sink)
+    }
+
+    /// The same of a root that is a subvolume: what it has and its image has not, written as a layer. Within one file system
+    /// that copies no content.
+    fn send_subvolume(
+        &self,
+        record: &Record,
+        root: &Path,
+        ids: ContainerIds,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let base = crate::pools::place::base(self, record)?;
+        let images = base.parent().and_then(Path::parent).unwrap_or(&base);
+        let staging = hull_storage::staging::Staging::new(images)?;
+        let upper = staging.path().join("upper");
+        hull_storage::tree::difference(&base, root, &upper)?;
+        send_upper(&upper, &record.name, ids, sink)
     }
 
     /// The image's layers, the highest first.
@@ -45,15 +67,10 @@ impl Engine {
     }
 }
 
-/// Sends the entries of an overlay's upper directory, as a layer of an image has them. `name` is for errors.
+/// Sends the entries of one upper directory, as a layer of an image has them. `name` is for errors.
 pub(super) fn send_upper(upper: &Path, name: &str, ids: ContainerIds, sink: &mut dyn Sink) -> Result<()> {
     let source = View::container(open(upper)?, name).with_ids(ids).source(Path::new("/"), false)?;
     tree::send(&source, Path::new(""), Scope::Layer, sink)
-}
-
-fn open(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
 }
 
 fn path(change: &Change) -> &Path {
@@ -75,6 +92,8 @@ impl Paths {
         self.found.push(match hidden {
             // The mark of an opaque directory: the directory was replaced, and what it hides is not listed.
             Some(hidden) if hidden.as_bytes().starts_with(b".wh.") => return,
+            // A whiteout may hide what only an older layer of the container had.
+            Some(hidden) if !self.was_there(&entry.path.with_file_name(hidden)) => return,
             Some(hidden) => Change::Deleted(path.with_file_name(hidden)),
             None if entry.path.as_os_str().is_empty() => return,
             None if self.was_there(&entry.path) => Change::Changed(path),
@@ -104,10 +123,6 @@ impl Paths {
         }
         false
     }
-}
-
-fn is_directory(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 fn is_whiteout(stat: &Stat) -> bool {

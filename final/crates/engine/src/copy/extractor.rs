@@ -6,6 +6,7 @@
 //! created.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -194,18 +195,26 @@ impl Extractor {
     }
 
     fn file(&mut self, entry: &Entry, size: u64, content: Content<'_>) -> Result<()> {
-        let target = self.target(entry)?;
-        let mut file = self.create(&target, entry, create_file)?;
-        let copied = match content {
-            Content::File(from) => hull_sys::fs::copy_content(from, &mut file),
+        self.create_filled(entry, |file| match content {
+            Content::File(from) => hull_sys::fs::copy_content(from, file),
             Content::Stream(from) => {
                 // A tar records no holes that are read here, so blocks of zeros become holes.
-                let mut file = HoleWriter::new(&file);
+                let mut file = HoleWriter::new(&*file);
                 copy_exactly(from, &mut file, size).and_then(|()| io::Write::flush(&mut file))
             }
             Content::None => Ok(()),
-        };
-        copied
+        })
+    }
+
+    /// Creates a regular file from a stream of unknown length.
+    pub(super) fn put_stream(&mut self, entry: &Entry, from: &mut dyn io::Read) -> Result<()> {
+        self.create_filled(entry, |file| io::copy(from, file).map(drop))
+    }
+
+    fn create_filled(&mut self, entry: &Entry, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+        let target = self.target(entry)?;
+        let mut file = self.create(&target, entry, create_file)?;
+        fill(&mut file)
             .and_then(|()| self.set_metadata(Created::Open(file.as_fd()), entry))
             .inspect_err(|_| {
                 // Half a file is worse than none.

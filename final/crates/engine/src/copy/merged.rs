@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    fn send_layers(&self, image: &LayersToExport, sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn send_layers(&self, image: &LayersToExport, sink: &mut dyn Sink) -> Result<()> {
         if hull_sys::id_map::in_user_namespace() {
             // fsmount(2) wants rights over the mount namespace.
             hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
@@ -84,11 +84,11 @@ fn as_caller() -> Rules {
 }
 
 /// Notes what is exported, on the way to a sink.
-struct Exported<'a, S: Sink> {
-    sink: &'a mut S,
+pub(super) struct Exported<'a, S: Sink> {
+    pub sink: &'a mut S,
     /// A tar of BuildKit has no member for the root directory.
-    skip_root: bool,
-    paths: HashSet<PathBuf>,
+    pub skip_root: bool,
+    pub paths: HashSet<PathBuf>,
 }
 
 impl<S: Sink> Sink for Exported<'_, S> {

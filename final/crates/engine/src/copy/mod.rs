@@ -10,6 +10,10 @@
 //! layer   an upper directory → the tar of a layer
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! archive docker's API: a path's status, tars out and in
+//! backup  the archive of a container with its snapshots
+//! changes the layers of a container as one
+//! file    LXD's `file`: push, pull, delete       mounted  `file mount`
+//! image   an image as LXD's archives
 //! merged  the files of an image without a container, into a directory or a tar
 //! ```
 //! The container is hostile and may be running: it changes its files while they are copied. What keeps it inside:
@@ -22,14 +26,19 @@
 //!   docker keeps them. A copy by root may then turn a program of the container into one that runs as root on the host.
 
 mod archive;
+pub(crate) mod backup;
+mod changes;
 mod commit;
 mod diff;
 mod entry;
 mod export;
 mod extractor;
+mod file;
 mod ids;
+mod image;
 pub(crate) mod layer;
 mod merged;
+mod mounted;
 mod path;
 mod root;
 #[cfg(test)]
@@ -46,8 +55,10 @@ use std::path::{Path, PathBuf};
 pub use archive::ArchiveOptions;
 pub use commit::{CommitOptions, Freezable};
 pub use diff::Change;
+pub use file::{DeleteOptions, PullOptions, PullTarget, PushOptions, PushSource};
 pub use layer::pack as pack_layer;
 pub use merged::LayersToExport;
+pub use mounted::MountedFiles;
 
 use hull_image::Bounded;
 use hull_image::members::Members;
@@ -112,7 +123,8 @@ impl Engine {
         }
         let record = self.find(name)?;
         let (root, guard) = ContainerRoot::open(self, &record)?;
-        let view = View::container(root, name).with_ids(guard.ids(&record));
+        let is_running = guard.ended().is_some();
+        let view = View::container(root, name).with_ids(guard.ids(&record)).of_running(is_running);
         let done = work(&view, path)?;
         // After the copy: if that failed, its error says more than that the container has ended.
         guard.finish()?;

@@ -1,7 +1,7 @@
 //! The root directory of a container, as the container sees it.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use hull_storage::lock::Lock;
@@ -28,7 +28,7 @@ pub(super) struct ContainerRoot {
 #[derive(Debug)]
 enum Guard {
     /// The container's first process. Its mounts exist for as long as it lives.
-    Init(OwnedFd),
+    Init { pidfd: OwnedFd, pid: i32 },
     /// The container's lock: while it is held, no command starts or removes the container.
     Stopped { _lock: Lock },
 }
@@ -50,15 +50,38 @@ impl ContainerRoot {
                 return Ok((root, Self { guard: Guard::Stopped { _lock: lock }, name: record.name }));
             }
         }
-        let (root, init) = running(record, &snapshot)?;
-        Ok((root, Self { guard: Guard::Init(init), name: record.name.clone() }))
+        let (root, guard) = running(record, &snapshot)?;
+        Ok((root, Self { guard, name: record.name.clone() }))
     }
 
     /// The ids of its files, as this process sees them.
     pub(super) fn ids(&self, record: &Record) -> ContainerIds {
         match &self.guard {
-            Guard::Init(_) => ContainerIds::new(record.id_maps.clone()),
+            Guard::Init { .. } => ContainerIds::new(record.id_maps.clone()),
             Guard::Stopped { .. } => ContainerIds::new(record.copied_ids().cloned()),
+        }
+    }
+
+    /// Readable when a running container has ended. `None` for a stopped one.
+    pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
+        match &self.guard {
+            Guard::Init { pidfd, .. } => Some(pidfd.as_fd()),
+            Guard::Stopped { .. } => None,
+        }
+    }
+
+    /// The mount namespace of a running container. `None` for a stopped one, whose mounts are this process's.
+    pub(super) fn mount_namespace(&self) -> Result<Option<OwnedFd>> {
+        let Guard::Init { pidfd, pid } = &self.guard else { return Ok(None) };
+        let context = || format!("enter the mount namespace of container {}", self.name);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let namespace =
+            rustix::fs::open(format!("/proc/{pid}/ns/mnt"), flags, Mode::empty()).context(context)?;
+        match has_ended(pidfd)? {
+            true => {
+                Err(Error::WrongState { verb: "mount files of", name: self.name.clone(), state: "exited" })
+            }
+            false => Ok(Some(namespace)),
         }
     }
 
@@ -66,7 +89,7 @@ impl ContainerRoot {
     /// and a copy to a volume then goes to the directory underneath.
     pub(super) fn finish(self) -> Result<()> {
         match &self.guard {
-            Guard::Init(init) if has_ended(init)? => Err(Error::Io {
+            Guard::Init { pidfd, .. } if has_ended(pidfd)? => Err(Error::Io {
                 action: format!("finish copying, the copy may be incomplete: container {}", self.name),
                 source: std::io::Error::other("it stopped meanwhile"),
             }),
@@ -76,7 +99,7 @@ impl ContainerRoot {
 }
 
 /// `/proc/PID/root` leads into the process's own mounts (proc(5)).
-fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
+fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, Guard)> {
     const VERB: &str = "copy files of";
     let Some(init) = snapshot.state.as_ref().and_then(|state| state.init.as_ref()) else {
         return Err(wrong_state(VERB, record, Status::Restarting));
@@ -91,7 +114,8 @@ fn running(record: &Record, snapshot: &Snapshot) -> Result<(OwnedFd, OwnedFd)> {
     if has_ended(&pidfd)? || matches!(root, Err(rustix::io::Errno::NOENT)) {
         return Err(ended());
     }
-    Ok((root.context(|| format!("open the root of container {}", record.name))?, pidfd))
+    let root = root.context(|| format!("open the root of container {}", record.name))?;
+    Ok((root, Guard::Init { pidfd, pid: init.pid }))
 }
 
 /// A pidfd is readable once its process has ended; pidfd_open(2).

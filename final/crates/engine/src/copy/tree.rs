@@ -229,7 +229,7 @@ impl Sender<'_> {
 }
 
 /// statx(2), `STATX_ATTR_MOUNT_ROOT`: Linux 5.8.
-fn is_mount_point(fd: &OwnedFd) -> bool {
+pub(super) fn is_mount_point(fd: &OwnedFd) -> bool {
     use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
     let found = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE);
     found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))

@@ -16,23 +16,37 @@ pub(super) fn unpack(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
     unpack_members(Members::new(hull_image::decompress(stream)?), u64::MAX, sink)
 }
 
+/// [`unpack`] of a tar that is refused if it lacks its end: one that comes through a pipe ends early when its writer is killed.
+pub(super) fn unpack_whole(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
+    let mut members = Members::new(hull_image::decompress(stream)?);
+    match send_members(&mut members, u64::MAX, sink)? {
+        0 => Err(invalid("it is empty, or not a tar")),
+        _ if !members.has_end_marker() => Err(invalid("its end is missing")),
+        _ => Ok(()),
+    }
+}
+
 /// [`unpack`] of a tar that may have no members.
 pub(super) fn unpack_any(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
     let mut stream = hull_image::decompress(stream)?;
     let is_empty = stream.fill_buf().context(|| "read the archive".into())?.is_empty();
-    if is_empty { Ok(()) } else { send_members(Members::new(stream), u64::MAX, sink).map(drop) }
+    if is_empty { Ok(()) } else { send_members(&mut Members::new(stream), u64::MAX, sink).map(drop) }
 }
 
 /// [`unpack`] of a plain tar of up to `most` members.
-pub(super) fn unpack_members(members: Members<impl BufRead>, most: u64, sink: &mut dyn Sink) -> Result<()> {
-    match send_members(members, most, sink)? {
+pub(super) fn unpack_members(
+    mut members: Members<impl BufRead>,
+    most: u64,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    match send_members(&mut members, most, sink)? {
         0 => Err(invalid("it is empty, or not a tar")),
         _ => Ok(()),
     }
 }
 
 /// Returns the number of the members.
-fn send_members(mut members: Members<impl BufRead>, most: u64, sink: &mut dyn Sink) -> Result<u64> {
+fn send_members(members: &mut Members<impl BufRead>, most: u64, sink: &mut dyn Sink) -> Result<u64> {
     let mut count = 0;
     while let Some(member) = members.next_member()? {
         count += 1;
@@ -41,7 +55,7 @@ fn send_members(mut members: Members<impl BufRead>, most: u64, sink: &mut dyn Si
         }
         let entry = entry(&member)?;
         match entry.kind {
-            Kind::File { .. } => sink.put(&entry, Content::Stream(&mut members))?,
+            Kind::File { .. } => sink.put(&entry, Content::Stream(members))?,
             _ => sink.put(&entry, Content::None)?,
         }
     }
@@ -79,5 +93,5 @@ fn entry(member: &Member) -> Result<Entry> {
 }
 
 fn invalid(why: &str) -> Error {
-    Error::Invalid { what: "archive on stdin".into(), why: why.into() }
+    Error::Invalid { what: "archive".into(), why: why.into() }
 }

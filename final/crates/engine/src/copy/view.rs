@@ -4,10 +4,10 @@
 //! `RESOLVE_IN_ROOT`, and its result is a descriptor. No path is resolved twice, so the container cannot change the
 //! result by moving files.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -16,6 +16,9 @@ use super::entry::shown;
 use super::ids::ContainerIds;
 use super::path::{Found, Split};
 use crate::error::{Error, IoContext, Result};
+
+/// The mode of directories that are made on the way to a file.
+const NEW_DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 
 /// path_resolution(7): the kernel's own limit.
 const MOST_SYMLINKS: usize = 40;
@@ -28,6 +31,8 @@ pub(super) struct View {
     /// What the user wrote before the path: `NAME:`, or nothing for the host.
     prefix: String,
     pub ids: ContainerIds,
+    /// Whether these are the files that processes of a running container see.
+    pub is_running: bool,
 }
 
 /// A file or directory that is copied.
@@ -58,11 +63,21 @@ impl View {
     /// `root` is the container's root directory, `name` the name that the user typed.
     pub(super) fn container(root: OwnedFd, name: &str) -> Self {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Self { base: root, resolve, prefix: format!("{name}:"), ids: ContainerIds::default() }
+        Self {
+            base: root,
+            resolve,
+            prefix: format!("{name}:"),
+            ids: ContainerIds::default(),
+            is_running: false,
+        }
     }
 
     pub(super) fn with_ids(self, ids: ContainerIds) -> Self {
         Self { ids, ..self }
+    }
+
+    pub(super) fn of_running(self, is_running: bool) -> Self {
+        Self { is_running, ..self }
     }
 
     /// Calls `work`, which creates files here.
@@ -79,7 +94,13 @@ impl View {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let base =
             rustix::fs::open(".", flags, Mode::empty()).context(|| "open the current directory".into())?;
-        Ok(Self { base, resolve: ResolveFlags::empty(), prefix: String::new(), ids: ContainerIds::default() })
+        Ok(Self {
+            base,
+            resolve: ResolveFlags::empty(),
+            prefix: String::new(),
+            ids: ContainerIds::default(),
+            is_running: false,
+        })
     }
 
     pub(super) fn shown(&self, path: &Path) -> String {
@@ -88,6 +109,44 @@ impl View {
 
     fn open(&self, path: &Path, flags: OFlags) -> nix::Result<OwnedFd> {
         hull_sys::fs::openat2(&self.base, path, flags | OFlags::PATH, Mode::empty(), self.resolve)
+    }
+
+    /// Opens the directory in which an entry is to be made or removed.
+    pub(super) fn directory(&self, path: &Path) -> Result<OwnedFd> {
+        self.open(path, OFlags::DIRECTORY).context(|| format!("open {}", self.shown(path)))
+    }
+
+    /// Makes the directories of a path that are missing, with [`NEW_DIRECTORY`] as their mode.
+    pub(super) fn make_directories(&self, path: &Path, owner: (u32, u32)) -> Result<()> {
+        let mut parent = PathBuf::from("/");
+        for component in path.components() {
+            let below = parent.join(component);
+            if let Component::Normal(name) = component
+                && matches!(self.open(&below, OFlags::DIRECTORY), Err(Errno::ENOENT))
+            {
+                let context = || format!("create {}", self.shown(&below));
+                let at = self.directory(&parent)?;
+                match rustix::fs::mkdirat(&at, name, NEW_DIRECTORY) {
+                    Err(rustix::io::Errno::EXIST) => {}
+                    made => {
+                        made.context(context)?;
+                        self.own_new_directory(&at, name, owner).context(context)?;
+                    }
+                }
+            }
+            parent = below;
+        }
+        Ok(())
+    }
+
+    fn own_new_directory(&self, at: &OwnedFd, name: &OsStr, owner: (u32, u32)) -> std::io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(at, name, flags, Mode::empty())?;
+        let (uid, gid) = self.ids.outside(owner.0, owner.1).ok_or_else(|| not_mapped(owner))?;
+        let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+        rustix::fs::fchown(&made, Some(uid), Some(gid))?;
+        // The caller's umask has no part in it.
+        Ok(rustix::fs::fchmod(&made, NEW_DIRECTORY)?)
     }
 
     pub(super) fn root(&self) -> &OwnedFd {
@@ -193,6 +252,10 @@ impl View {
         }
         Ok(destination)
     }
+}
+
+fn not_mapped((uid, gid): (u32, u32)) -> std::io::Error {
+    std::io::Error::other(format!("the container's user namespace has no ids {uid}:{gid}"))
 }
 
 /// The path to which the symlink at the end of `split` points.

@@ -30,17 +30,30 @@ impl Engine {
     /// Adds the files of a tar, plain or compressed, to those of a volume. What [`Self::export_volume`] says about a volume
     /// with options is true here too.
     pub fn import_volume(&self, name: &str, from: impl Read) -> Result<()> {
-        // As a container's own: containers can make the same files in it.
-        let rules = Rules {
-            owner: Owner::KeepIfMapped,
-            privileges: Privileges::WithAcls,
-            existing_directories: true,
-            through_symlinks: true,
-            replaces: Replace::Files,
-        };
-        let mut extractor = Extractor::new(self.volume_root(name)?, name, rules)?;
+        let mut extractor = Extractor::new(self.volume_root(name)?, name, as_container())?;
         unpack::unpack(from, &mut extractor)?;
         extractor.finish()
+    }
+
+    /// The same for a volume of a pool.
+    pub fn export_pool_volume(&self, pool: &str, name: &str, to: impl Write) -> Result<()> {
+        let root = open(&self.pool_volume_source(pool, name)?)?;
+        let source = View::container(root, name).source(Path::new("/"), false)?;
+        let mut packer = Packer::new(to);
+        tree::send(&source, Path::new(""), Scope::OneMount, &mut packer)?;
+        finish(packer)
+    }
+
+    /// Makes a volume in a pool with the files of a tar, plain or compressed.
+    pub fn import_pool_volume(&self, pool: &str, name: &str, from: impl Read) -> Result<()> {
+        self.create_pool_volume(pool, name, &std::collections::BTreeMap::new())?;
+        let unpack = || {
+            let root = open(&self.pool_volume_source(pool, name)?)?;
+            let mut extractor = Extractor::new(root, name, as_container())?;
+            unpack::unpack(from, &mut extractor)?;
+            extractor.finish()
+        };
+        unpack().map_err(|error| error.with_undo(self.delete_pool_volume(pool, name)))
     }
 
     fn volume_root(&self, name: &str) -> Result<OwnedFd> {
@@ -49,8 +62,23 @@ impl Engine {
             hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
             sources::mount_volume(self, name, &volume.mountpoint)?;
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(&volume.mountpoint, flags, Mode::empty());
-        opened.context(|| format!("open {}", volume.mountpoint.display()))
+        open(&volume.mountpoint)
+    }
+}
+
+fn open(directory: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::empty());
+    opened.context(|| format!("open {}", directory.display()))
+}
+
+/// Files as a container's own: containers can make the same ones.
+fn as_container() -> Rules {
+    Rules {
+        owner: Owner::KeepIfMapped,
+        privileges: Privileges::WithAcls,
+        existing_directories: true,
+        through_symlinks: true,
+        replaces: Replace::Files,
     }
 }

@@ -44,6 +44,10 @@ pub enum Detail {
     NameTaken {
         container: String,
     },
+    NoSuchSnapshot {
+        container: String,
+    },
+    SnapshotExists,
     // Images.
     NoSuchImage {
         nearest: Option<String>,
@@ -67,11 +71,29 @@ pub enum Detail {
     RegistryBusy,
     // Volumes.
     NoSuchVolume,
+    NoSuchPool,
+    NoSuchPoolVolume {
+        pool: String,
+    },
+    PoolUnavailable {
+        pool: String,
+    },
     VolumeInUse {
         containers: Vec<String>,
     },
     // Networks.
     NoSuchNetwork,
+    NoSuchProfile,
+    ProfileInUse {
+        name: String,
+    },
+    /// The name of a key or a device, or whatever else was misspelt.
+    DidYouMean {
+        name: String,
+    },
+    ProtectedContainer {
+        container: String,
+    },
     Parent {
         link: String,
         problem: ParentProblem,
@@ -141,6 +163,8 @@ impl Detail {
         let advice = |advice: Option<String>| advice.map(Self::Advice);
         Some(match error {
             Error::NoSuchContainer(_) => Self::NoSuchContainer,
+            Error::NoSuchSnapshot { container, .. } => Self::NoSuchSnapshot { container: container.clone() },
+            Error::SnapshotExists { .. } => Self::SnapshotExists,
             Error::WrongState { verb, name, state } => Self::WrongState {
                 container: name.clone(),
                 verb: (*verb).to_owned(),
@@ -160,6 +184,14 @@ impl Detail {
             Error::Reported(report) | Error::Pull(report) => return report.detail().cloned(),
             Error::NotPulled { missing, .. } => return Self::of_image(missing),
             Error::NoSuchNetwork(_) => Self::NoSuchNetwork,
+            Error::NoSuchPool(_) => Self::NoSuchPool,
+            Error::NoSuchPoolVolume { pool, .. } => Self::NoSuchPoolVolume { pool: pool.clone() },
+            Error::PoolUnavailable { pool, .. } => Self::PoolUnavailable { pool: pool.clone() },
+            Error::InContainer { source, .. } => return Self::of(source),
+            Error::NoSuchProfile(_) => Self::NoSuchProfile,
+            Error::ProfileInUse { name, .. } => Self::ProfileInUse { name: name.clone() },
+            Error::Protected(name) => Self::ProtectedContainer { container: name.clone() },
+            Error::Lxd(error) => return error.near().map(|name| Self::DidYouMean { name: name.into() }),
             Error::NoSuchDriver(driver) => Self::NoSuchNetworkDriver { driver: driver.clone() },
             Error::Parent { link, problem } => Self::Parent { link: link.clone(), problem: problem.clone() },
             Error::NetworkInUse { network, user } => {

@@ -32,6 +32,10 @@ pub enum Error {
     NoSuchPath { container: String, path: String },
     #[error("{name:?} is the beginning of several container ids: {}", candidates.join(", "))]
     Ambiguous { name: String, candidates: Vec<String> },
+    #[error("container {container} has no snapshot {name:?}")]
+    NoSuchSnapshot { container: String, name: String },
+    #[error("container {container} has a snapshot {name:?} already")]
+    SnapshotExists { container: String, name: String },
     #[error("invalid {what}: {why}")]
     Invalid { what: String, why: String },
     #[error("cannot {verb} container {name}: it is {state}")]
@@ -122,12 +126,42 @@ pub enum Error {
         /// /dev/net/tun cannot be opened.
         needs_tun: bool,
     },
+    #[error("No such storage pool: {0}")]
+    NoSuchPool(String),
+    #[error("storage pool {pool} has no volume {volume}")]
+    NoSuchPoolVolume { pool: String, volume: String },
+    #[error("storage pool {0} already exists")]
+    PoolExists(String),
+    #[error("volume {0} already exists")]
+    VolumeExists(String),
+    #[error("storage pool {pool} is in use by {}", users.join(", "))]
+    PoolInUse { pool: String, users: Vec<String> },
+    /// Its disk is missing, or its image is.
+    #[error("storage pool {pool} is not available: {why}")]
+    PoolUnavailable { pool: String, why: String },
     #[error(transparent)]
     Network(#[from] hull_network::Error),
     #[error(transparent)]
     Rootless(#[from] UserNamespaceError),
     #[error(transparent)]
     Image(#[from] hull_image::Error),
+    /// A key, a device or a document in LXD's words.
+    #[error(transparent)]
+    Lxd(#[from] hull_lxd::Error),
+    #[error("No such profile: {0}")]
+    NoSuchProfile(String),
+    #[error("profile {0} already exists")]
+    ProfileExists(String),
+    #[error("profile {name} is in use by {}", users.join(", "))]
+    ProfileInUse { name: String, users: Vec<String> },
+    #[error("the profile {name} is damaged: {why}")]
+    DamagedProfile { name: String, why: String },
+    /// What is changed for several containers has failed in one of them.
+    #[error("container {name}: {source}")]
+    InContainer { name: String, source: Box<Error> },
+    /// `security.protection.delete`.
+    #[error("cannot remove container {0}: it is protected")]
+    Protected(String),
 }
 
 impl Error {
@@ -135,10 +169,13 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoSuchContainer(_)
+            | Self::NoSuchSnapshot { .. }
             | Self::NoSuchExec(_)
             | Self::NoSuchNetwork(_)
             | Self::NoSuchPath { .. }
             | Self::OtherPlatform { .. }
+            | Self::NoSuchPool(_)
+            | Self::NoSuchPoolVolume { .. }
             | Self::NoSuchDriver(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid { .. } | Self::NoSuchUser { .. } | Self::Parent { .. } => {
                 Kind::Invalid
@@ -147,8 +184,12 @@ impl Error {
             Self::WrongState { .. }
             | Self::InUse { .. }
             | Self::ExecStarted { .. }
+            | Self::PoolExists(_)
+            | Self::VolumeExists(_)
+            | Self::SnapshotExists { .. }
             | Self::NetworkExists(_) => Kind::Conflict,
-            Self::NetworkInUse { .. } => Kind::InUse,
+            Self::NetworkInUse { .. } | Self::PoolInUse { .. } => Kind::InUse,
+            Self::PoolUnavailable { .. } => Kind::Unavailable,
             Self::MonitorDied
             | Self::MonitorSilent { .. }
             | Self::MonitorAlive { .. }
@@ -171,6 +212,13 @@ impl Error {
             Self::Network(error) => error.kind(),
             Self::Rootless(error) => error.kind(),
             Self::Image(error) => error.kind(),
+            Self::Lxd(error) if error.is_unsupported() => Kind::Unsupported,
+            Self::Lxd(_) => Kind::Invalid,
+            Self::InContainer { source, .. } => source.kind(),
+            Self::NoSuchProfile(_) => Kind::NotFound,
+            Self::ProfileExists(_) | Self::Protected(_) => Kind::Conflict,
+            Self::ProfileInUse { .. } => Kind::InUse,
+            Self::DamagedProfile { .. } => Kind::Damaged,
         }
     }
 
@@ -178,7 +226,9 @@ impl Error {
     pub(crate) fn with_undo(self, undone: Result<()>) -> Self {
         let mut errors = Errors::default();
         errors.note(undone);
-        let undone = errors.into_vec();
+        let mut undone = errors.into_vec();
+        // A disk that is full stops the undoing as it stopped the doing.
+        undone.retain(|error| error.to_string() != self.to_string());
         match self {
             error if undone.is_empty() => error,
             Self::WithUndo { first, mut rest } => {

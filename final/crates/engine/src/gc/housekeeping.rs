@@ -76,6 +76,7 @@ impl Engine {
         errors.note(exec_registry::collect(root));
         let exists = |id: &str| containers.contains_key(id) || root.container_dir(id).exists();
         errors.note(crate::rootfs::host_mount::collect(root, exists));
+        errors.note(crate::pools::clean::collect(self, exists));
         for id in with_state {
             errors.note(limits::settle_unlocked(self, id));
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {

@@ -8,6 +8,7 @@ use crate::error::{Error, Errors, Result};
 use crate::events::Event;
 use crate::records::record::{MountRecord, Record};
 use crate::records::run_dir;
+use crate::records::writable::Writable;
 
 /// The objects to be removed. If the container's record is damaged, those that can be found without it.
 pub(crate) struct Remains {
@@ -18,6 +19,10 @@ pub(crate) struct Remains {
     /// The anonymous volumes that go with it.
     volumes: Vec<String>,
     pub is_damaged: bool,
+    /// `security.protection.delete` is set.
+    pub is_protected: bool,
+    /// Where its files are.
+    writable: Writable,
     /// Emitted when the container is gone. Without its record there is none.
     destroyed: Option<Event>,
 }
@@ -33,6 +38,8 @@ impl Remains {
             names: Some(record.name.clone()).filter(|name| !name.is_empty()).into_iter().collect(),
             volumes: anonymous.filter_map(|mount| mount.name.clone()).collect(),
             is_damaged: false,
+            is_protected: record.instance.flag("security.protection.delete"),
+            writable: record.writable.clone(),
             destroyed: Some(Event::container(record, "destroy")),
         }
     }
@@ -40,7 +47,17 @@ impl Remains {
     /// Those of a build's step with this id, whose record cannot be read.
     pub(crate) fn of_step(id: &str) -> Self {
         let (names, volumes) = (vec![], vec![]);
-        Self { id: id.to_owned(), name: id.to_owned(), names, volumes, is_damaged: true, destroyed: None }
+        let writable = Writable::default();
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            names,
+            volumes,
+            is_damaged: true,
+            is_protected: false,
+            writable,
+            destroyed: None,
+        }
     }
 
     /// The same for a container that never existed for its user.
@@ -60,6 +77,8 @@ impl Remains {
                     names,
                     volumes: vec![],
                     is_damaged: true,
+                    is_protected: false,
+                    writable: Writable::default(),
                     destroyed: None,
                 })
             }
@@ -73,6 +92,9 @@ impl Remains {
 /// cleared by the next listing. Goes on past errors and reports them all.
 pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
     let root = engine.root();
+    // First of all, because only the record tells where they are. A pool that is missing keeps the container: nothing of
+    // it is lost.
+    crate::pools::place::remove(engine, &remains.id, &remains.writable)?;
     let mut errors = Errors::default();
     // A monitor does not see the host's mounts. The next listing unmounts what its container has left there.
     errors.note(crate::rootfs::host_mount::collect(root, |id| id != remains.id));

@@ -20,7 +20,9 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::gc::killed_monitor::{self, Killer};
+use crate::handle::halt;
 use crate::handle::running::{ANSWER_TIMEOUT, POLL_INTERVAL, RunningContainer, Stopped, readable};
+use crate::records::halt::Halt;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 
@@ -33,11 +35,16 @@ const FORCED_CLEANUP: Duration = Duration::from_secs(10);
 /// How long a killed process may take to end. One in an uninterruptible wait ends only after that.
 const DEATH: Duration = Duration::from_secs(10);
 
+/// The time between two runs of the command that tells an init to end the system.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How a container is to end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndOptions {
     /// Sent first.
     pub signal: i32,
+    /// An init is told in its own way instead.
+    pub by_init: bool,
     /// How long until SIGKILL follows.
     pub timeout: Duration,
     /// The container is kept even if it has `--rm`.
@@ -49,8 +56,14 @@ pub(crate) struct EndOptions {
 }
 
 impl EndOptions {
-    pub(crate) const KILL: Self =
-        Self { signal: SIGKILL, timeout: Duration::ZERO, keep: false, force: false, by_shutdown: false };
+    pub(crate) const KILL: Self = Self {
+        signal: SIGKILL,
+        by_init: false,
+        timeout: Duration::ZERO,
+        keep: false,
+        force: false,
+        by_shutdown: false,
+    };
 }
 
 /// How a container has ended.
@@ -93,6 +106,8 @@ pub(crate) struct Ending<'a> {
     options: EndOptions,
     stage: Stage,
     stopped: Stopped,
+    /// When to tell the init again to end the system.
+    ask_again: Option<Instant>,
     init_ended: Option<Instant>,
     ended: Ended,
 }
@@ -115,6 +130,7 @@ impl<'a> Ending<'a> {
             options,
             stage: Stage::Notified { since: Instant::now() },
             stopped: Stopped::default(),
+            ask_again: None,
             init_ended: None,
             ended: Ended::InTime,
         }
@@ -140,8 +156,18 @@ impl<'a> Ending<'a> {
                 }
                 self.kill()?;
             }
-            Stage::Signalled { .. } => {}
-            Stage::Killed { since } => self.await_cleanup(since, is_stopped)?,
+            Stage::Signalled { .. } => {
+                let is_due = self.ask_again.is_some_and(|at| at <= Instant::now());
+                if is_due && self.init_ended.is_none() {
+                    self.ask_init()?;
+                }
+            }
+            Stage::Killed { since } => {
+                if self.init_ended.is_none() {
+                    self.engine.thaw_below(&self.running.state)?;
+                }
+                self.await_cleanup(since, is_stopped)?;
+            }
             Stage::MonitorKilled { since } if since.elapsed() >= DEATH => {
                 return Err(self.silent("was killed and has not ended: it is blocked in the kernel"));
             }
@@ -177,10 +203,36 @@ impl<'a> Ending<'a> {
         if self.running.status == Status::Paused {
             self.engine.unpause(&self.id)?;
         }
-        self.emit_kill(self.options.signal);
-        self.running.signal(self.options.signal)?;
+        match self.running.state.halt.is_some() && self.options.by_init {
+            true => self.ask_init()?,
+            false => self.send(self.options.signal)?,
+        }
         self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
         Ok(())
+    }
+
+    /// An init that has only begun hears nothing yet, and is asked again later.
+    fn ask_init(&mut self) -> Result<()> {
+        self.ask_again = match self.running.state.halt.clone() {
+            Some(Halt::Run(command)) => {
+                // Neither a failure nor success says whether the init has heard: runit's command succeeds while runit still boots,
+                // and runit drops the message. Once it ends the system, the message changes nothing.
+                let _ = halt::run(self.engine, &self.id, &command);
+                Some(Instant::now() + ASK_AGAIN)
+            }
+            Some(Halt::Signal(signal)) if halt::hears(&self.running.state, signal) => {
+                self.send(signal)?;
+                None
+            }
+            Some(Halt::Signal(_)) => Some(Instant::now()),
+            None => None,
+        };
+        Ok(())
+    }
+
+    fn send(&self, signal: i32) -> Result<()> {
+        self.emit_kill(signal);
+        self.running.signal(signal)
     }
 
     fn kill(&mut self) -> Result<()> {
@@ -263,7 +315,7 @@ impl<'a> Ending<'a> {
     /// When to call [`Self::step`] again if no descriptor becomes readable.
     fn due(&self, now: Instant) -> Option<Instant> {
         match self.stage {
-            Stage::Signalled { kill_at } if self.init_ended.is_none() => kill_at,
+            Stage::Signalled { kill_at } if self.init_ended.is_none() && self.ask_again.is_none() => kill_at,
             // The monitor has to act next, and no descriptor reports that it is stopped.
             _ => Some(now + POLL_INTERVAL),
         }

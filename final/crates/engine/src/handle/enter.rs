@@ -87,6 +87,7 @@ impl<'a> Entry<'a> {
             pidfd: pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
             leaf: Some(&self.leaf),
+            is_delegated: self.record.options.system,
             spec: &self.spec,
             filter: seccomp::filter(&self.record.options, &self.spec, &self.seccomp_cache),
             preserved_fds: 0,

@@ -35,6 +35,15 @@ impl Engine {
         }
     }
 
+    /// Thaws what a system container has frozen itself, in cgroups of its own: its first process ends only after all the
+    /// others (pid_namespaces(7)).
+    pub(crate) fn thaw_below(&self, state: &State) -> Result<()> {
+        if let Some(path) = &state.cgroup {
+            self.cgroup(path)?.thaw_all();
+        }
+        Ok(())
+    }
+
     /// Freezes a container that runs. `None` for one that does not, or that its user has paused.
     pub(crate) fn freeze(&self, record: &Record) -> Result<Option<Frozen>> {
         if Snapshot::take(self.root(), &record.id)?.status != Status::Running {

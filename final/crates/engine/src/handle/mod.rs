@@ -3,9 +3,12 @@
 //! ```text
 //! running  the monitor and the first process, by pidfd     ending  ends any number of containers
 //! freeze   while a command reads its files                 enter   starts a process inside
+//! halt     tells an init by a command to end the system   limits  other limits, while it runs
 //! ```
 
 pub(crate) mod ending;
 pub(crate) mod enter;
 pub(crate) mod freeze;
+mod halt;
+pub(crate) mod limits;
 pub(crate) mod running;

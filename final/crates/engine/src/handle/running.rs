@@ -8,7 +8,7 @@ use hull_storage::root::Root;
 
 use crate::attach::{Connection, Message};
 use crate::engine::Engine;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Report, Result};
 use crate::records::options::WindowSize;
 use crate::records::process::open;
 use crate::records::run_dir;
@@ -73,9 +73,12 @@ impl RunningContainer {
     /// Looks for the first process again: a container that was still starting has one once its monitor has answered.
     pub(crate) fn find_init(&mut self, root: &Root, id: &str) -> Result<()> {
         if self.init.is_none()
-            && let Some(init) = State::load(root, id)?.and_then(|state| state.init)
+            && let Some(state) = State::load(root, id)?
+            && let Some(init) = &state.init
         {
-            self.init = open(&init)?;
+            self.init = open(init)?;
+            self.state.halt = state.halt;
+            self.state.init = state.init;
         }
         Ok(())
     }
@@ -86,6 +89,20 @@ impl RunningContainer {
         match connection.map_or(Ok(true), |connection| readable(connection, Some(ANSWER_TIMEOUT)))? {
             true => Ok(()),
             false => Err(self.silent(name)),
+        }
+    }
+
+    /// Has the monitor start and end the processes of the container's proxies.
+    pub(crate) fn notify_proxies_changed(&self, name: &str) -> Result<()> {
+        let connection = self.connection.as_ref().filter(|_| self.tell(&Message::Proxies));
+        let connection = connection.ok_or_else(|| self.silent(name))?;
+        if !readable(connection, Some(ANSWER_TIMEOUT))? {
+            return Err(self.silent(name));
+        }
+        let mut buffer = Vec::new();
+        match connection.receive(&mut buffer).context(|| "listen to the monitor".into())? {
+            Some(Message::Failed(report)) => Err(Error::Reported(Report::decode(report))),
+            _ => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::checks::Checks;
 use super::clients::{Client, Clients, Queued};
+use super::forwarders::Forwarders;
 use super::log::Log;
 use super::stdio::{Read, Streams};
 use super::stop::Stop;
@@ -52,6 +53,8 @@ pub(super) struct EventLoop {
     pub log: Log,
     pub streams: Streams,
     pub network: Attachment,
+    /// The processes of the container's proxies.
+    pub forwarders: Forwarders,
     /// The built-in one for an `exec` session, whose process is a child of the session in any case.
     pub runtime: Runtime,
     /// stdin ends with the command that started the container (docker's `StdinOnce`). A detached container keeps its
@@ -133,6 +136,11 @@ impl EventLoop {
 
     pub(super) fn is_stopped_by_user(&self) -> bool {
         self.stop.is_some_and(|stop| stop.by_user)
+    }
+
+    /// `boot stop` ends it.
+    pub(super) fn is_ended_by_shutdown(&self) -> bool {
+        self.stop.is_some_and(|stop| !stop.by_user)
     }
 
     /// Waits once, and does what has become possible.

@@ -108,6 +108,7 @@ pub(crate) fn begin(
         }
         Status::Created | Status::Exited => {}
     }
+    crate::instance::start::settle(engine, &mut record)?;
     engine.comebacks().forget(&record.id);
     let restart_count = match why {
         Launch::ByUser => 0,

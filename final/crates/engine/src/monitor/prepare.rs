@@ -1,13 +1,28 @@
-//! What a start prepares alike for every runtime: the container's streams, and its network.
+//! What a start prepares alike for every runtime: the container's streams, its network, and what makes it a system.
+
+use std::path::Path;
 
 use hull_runtime::Stdio;
 
 use super::stdio::Streams;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::init;
 use crate::net::Attachment;
+use crate::records::halt::Halt;
 use crate::records::options::NetworkMode;
 use crate::records::record::Record;
+use crate::rootfs::mount::rootfs;
+
+/// Finds out how the init is ended, and before a system's first start makes the system unlike all others.
+pub(super) fn system(engine: &Engine, record: &Record) -> Result<Option<Halt>> {
+    let rootfs = rootfs(engine, record);
+    init::identity::give(engine.root(), record, &rootfs)?;
+    match record.process.args().first() {
+        Some(program) => init::halt_of(&rootfs, Path::new(program)),
+        None => Ok(None),
+    }
+}
 
 /// The monitor's ends of stdin and the output, and the container's; with a terminal the runtime opens it.
 pub(super) fn stdio(record: &Record) -> Result<(Option<Streams>, Stdio)> {

@@ -76,6 +76,10 @@ impl EventLoop {
                 let _ = self.reload_networks();
                 self.answer(index, &Message::Started);
             }
+            Ok(Some(Message::Proxies)) => match self.renew_forwarders() {
+                Ok(()) => self.answer(index, &Message::Started),
+                Err(error) => self.answer(index, &Message::Failed(&Report::encode(&error))),
+            },
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => client.mark_gone(),
         }
@@ -161,6 +165,13 @@ impl EventLoop {
             let _ = self.thaw();
         }
         self.answer(index, &Message::Started);
+    }
+
+    /// The record asks for other proxies.
+    fn renew_forwarders(&mut self) -> Result<()> {
+        let (Some(container), Some(running)) = (&self.container, &self.running) else { return Ok(()) };
+        let record = Record::load(container.engine.root(), &container.id)?;
+        self.forwarders.renew(&record, running.pid)
     }
 
     /// The container has been connected to a network, or disconnected from one.

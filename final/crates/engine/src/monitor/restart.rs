@@ -12,6 +12,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// After a run of this length the pauses begin at the first one again.
 const HEALTHY: Duration = Duration::from_secs(10);
 
+/// After a shorter run a reboot pauses, too: a system that only reboots would keep a processor busy.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// The restarts of one container, as long as its monitor lives.
 #[derive(Debug)]
 pub(super) struct Restarts {
@@ -35,12 +38,22 @@ impl Restarts {
         if is_stopping || !policy.restarts_after(exit) {
             return None;
         }
+        Some(self.pause_after(ran))
+    }
+
+    /// The pause before the next run of a system that has rebooted itself.
+    pub(super) fn after_reboot(&mut self, ran: Duration) -> Duration {
+        let pause = self.pause_after(ran);
+        if ran >= SHORTEST { Duration::ZERO } else { pause }
+    }
+
+    fn pause_after(&mut self, ran: Duration) -> Duration {
         if ran >= HEALTHY {
             self.pause = FIRST_PAUSE;
         }
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
-        Some(pause)
+        pause
     }
 }
 
@@ -64,6 +77,14 @@ mod tests {
         assert!(restarts(RestartPolicy::OnFailure(2), &exit(1, 1)));
         assert!(!restarts(RestartPolicy::OnFailure(2), &exit(1, 2)));
         assert_eq!(Restarts::new().next(&RestartPolicy::Always, &exit(1, 0), Duration::ZERO, true), None);
+    }
+
+    #[test]
+    fn a_reboot_is_immediate_unless_nothing_but_reboots_happens() {
+        let mut restarts = Restarts::new();
+        assert_eq!(restarts.after_reboot(Duration::from_secs(2)), Duration::ZERO);
+        let [first, second] = [0, 0].map(|ran| restarts.after_reboot(Duration::from_secs(ran)));
+        assert!(first > Duration::ZERO && second == first * 2, "{first:?} {second:?}");
     }
 
     #[test]

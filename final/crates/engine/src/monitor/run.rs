@@ -14,6 +14,7 @@ use super::clients::{Client, Clients, Queued};
 use super::detach::{detach, fail};
 use super::event_loop::{Container, EventLoop};
 use super::log::Log;
+use super::prepare;
 use super::restart::Restarts;
 use super::setup;
 use super::stdio::Streams;
@@ -31,8 +32,8 @@ use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::{Exit, Phase, State};
 use crate::records::time::Timestamp;
-use crate::rootfs::mount;
 use crate::rootfs::stubs::Stubs;
+use crate::rootfs::{mount, sources};
 use crate::runtimes::Runtime;
 
 /// What a start asks of its monitor.
@@ -102,6 +103,7 @@ impl Monitor {
             // Recorded before it is made, so that a cgroup without a monitor can be attributed.
             cgroup: setup::cgroup_wanted(&engine, &record)
                 .then(|| engine.cgroup_path(&record.id, record.options.cgroup_parent.as_deref())),
+            halt: None,
             started: None,
             restart_count,
             runtime: record.options.runtime.clone(),
@@ -196,21 +198,35 @@ impl Monitor {
         let mut restarts = Restarts::new();
         loop {
             let begun = Instant::now();
-            let exit = match self.watch(running) {
+            let mut exit = match self.watch(running) {
                 Ok(exit) => exit,
                 Err(error) => return self.abort(&error),
             };
-            let is_stopping = self.events.stop.is_some();
+            let is_system = self.record.options.system;
+            // Turned off inside, it stays off, as a machine does.
+            // An init ends in the same way if `boot stop` has asked it to: then nobody wants the container to stay stopped.
+            exit.stopped_by_user |= is_system && crate::init::has_halted(&exit) && !exit.ended_by_shutdown;
+            let is_stopping = self.events.stop.is_some() || exit.stopped_by_user;
+            let reboots = is_system && crate::init::has_rebooted(&exit) && !is_stopping;
             let wanted = std::mem::take(&mut self.events.restart_wanted) && !is_stopping;
             // An update may have changed the policy, and the limits of the next run. If the record cannot be read, the
             // one before stays in force.
             let _ = self.record.refresh(self.engine.root());
             let policy = &self.record.options.restart;
-            let pause = restarts.next(policy, &exit, begun.elapsed(), is_stopping);
+            let pause = match reboots {
+                true => Some(restarts.after_reboot(begun.elapsed())),
+                false => restarts.next(policy, &exit, begun.elapsed(), is_stopping),
+            };
             let Some(pause) = pause.or(wanted.then_some(Duration::ZERO)) else { return exit };
             match self.wait_to_restart(&exit, pause) {
                 Ok(true) => {}
-                Ok(false) => return Exit { stopped_by_user: self.events.is_stopped_by_user(), ..exit },
+                Ok(false) => {
+                    return Exit {
+                        stopped_by_user: self.events.is_stopped_by_user(),
+                        ended_by_shutdown: self.events.is_ended_by_shutdown(),
+                        ..exit
+                    };
+                }
                 Err(error) => return Exit { error: error.to_string(), ..exit },
             }
             running = match self.restart() {
@@ -222,6 +238,7 @@ impl Monitor {
 
     /// Kills a container that cannot be watched any longer.
     fn abort(&mut self, error: &crate::Error) -> Exit {
+        self.events.forwarders.end();
         if let Some(running) = self.events.running.take() {
             let pidfd = running.pidfd.as_fd();
             // It may have ended by itself, and it may have been reaped.
@@ -242,6 +259,7 @@ impl Monitor {
             finished: Some(Timestamp::now()),
             restart_count: self.state.restart_count,
             stopped_by_user: self.events.is_stopped_by_user(),
+            ended_by_shutdown: self.events.is_ended_by_shutdown(),
             ..Exit::default()
         }
     }
@@ -256,6 +274,9 @@ impl Monitor {
 
     fn start(&mut self, attach: StartAttach) -> Result<Running> {
         Exit::forget(self.engine.root(), &self.record.id)?;
+        if self.record.options.system {
+            self.state.halt = prepare::system(&self.engine, &self.record)?;
+        }
         // A restart keeps the last size of the terminal.
         let size = self.events.streams.size;
         let (running, streams) = setup::start(
@@ -267,6 +288,9 @@ impl Monitor {
             size,
         )?;
         self.events.streams = streams.sized(size);
+        if let Err(error) = self.events.forwarders.renew(&self.record, running.pid) {
+            return Err(error.with_undo(self.end_at_once(running)));
+        }
         self.state.init = Some(ProcessId::of(running.pid)?);
         self.state.started = Some(Timestamp::now());
         self.state.phase = Phase::Running;
@@ -275,6 +299,19 @@ impl Monitor {
         events.push(Event::container(&self.record, "start"));
         emit_all(&self.engine, events);
         Ok(running)
+    }
+
+    /// Ends a program whose container cannot have what belongs to it.
+    fn end_at_once(&mut self, running: Running) -> Result<()> {
+        self.events.forwarders.end();
+        let killed = process::kill_and_reap(running.pidfd.as_fd());
+        let mut errors = Errors::default();
+        errors.note(killed.context(|| "end the container's program".into()).map(drop));
+        errors.note(self.events.network.disconnect(self.engine.root(), &self.record.id));
+        if let Some(cgroup) = &running.cgroup {
+            errors.note(cgroup.kill_all().and_then(|()| cgroup.remove()));
+        }
+        errors.into_result()
     }
 
     /// What precedes `start`, in dockerd's order.
@@ -295,6 +332,7 @@ impl Monitor {
     fn restart(&mut self) -> Result<Running> {
         let _lock = self.engine.lock_as_monitor(&self.record.id)?;
         let _ = self.record.refresh(self.engine.root());
+        sources::prepare_again(&self.engine, &self.record)?;
         self.start(StartAttach::Detached)
     }
 
@@ -328,6 +366,7 @@ impl Monitor {
                 return Err(errno).context(|| "read the container's exit status".into());
             }
         };
+        self.events.forwarders.end();
         // The exit is recorded even if rules or the cgroup stay behind. The next user of the network removes the rules, and
         // the next run or `rm` the cgroup.
         self.still_attached.note(self.events.network.disconnect(self.engine.root(), &self.record.id));

@@ -11,6 +11,7 @@ use super::prepare::{prepare_network, stdio};
 use super::stdio::Streams;
 use crate::engine::{Engine, cgroup_layout};
 use crate::error::{Errors, Result};
+use crate::init;
 use crate::net::Attachment;
 use crate::records::options::WindowSize;
 use crate::records::record::Record;
@@ -38,6 +39,7 @@ fn write_bundle(
     size: Option<WindowSize>,
 ) -> Result<(PathBuf, Spec)> {
     etc_files::write(engine, record)?;
+    crate::instance::seed::write(record, &rootfs(engine, record))?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;
     if let Some(process) = &spec.process {
@@ -45,6 +47,11 @@ fn write_bundle(
     }
     if let (Some(limit), Some(process)) = (network.descriptor_limit(), &mut spec.process) {
         spec::limit_descriptors(process, limit);
+    }
+    if let (true, Some(process), Some(machine_id)) =
+        (record.options.system, &mut spec.process, init::identity::machine_id(engine.root(), &record.id)?)
+    {
+        spec::set_variables(&mut process.env, [init::identity::variable(&machine_id)].iter());
     }
     if let (true, Some(process)) = (record.options.tty, &mut spec.process) {
         process.console_size = size.map(spec::console_size);
@@ -93,6 +100,8 @@ pub(super) fn start(
         preserved_fds: 0,
         new_keyring: true,
         may_move_root: false,
+        // Ctrl+C on the console would signal an init, and tell it to reboot: init(8), "SIGINT".
+        controls_terminal: state.halt.is_none(),
     })?;
     // The network is connected while the child makes its mounts. If the child has failed, its own error is the one to
     // report, and the network's only follows from it.

@@ -57,6 +57,7 @@ pub(super) fn allocate(
         published: Vec::new(),
         sysctls: option.driver_opts.get(SYSCTLS).cloned().unwrap_or_default(),
         gw_priority: option.gw_priority,
+        limits: option.limits,
         network,
     })
 }

@@ -20,6 +20,7 @@ use super::context::{Context, Sockets};
 use super::drivers::user_mode::{self, UserModeProcess};
 use super::endpoint::{self, Endpoint, NetworkState, PublishedPort};
 use super::interfaces as links;
+use super::nics::{self, Borrowed};
 use super::proxy::Proxies;
 use super::publish;
 use super::resolver::{ContainerResolver, has_resolver};
@@ -53,6 +54,7 @@ pub(crate) struct Attachment {
     /// The container has not yet taken over from the one that it succeeds.
     succession: Option<Succession>,
     user_mode: Option<UserModeProcess>,
+    borrowed: Borrowed,
     running: Option<Running>,
     /// The container's endpoints as last read, because somebody may empty the run root while it runs.
     known: Vec<Endpoint>,
@@ -172,12 +174,19 @@ impl Attachment {
         self.running = Some(Running { root: root.clone(), id: record.id.clone(), pid });
         // The container can start even if its name in /run/netns cannot be moved.
         let _ = expose::relink(root, &record.id, pid);
-        if endpoints.is_empty() {
+        let nics = &record.options.plugged.nics;
+        if endpoints.is_empty() && nics.is_empty() {
             return Ok(());
         }
         let inside = namespace::of_process(pid)?;
         self.detached.clear();
-        links::attach(context, &endpoints, &inside, self.sockets()?)?;
+        if !endpoints.is_empty() {
+            links::attach(context, &endpoints, &inside, self.sockets()?)?;
+        }
+        self.borrowed = Borrowed::of(nics, &inside)?;
+        for nic in nics {
+            nics::add(nic, &inside, &mut self.sockets()?.route)?;
+        }
         if has_resolver(&endpoints) {
             let (resolver, socket) = ContainerResolver::open(root, record, &endpoints, &inside)?;
             self.resolver = Some(resolver);
@@ -253,6 +262,7 @@ impl Attachment {
     /// Reads the container's endpoints again, after another command has changed them. True if the container has just got
     /// a resolver of its own, which its resolv.conf has to name.
     pub(crate) fn reload(&mut self) -> Result<bool> {
+        self.reload_nics()?;
         let Some(Running { root, id, pid }) = &self.running else { return Ok(false) };
         let state = NetworkState::load(root, id)?;
         if state.is_succeeded {
@@ -276,6 +286,15 @@ impl Attachment {
             self.inside = Some(socket);
         }
         Ok(needs_resolver)
+    }
+
+    /// Another command may have given the container a link of the host.
+    fn reload_nics(&mut self) -> Result<()> {
+        if let Some(Running { root, id, pid }) = &self.running {
+            let inside = namespace::of_process(*pid)?;
+            self.borrowed = Borrowed::of(&Record::load(root, id)?.options.plugged.nics, &inside)?;
+        }
+        Ok(())
     }
 
     /// The sockets of this start or end. They are opened once, and stay open until [`Self::close_setup_sockets`], because
@@ -303,9 +322,11 @@ impl Attachment {
 
     fn detach(&mut self, root: &Root, id: &str) -> Result<()> {
         self.proxies.end();
+        let returned = self.borrowed.give_back();
         // The resolver's sockets would keep the network namespace.
         (self.resolver, self.inside, self.running, self.user_mode) = (None, None, None, None);
-        self.detach_endpoints(root, id)
+        let detached = self.detach_endpoints(root, id);
+        returned.and(detached)
     }
 
     fn detach_endpoints(&mut self, root: &Root, id: &str) -> Result<()> {

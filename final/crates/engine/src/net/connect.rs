@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use hull_network::conntrack::forget_udp;
 use hull_network::namespace;
 use hull_network::netlink::{Protocol, Socket};
+use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 
 use super::context::{Context, Sockets, table};
@@ -92,9 +93,33 @@ impl Engine {
     }
 
     /// Has the container's monitor read the endpoints, and returns when its resolver answers by them.
-    fn notify_monitor(&self, record: &Record) -> Result<()> {
+    pub(crate) fn notify_monitor(&self, record: &Record) -> Result<()> {
         self.running(&record.id)?.map_or(Ok(()), |running| running.notify_networks_changed(&record.name))
     }
+}
+
+/// Connects a running container to a network of its record, unless it is connected. True if it was not.
+pub(crate) fn plug(
+    context: Context<'_>,
+    record: &Record,
+    option: &NetworkOption,
+    state: &State,
+) -> Result<bool> {
+    let endpoints = endpoint::endpoints(context.root, &record.id)?;
+    if endpoints.iter().any(|endpoint| endpoint.network.name == option.network) {
+        return Ok(false);
+    }
+    add_endpoint(context, record, option, state).map(|()| true)
+}
+
+/// Disconnects a running container from a network, if it is connected. True if it was.
+pub(crate) fn unplug(root: &Root, record: &Record, network: &str, init: &ProcessId) -> Result<bool> {
+    let mut state = NetworkState::load(root, &record.id)?;
+    let Some(removed) = state.remove(network) else { return Ok(false) };
+    let mut sockets = Sockets::open()?;
+    remove_endpoint(root, record, &removed, &state, &mut sockets)?;
+    move_routes_and_ports(root, &state.endpoints, init.pid, &mut sockets)?;
+    Ok(true)
 }
 
 /// Allocates an endpoint for a running container, records it and attaches the container. Nothing stays when it fails.

@@ -224,7 +224,11 @@ fn apply_option(network: &mut NetworkRecord, key: &str, value: &str) -> Result<(
 }
 
 /// Checks that no other network has the network's addresses, and no other link its bridge's name.
-fn check_free(network: &NetworkRecord, others: &[NetworkRecord], route: &mut Socket) -> Result<()> {
+pub(super) fn check_free(
+    network: &NetworkRecord,
+    others: &[NetworkRecord],
+    route: &mut Socket,
+) -> Result<()> {
     for pool in &network.pools {
         for other in others {
             if let Some(taken) = other.pools.iter().find(|taken| taken.subnet().overlaps(pool.subnet())) {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::NetworkRecord;
 use crate::error::Result;
+use crate::records::plugged::TrafficLimits;
 
 /// A container's connection to one network: a veth pair or a macvlan, with its addresses and published ports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub(crate) struct Endpoint {
     /// The default route is over the endpoint with the highest number, and the first one of these.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub gw_priority: i64,
+    #[serde(default, skip_serializing_if = "TrafficLimits::is_default")]
+    pub limits: TrafficLimits,
 }
 
 fn is_zero(number: &i64) -> bool {

@@ -7,14 +7,14 @@ use hull_network::conntrack::forget_udp;
 use hull_network::netlink::{Protocol, Socket};
 use hull_network::ports::Transport;
 use hull_network::routes::{self, Route};
-use hull_network::{links, namespace, sysctl};
+use hull_network::{links, namespace, sysctl, traffic};
 use hull_storage::root::Root;
 
 use super::context::{Context, Sockets, table};
 use super::drivers::{ContainerNamespace, allow_published_ports};
 use super::endpoint::{self, Endpoint};
 use super::{reload, setup, shared};
-use crate::error::{Errors, Result};
+use crate::error::{Error, Errors, Result};
 
 /// Attaches the container with the network namespace `inside` to its networks. The rules come before the interfaces, so
 /// that every packet passes them.
@@ -38,6 +38,7 @@ pub(super) fn attach(
         namespace::within(inside.as_fd(), || sysctl::allow_ipv6_on_new_links(ipv6))?;
         let (_, link) = setup::ensure(context, &endpoint.network.name, sockets)?;
         endpoint.network.driver().attach(endpoint, link, &mut container, &mut sockets.route)?;
+        limit(endpoint, sockets)?;
         if !endpoint.sysctls.is_empty() {
             namespace::within(inside.as_fd(), || set_sysctls(endpoint))?;
         }
@@ -47,6 +48,21 @@ pub(super) fn attach(
     }
     // Packets that came to a port before it was published are remembered as not forwarded.
     Ok(forget_udp(&mut sockets.filter, &udp_ports(endpoints))?)
+}
+
+/// Limits the traffic at the host's end of a veth pair. Other links have none.
+fn limit(endpoint: &Endpoint, sockets: &mut Sockets) -> Result<()> {
+    if endpoint.limits.is_default() {
+        return Ok(());
+    }
+    if !endpoint.network.driver().has_bridge() {
+        return Err(Error::Unsupported(format!(
+            "network {} has no bridge on this host, at which traffic could be limited",
+            endpoint.network.name
+        )));
+    }
+    let link = links::get(&mut sockets.route, &endpoint.link)?.index;
+    Ok(traffic::limit(&mut sockets.route, link, endpoint.limits.ingress, endpoint.limits.egress)?)
 }
 
 /// Forwards published ports to endpoints that are attached already, after the endpoint that had them was removed.

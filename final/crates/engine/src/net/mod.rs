@@ -13,6 +13,7 @@
 //! allocate      endpoints allocated and released
 //! publish       published ports (the sockets: hull_network::ports)
 //! interfaces    a container's interfaces attached and detached
+//! nics          links of containers that are on no network
 //! attachment    the monitor's part: all of these in the order of a container's life
 //! resolver      a container's own DNS resolver, at 127.0.0.11
 //! proxy         connections that no rule can forward, copied by processes
@@ -24,7 +25,7 @@
 //! legacy_links  --link
 //! events        events of networks
 //! inspect       what ps, port and inspect print
-//! create, connect, expose, trace, verbs     the verbs of hull network
+//! create, change, connect, expose, trace, verbs     the verbs of hull network
 //! ```
 //!
 //! `network.json` is written before anything that it names is made. What it names ends by itself after a kill, except
@@ -34,6 +35,7 @@
 
 mod allocate;
 mod attachment;
+mod change;
 mod connect;
 mod context;
 mod create;
@@ -46,6 +48,7 @@ mod inspect;
 mod interfaces;
 mod killed_monitor;
 mod legacy_links;
+mod nics;
 mod options;
 mod proxy;
 mod publish;
@@ -63,6 +66,8 @@ pub mod trace;
 mod verbs;
 
 pub(crate) use attachment::Attachment;
+pub use change::{NetworkChange, NetworkLease};
+pub(crate) use connect::{plug, unplug};
 pub(crate) use drivers::user_mode::{
     address as user_mode_address, namespace_file, resolver as user_mode_resolver,
 };
@@ -74,11 +79,12 @@ pub(crate) use inspect::{
 };
 pub(crate) use killed_monitor::{clear, clear_lost};
 pub(crate) use legacy_links::{hosts_lines, links_are_in_hosts, variables as link_variables};
+pub(crate) use nics::{add_nic, remove_nic};
 pub use options::NetworkOptions;
 pub use record::{DEFAULT, NetworkRecord};
 pub(crate) use resolver::{has_resolver, rename};
 pub(crate) use shared::mark_shared;
-pub(crate) use store::find;
+pub(crate) use store::{find, of_bridge as network_of_bridge};
 pub(crate) use succession::Succession;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};

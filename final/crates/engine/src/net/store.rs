@@ -68,6 +68,12 @@ pub(super) fn records(root: &Root) -> Result<BTreeMap<String, Result<NetworkReco
     Ok(names.chain([DEFAULT.to_owned()]).filter_map(record).collect())
 }
 
+/// The name of the network with this bridge, if hull made it.
+pub(crate) fn of_bridge(root: &Root, link: &str) -> Result<Option<String>> {
+    let is_its = |network: &NetworkRecord| network.driver().has_bridge() && network.link == link;
+    Ok(all(root)?.into_iter().find(is_its).map(|network| network.name))
+}
+
 /// Finds a network by its name, its id or the beginning of its id.
 pub(crate) fn find(root: &Root, name_or_id: &str) -> Result<NetworkRecord> {
     if let Some(network) = load(root, name_or_id)? {

@@ -23,6 +23,11 @@ impl BlockIoOptions {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// The rates of each kind.
+    pub(crate) fn rates(&mut self) -> [&mut Vec<DeviceRate>; 4] {
+        [&mut self.read_bps, &mut self.write_bps, &mut self.read_iops, &mut self.write_iops]
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,4 +40,14 @@ pub struct DeviceWeight {
 pub struct DeviceRate {
     pub path: PathBuf,
     pub rate: u64,
+    /// Of one of LXD's disk devices: `path` is its source, on the disk that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<LimitedDisk>,
+}
+
+/// The disk that a device's source was on when the limit was set, by which the limit is found when the source is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitedDisk {
+    pub device: String,
+    pub numbers: (u32, u32),
 }

@@ -36,6 +36,7 @@ pub(crate) fn find(root: &Root, id: &str) -> Option<State> {
             (Some(_), true) => Phase::Paused,
             (Some(_), false) => Phase::Running,
         },
+        halt: None,
         started: init.as_ref().map(|init| Timestamp(init.started())),
         monitor,
         init,

@@ -13,6 +13,11 @@ pub(crate) fn random_id() -> Result<String> {
     Ok(hex(&random::<32>()?))
 }
 
+/// In the format of machine-id(5).
+pub(crate) fn random_machine_id() -> Result<String> {
+    Ok(hex(&random::<16>()?))
+}
+
 /// The id of a build's step. It is half as long as a container's, so nothing that looks for containers finds the step.
 pub(crate) fn random_step_id() -> Result<String> {
     Ok(hex(&random::<16>()?))

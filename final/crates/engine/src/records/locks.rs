@@ -48,6 +48,15 @@ impl Engine {
         Ok(lock)
     }
 
+    /// The same as [`Self::lock`] without waiting: `None` if another command holds it.
+    pub(crate) fn lock_if_free(&self, id: &str) -> Result<Option<Lock>> {
+        match self.lock_with(id, |path| Lock::exclusive_within(path, Some(Duration::ZERO))) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Error::Storage(hull_storage::Error::Held { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The container at a moment when no start of it is in progress. A start is waited for, because until its end the
     /// container counts as running and has no process yet. The caller holds no lock of this container.
     pub(crate) fn snapshot_after_start(&self, id: &str) -> Result<Snapshot> {

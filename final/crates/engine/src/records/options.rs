@@ -15,9 +15,13 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::userns::UsernsOptions;
 use crate::error::Error;
 use crate::records::block_io::BlockIoOptions;
+use crate::records::instance::Instance;
+pub use crate::records::log_options::{LogDriver, LogOptions};
 use crate::records::mount_extras::MountExtras;
+use crate::records::plugged::{Plugged, TrafficLimits};
 pub use crate::records::process_extras::ProcessExtras;
 use crate::records::runtime::RuntimeOption;
+pub use crate::records::storage::StorageOptions;
 
 /// Rows and columns of a terminal.
 pub type WindowSize = (u16, u16);
@@ -62,6 +66,8 @@ pub struct CreateOptions {
     pub auto_remove: bool,
     /// `--init`: hull's own PID 1 reaps and forwards signals.
     pub init: bool,
+    /// `--system`: the first process is the init of a distribution (`init/`).
+    pub system: bool,
 
     pub mounts: Vec<MountOption>,
     pub volumes_from: Vec<String>,
@@ -73,6 +79,8 @@ pub struct CreateOptions {
     pub device_cgroup_rules: Vec<String>,
     /// CDI devices by their names, and `--gpus`.
     pub device_requests: Vec<DeviceRequest>,
+    /// What LXD's devices are beside mounts and networks.
+    pub plugged: Plugged,
 
     pub resources: ResourceOptions,
     /// The cgroup in which the container's is made, instead of the one that all share.
@@ -117,6 +125,9 @@ pub struct CreateOptions {
     pub no_new_privileges: bool,
     pub seccomp: SeccompOption,
 
+    /// `--storage`, and `--storage-opt size=`.
+    #[serde(skip_serializing_if = "StorageOptions::is_default")]
+    pub storage: StorageOptions,
     pub process_extras: ProcessExtras,
     /// `--runtime`; `None` is the one that is built in.
     pub runtime: Option<RuntimeOption>,
@@ -137,6 +148,9 @@ pub struct CreateOptions {
     /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
+    /// Keys, devices and profiles in LXD's words, for `create`. A record has them beside its options.
+    #[serde(skip)]
+    pub instance: Instance,
 }
 
 /// The streams to which the command that starts a container is attached.
@@ -272,6 +286,9 @@ pub struct ResourceOptions {
     pub pids_limit: Option<i64>,
     #[serde(skip_serializing_if = "BlockIoOptions::is_empty")]
     pub block_io: BlockIoOptions,
+    /// Bytes in huge pages, by their size: `2MB`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hugepages: BTreeMap<String, u64>,
 }
 
 /// `--ulimit name=soft[:hard]`; -1 is without limit.
@@ -345,6 +362,11 @@ pub struct NetworkOption {
     /// The default route is over the network with the highest number, and the first one of these.
     #[serde(skip_serializing_if = "is_zero")]
     pub gw_priority: i64,
+    /// The device of the instance that asks for it, and its limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(skip_serializing_if = "TrafficLimits::is_default")]
+    pub limits: TrafficLimits,
 }
 
 fn is_zero(number: &i64) -> bool {
@@ -430,30 +452,6 @@ impl std::str::FromStr for OnFailure {
             }),
         }
     }
-}
-
-/// `--log-driver` and `--log-opt`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LogOptions {
-    pub driver: LogDriver,
-    /// Bytes; a file that would grow past it is rotated.
-    pub max_size: Option<u64>,
-    /// How many files there are with the current one.
-    pub max_file: Option<u32>,
-    /// All options, also those above, as they were given or are the default. Older records lack them.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub config: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogDriver {
-    #[default]
-    JsonFile,
-    Local,
-    Journald,
-    None,
 }
 
 /// Options of `exec`.

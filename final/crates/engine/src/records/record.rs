@@ -8,14 +8,17 @@ use hull_docker::wire::config::Healthcheck;
 use hull_network::ports::{Mapping, Port};
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
+use hull_storage::writable_layer::WritableLayer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::records::handed::Handed;
+use crate::records::instance::Instance;
 use crate::records::mount_extras::MountExtras;
 use crate::records::options::{self, CreateOptions};
 use crate::records::time::Timestamp;
 use crate::records::userns::IdMaps;
+use crate::records::writable::Writable;
 
 const FORMAT: u32 = 1;
 
@@ -49,6 +52,12 @@ pub struct Record {
     /// The ids of a user namespace of the container's own. `None` in the engine's own one.
     #[serde(default)]
     pub id_maps: Option<IdMaps>,
+    /// Settings in LXD's words.
+    #[serde(default, skip_serializing_if = "Instance::is_default")]
+    pub instance: Instance,
+    /// Where its own files are.
+    #[serde(default, skip_serializing_if = "Writable::is_default")]
+    pub writable: Writable,
     /// The options that were given, for `inspect` and for the spec.
     #[serde(serialize_with = "options::serialize_given")]
     pub options: CreateOptions,
@@ -112,7 +121,7 @@ impl ProcessRecord {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRecord {
     pub kind: MountKind,
     /// The volume's name, or the image's id.
@@ -184,6 +193,7 @@ impl Record {
         let named = |port: &Port| self.options.publish.iter().any(|mapping| mapping.container == *port);
         let all = self.exposed.iter().filter(|port| self.options.publish_all && !named(port));
         mappings.extend(all.map(|port| Mapping { host_ip: None, host: None, container: *port }));
+        mappings.extend(self.options.plugged.ports.iter().map(|(_, mapping)| mapping.clone()));
         mappings
     }
 
@@ -223,5 +233,34 @@ impl Record {
 
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
+    }
+}
+
+/// Where the container's own files are.
+impl Record {
+    /// The directory that has the container's files.
+    pub(crate) fn home(&self, root: &Root) -> PathBuf {
+        self.writable.home(root, &self.id)
+    }
+
+    /// The layer that the container writes to. A container whose root is a subvolume has none; what would be in it is in
+    /// [`Writable::subvolume`].
+    pub(crate) fn writable_layer(&self, root: &Root) -> Option<WritableLayer> {
+        self.writable.present(&self.home(root))
+    }
+
+    /// The subvolume that is the container's root, where it is one.
+    pub(crate) fn subvolume(&self, root: &Root) -> Option<PathBuf> {
+        self.writable.subvolume(&self.home(root))
+    }
+
+    /// The container's layers below that one, the newest first.
+    pub(crate) fn private_layers(&self, root: &Root) -> Vec<WritableLayer> {
+        self.writable.private(&self.home(root))
+    }
+
+    /// Everything that the container has changed: the layers, the newest first.
+    pub(crate) fn changed_layers(&self, root: &Root) -> Vec<WritableLayer> {
+        self.writable_layer(root).into_iter().chain(self.private_layers(root)).collect()
     }
 }

@@ -43,16 +43,37 @@ impl Occasion {
     pub(crate) fn holds(self, record: &Record, exit: &Exit) -> bool {
         match self {
             Self::KilledMonitor => record.options.restart.is_pending(exit),
-            Self::Boot => record.options.restart.starts_at_boot(exit),
+            Self::Boot => match autostart(record) {
+                Some(wanted) => wanted,
+                None => {
+                    record.options.restart.starts_at_boot(exit)
+                        || record.options.system && ran_when_machine_stopped(exit)
+                }
+            },
         }
     }
 
     /// The number of restarts with which the next run begins; `None` if the policy asks for no run.
     pub(crate) fn restart_count(self, record: &Record, exit: Option<&Exit>) -> Option<u32> {
-        // Without an end the container was never started, and no policy starts it.
+        // Without an end the container was never started, and no policy starts it: only its key does.
+        if exit.is_none() && self == Self::Boot && autostart(record) == Some(true) {
+            return Some(0);
+        }
         let exit = exit.filter(|exit| self.holds(record, exit))?;
         Some(if exit.monitor_killed { exit.restart_count + 1 } else { 0 })
     }
+}
+
+/// The key `boot.autostart`, which is stronger than a restart policy. As in LXD, a system container without it comes back if
+/// it ran.
+pub(crate) fn autostart(record: &Record) -> Option<bool> {
+    let value = record.instance.expanded.config.get("boot.autostart")?;
+    hull_lxd::value::boolean(value).ok()
+}
+
+/// Whether the machine has ended the container, by `boot stop` or with the power.
+fn ran_when_machine_stopped(exit: &Exit) -> bool {
+    !exit.stopped_by_user && (exit.ended_by_shutdown || exit.monitor_killed)
 }
 
 #[cfg(test)]
@@ -70,6 +91,15 @@ mod tests {
         assert!(!is_pending(RestartPolicy::OnFailure(1), &Exit { restart_count: 1, ..killed.clone() }));
         assert!(!is_pending(RestartPolicy::Always, &Exit { monitor_killed: false, ..killed.clone() }));
         assert!(!is_pending(RestartPolicy::Always, &Exit { stopped_by_user: true, ..killed }));
+    }
+
+    #[test]
+    fn a_container_that_the_machine_has_ended_is_told_from_one_that_ended() {
+        let ended = Exit { ended_by_shutdown: true, ..Exit::default() };
+        assert!(ran_when_machine_stopped(&ended));
+        assert!(ran_when_machine_stopped(&Exit { monitor_killed: true, ..Exit::default() }));
+        assert!(!ran_when_machine_stopped(&Exit::default()));
+        assert!(!ran_when_machine_stopped(&Exit { stopped_by_user: true, ..ended }));
     }
 
     #[test]

@@ -10,9 +10,11 @@ use hull_sys::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Errors, Result};
+use crate::records::halt::Halt;
 use crate::records::record::Record;
 use crate::records::runtime::RuntimeOption;
 use crate::records::time::Timestamp;
+use crate::records::writable::start_mark;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
@@ -25,6 +27,9 @@ pub struct State {
     pub cgroup: Option<String>,
     pub started: Option<Timestamp>,
     pub restart_count: u32,
+    /// How the init that runs is told to end the system. `None` if no init runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<Halt>,
     /// The runtime that has made the container, unless it is the one that is built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeOption>,
@@ -57,6 +62,9 @@ pub struct Exit {
     pub stopped_by_user: bool,
     /// The monitor was killed, so nobody has applied the restart policy to this end.
     pub monitor_killed: bool,
+    /// `boot stop` has ended it, because the machine was going down.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended_by_shutdown: bool,
 }
 
 /// docker's names of a container's states.
@@ -140,7 +148,7 @@ impl Exit {
         }
         // The layer is first mounted by a container's first start, and each end writes an exit. With neither an end
         // nor a monitor the machine went down in between.
-        let began = root.writable_layer(id).first_mounted();
+        let began = start_mark(root, id).first_mounted();
         Ok(began.map(|began| Self {
             code: INTERRUPTED,
             started: Some(Timestamp(began)),

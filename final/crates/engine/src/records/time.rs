@@ -1,6 +1,6 @@
 //! Points in time as docker writes them: RFC 3339, UTC, nanoseconds.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -10,6 +10,20 @@ pub struct Timestamp(pub SystemTime);
 impl Timestamp {
     pub fn now() -> Self {
         Self(SystemTime::now())
+    }
+
+    /// This moment and LXD's numbers and units after it. `None` without any.
+    pub fn after(self, expiry: &[(u64, char)]) -> Option<Self> {
+        let at = hull_lxd::calendar::expires(self.seconds(), expiry)?;
+        // No time that a clock can show is never.
+        let since = Duration::from_secs(u64::try_from(at).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(since).map(Self)
+    }
+
+    /// Since 1970.
+    pub(crate) fn seconds(self) -> i64 {
+        let since = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     }
 }
 

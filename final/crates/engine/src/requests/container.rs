@@ -94,13 +94,11 @@ mod tests {
 
     #[test]
     fn what_hull_does_not_have_is_refused_by_its_key() {
-        for (key, value) in
-            [("HostConfig", r#"{"StorageOpt": {"size": "1G"}}"#), ("HostConfig", r#"{"IOMaximumIOps": 2}"#)]
-        {
-            let request: CreateRequest = serde_json::from_str(&format!("{{{key:?}: {value}}}")).unwrap();
+        for key in ["IOMaximumBandwidth", "IOMaximumIOps"] {
+            let request: CreateRequest =
+                serde_json::from_str(&format!("{{\"HostConfig\": {{{key:?}: 2}}}}")).unwrap();
             let refused = CreateOptions::try_from(request).unwrap_err().to_string();
-            let expected = value.trim_start_matches("{\"").split('"').next().filter(|_| key == "HostConfig");
-            assert!(refused.contains(expected.unwrap_or(key)), "{refused}");
+            assert!(refused.contains(key), "{refused}");
         }
     }
 

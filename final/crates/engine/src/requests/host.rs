@@ -1,5 +1,7 @@
 //! `HostConfig`: limits, namespaces, privileges, restart policy and log.
 
+use std::collections::BTreeMap;
+
 use hull_docker::flags::{device, hosts, ipc, log, namespace, security, ulimit, volumes_from};
 use hull_docker::wire::host_config::{self, HostConfig, LogConfig};
 
@@ -8,7 +10,7 @@ use super::{invalid, non_empty, on_one_line, positive, refuse};
 use crate::error::Result;
 use crate::records::options::{
     CreateOptions, DeviceOption, IpcSharing, LogDriver, LogOptions, NamespaceMode, RestartPolicy,
-    SeccompOption, Ulimit,
+    SeccompOption, StorageOptions, Ulimit,
 };
 use crate::records::runtime::RuntimeOption;
 
@@ -55,6 +57,7 @@ pub fn options(host: HostConfig) -> Result<CreateOptions> {
         runtime: non_empty(host.runtime).map(|name| RuntimeOption { name, ..RuntimeOption::default() }),
         restart: restart_policy(&host.restart_policy)?,
         log: log_options(host.log_config)?,
+        storage: storage_options(host.storage_opt)?,
         ..CreateOptions::default()
     };
     for rule in &options.device_cgroup_rules {
@@ -82,7 +85,6 @@ fn refuse_unknown(host: &HostConfig) -> Result<()> {
         return Err(invalid(format!("isolation ({})", host.isolation), "linux only supports 'default'"));
     }
     refuse(&[
-        (!host.storage_opt.is_empty(), "StorageOpt"),
         (host.io_maximum_iops != 0, "IOMaximumIOps"),
         (host.io_maximum_bandwidth != 0, "IOMaximumBandwidth"),
     ])
@@ -95,6 +97,22 @@ fn cgroup_parent(text: String) -> Result<Option<String>> {
         true => Err(invalid(format!("cgroup parent {text:?}"), "it is a path without ..")),
         false => Ok(non_empty(text).filter(|text| text.chars().any(|c| c != '/'))),
     }
+}
+
+/// docker's `size`, and hull's own `pool`.
+fn storage_options(given: BTreeMap<String, String>) -> Result<StorageOptions> {
+    let mut options = StorageOptions::default();
+    for (key, value) in given {
+        match key.as_str() {
+            "size" => {
+                let what = format!("storage option size={value}");
+                options.size = Some(hull_docker::size::parse(&value).map_err(|why| invalid(what, why))?);
+            }
+            "pool" => options.pool = Some(value),
+            _ => return Err(invalid(format!("storage option {key:?}"), "hull has size and pool")),
+        }
+    }
+    Ok(options)
 }
 
 /// 0 is a score like any other: it is written, whatever the caller's own score is.

@@ -12,6 +12,7 @@ use super::invalid;
 use crate::error::{Error, Result};
 use crate::net::DEFAULT;
 use crate::records::options::{NetworkMode, NetworkOption, UserModeNetwork};
+use crate::records::plugged::TrafficLimits;
 
 /// The container's network mode, and its networks if it has any, the one of `NetworkMode` first.
 pub fn of(host: &HostConfig, config: &NetworkingConfig) -> Result<(NetworkMode, Vec<NetworkOption>)> {
@@ -104,6 +105,8 @@ fn network_name(mode: &str) -> String {
 /// Also what `network connect` asks for.
 pub fn option(asked: Attachment) -> Result<NetworkOption> {
     Ok(NetworkOption {
+        device: None,
+        limits: TrafficLimits::default(),
         network: network_name(&asked.network),
         ip: asked.ip,
         ip6: asked.ip6,

@@ -32,12 +32,14 @@ pub(super) fn resources(host: &HostConfig) -> Result<ResourceOptions> {
         cpuset_mems: non_empty(host.cpuset_mems.clone()),
         pids_limit: host.pids_limit.filter(|limit| *limit != 0),
         block_io: block_io(host)?,
+        hugepages: Default::default(),
     })
 }
 
 fn block_io(host: &HostConfig) -> Result<BlockIoOptions> {
     let rates = |devices: &[ThrottleDevice]| {
-        let rate = |one: &ThrottleDevice| DeviceRate { path: one.path.clone().into(), rate: one.rate };
+        let rate =
+            |one: &ThrottleDevice| DeviceRate { path: one.path.clone().into(), rate: one.rate, disk: None };
         devices.iter().map(rate).collect()
     };
     let weight = Some(host.blkio_weight).filter(|weight| *weight != 0);

@@ -38,7 +38,7 @@ pub(crate) fn mount(engine: &Engine, record: &Record) -> Result<()> {
     nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(SIZE)).context(context)
 }
 
-/// Refuses before anything is made what [`write`] could not write.
+/// Refuses before anything is made what [`write()`] could not write.
 pub(crate) fn check(options: &CreateOptions) -> Result<()> {
     added_hosts(options, LOCALHOST).map(drop)
 }

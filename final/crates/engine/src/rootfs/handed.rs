@@ -9,10 +9,11 @@ use std::path::{Component, Path, PathBuf};
 use hull_storage::writable_layer::WritableLayer;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 
+use super::forward;
 use super::source_paths::{directory, is_directory, make_directory, path};
-use super::{forward, mountpoints};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::mountpoints;
 use crate::records::handed::{HandedSource, Metadata};
 use crate::records::record::Record;
 

@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use hull_storage::lock::Lock;
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
+use hull_sys::mount::is_mount_point as is_mounted;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Errors, IoContext, Result};
@@ -41,11 +42,6 @@ fn count_file(root: &Root, id: &str) -> PathBuf {
 /// Held by the process that changes what is mounted on the host.
 pub(crate) fn lock(root: &Root) -> Result<Lock> {
     Ok(Lock::exclusive(&root.run().join("mounts.lock"))?)
-}
-
-fn is_mounted(path: &Path) -> bool {
-    let stat = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
-    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// The ids of the containers that are mounted on the host.

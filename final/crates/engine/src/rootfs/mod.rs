@@ -1,12 +1,13 @@
 //! A container's root file system.
 //!
 //! ```text
-//! mount        the overlay, and the volumes' first content      mountpoints  the lowest layer, below every image
+//! mount        the root, and the volumes' first content
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! source_paths where they are
 //! handed       sources that a builder hands to its step    forward      a socket of the host, in a step
+//! nodes        device nodes of a container's devices
 //! stubs        mount points that were made for a step
 //! ```
 
@@ -15,7 +16,7 @@ mod forward;
 mod handed;
 pub(crate) mod host_mount;
 pub(crate) mod mount;
-pub(crate) mod mountpoints;
+pub(crate) mod nodes;
 mod source_paths;
 pub(crate) mod sources;
 pub(crate) mod stubs;

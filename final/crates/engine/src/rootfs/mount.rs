@@ -5,23 +5,81 @@ use std::sync::Arc;
 
 use hull_storage::LayerIds;
 use hull_storage::overlay::Overlay;
+use hull_storage::pools::subvolume;
 use hull_storage::tree::{copy_tree_as, remove_tree};
+use hull_storage::writable_layer::WritableLayer;
 
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
+use crate::mountpoints;
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::records::userns::IdMaps;
-use crate::rootfs::{etc_files, host_mount, mountpoints, sources};
+use crate::records::writable::start_mark;
+use crate::rootfs::{etc_files, host_mount, sources};
 
 /// The mount point of the container's root file system while it runs.
 pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("rootfs")
 }
 
+/// What is below the layer that the container writes to, the highest first: its own older layers, then the image's.
 fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
+    let mut lowers: Vec<PathBuf> =
+        record.private_layers(engine.root()).iter().map(|layer| layer.upper().to_owned()).collect();
     match record.copied_ids() {
-        Some(maps) => Ok(vec![copied_image(engine, record, maps)?]),
-        None => image_layers(engine, record),
+        Some(maps) => lowers.push(copied_image(engine, record, maps)?),
+        None => lowers.extend(image_layers(engine, record)?),
+    }
+    Ok(lowers)
+}
+
+/// All that a container shows, the highest first: layers, or its one subvolume.
+pub(crate) fn layers_of(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
+    if let Some(subvolume) = record.subvolume(engine.root()) {
+        return Ok(vec![subvolume]);
+    }
+    let upper = record.writable_layer(engine.root()).map(|layer| layer.upper().to_owned());
+    Ok(upper.into_iter().chain(lowers(engine, record)?).collect())
+}
+
+/// What becomes the root: an overlay, or a subvolume as it is.
+enum Source {
+    Overlay(Overlay, WritableLayer),
+    Subvolume(PathBuf),
+}
+
+impl Source {
+    fn of(engine: &Engine, record: &Record) -> Result<Self> {
+        crate::pools::place::ensure(engine, record)?;
+        if let Some(subvolume) = record.subvolume(engine.root()) {
+            return Ok(Self::Subvolume(subvolume));
+        }
+        let layer = record.writable_layer(engine.root()).ok_or_else(|| {
+            Error::Unsupported(format!("container {} has neither a layer nor a subvolume", record.name))
+        })?;
+        // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
+        // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
+        let overlay = layer.overlay(lowers(engine, record)?, record.options.auto_remove);
+        Ok(Self::Overlay(overlay, layer))
+    }
+
+    fn mount_at(&self, target: &Path, ids: Option<LayerIds>) -> Result<()> {
+        match self {
+            Self::Overlay(overlay, _) => Overlay { ids, ..overlay.clone() }.mount_at(target)?,
+            Self::Subvolume(path) => subvolume::mount_at(path, target, ids.as_ref())?,
+        }
+        Ok(())
+    }
+
+    /// For somebody who looks at a container that does not run.
+    fn mount_to_look(&self, target: &Path) -> Result<()> {
+        match self {
+            Self::Overlay(overlay, layer) => {
+                layer.overlay_to_look(overlay.lowers.clone()).mount_at(target)?;
+            }
+            Self::Subvolume(path) => subvolume::mount_at(path, target, None)?,
+        }
+        Ok(())
     }
 }
 
@@ -63,17 +121,16 @@ fn copied_image(engine: &Engine, record: &Record, maps: &IdMaps) -> Result<PathB
 
 /// Mounts the overlay of a container that does not run where the host sees it.
 pub(crate) fn mount_for_host(engine: &Engine, record: &Record, target: &Path) -> Result<()> {
-    let lowers = lowers(engine, record)?;
-    Ok(engine.root().writable_layer(&record.id).overlay_to_look(lowers).mount_at(target)?)
+    Source::of(engine, record)?.mount_to_look(target)
 }
 
 /// Mounts what a start would mount, in the mount namespace of a command that looks at a container that does not run.
 pub(crate) fn mount_to_look(engine: &Engine, record: &Record) -> Result<()> {
-    let is_new = engine.root().writable_layer(&record.id).first_mounted().is_none();
+    crate::pools::volumes::ensure_sources(engine, record)?;
+    let is_new = start_mark(engine.root(), &record.id).first_mounted().is_none();
     let rootfs = rootfs(engine, record);
     if !share_hosts_mount(engine, record, &rootfs)? {
-        let lowers = lowers(engine, record)?;
-        engine.root().writable_layer(&record.id).overlay_to_look(lowers).mount_at(&rootfs)?;
+        Source::of(engine, record)?.mount_to_look(&rootfs)?;
     }
     etc_files::mount(engine, record)?;
     fill_volumes(engine, record, &rootfs, is_new)
@@ -91,46 +148,49 @@ fn share_hosts_mount(engine: &Engine, record: &Record, rootfs: &Path) -> Result<
 
 /// Mounts the container's overlay in the monitor's mount namespace and fills its empty volumes.
 pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
-    let writable = engine.root().writable_layer(&record.id);
+    let mark = start_mark(engine.root(), &record.id);
     // docker's rule: an empty volume takes what the image has when its container is new, and never again.
-    let is_new = writable.first_mounted().is_none();
+    let is_new = mark.first_mounted().is_none();
     let rootfs = rootfs(engine, record);
     let is_shared = share_hosts_mount(engine, record, &rootfs)?;
     host_mount::forget(engine.root());
+    crate::pools::mount::forget(engine.root());
+    crate::pools::volumes::ensure_sources(engine, record)?;
     if is_shared && record.mapped_ids().is_some() {
         return Err(Error::Unsupported(format!(
             "container {} is mounted on the host, where its files have the image's ids: hull unmount {0} comes first",
             record.name
         )));
     }
+    let source = Source::of(engine, record)?;
+    if is_new {
+        // Before the kernel does: it makes the same directory, unless the container's files are elsewhere.
+        mark.note_mounted()?;
+    }
     if is_shared {
-        writable.note_mounted()?;
+        if let Source::Overlay(_, layer) = &source {
+            layer.note_mounted()?;
+        }
         etc_files::mount(engine, record)?;
         return fill_volumes(engine, record, &rootfs, is_new);
     }
-    let lowers = lowers(engine, record)?;
-    // Unmounting an overlay syncs the whole file system of its upper directory, unless it is mounted as volatile
-    // (overlayfs.rst, "Volatile mount"). With --rm nothing will read it again.
-    let volatile = record.options.auto_remove;
-    let mut overlay = writable.overlay(lowers, volatile);
     let Some(maps) = record.mapped_ids() else {
-        overlay.mount_at(&rootfs)?;
+        source.mount_at(&rootfs, None)?;
         etc_files::mount(engine, record)?;
         return fill_volumes(engine, record, &rootfs, is_new);
     };
     let fills = is_new && record.mounts.iter().any(|mount| mount.kind == MountKind::Volume && mount.copy_up);
     if fills {
         // A volume has the ids of the image, which the layers have on the disk.
-        overlay.mount_at(&rootfs)?;
+        source.mount_at(&rootfs, None)?;
         fill_volumes(engine, record, &rootfs, is_new)?;
         nix::mount::umount(&rootfs).context(|| format!("unmount {}", rootfs.display()))?;
-        if volatile {
-            writable.allow_remount()?;
+        if let Source::Overlay(Overlay { volatile: true, .. }, layer) = &source {
+            layer.allow_remount()?;
         }
     }
     let namespace = Arc::new(hull_runtime::user_namespace(&maps.uids, &maps.gids)?);
-    overlay.ids = Some(LayerIds { namespace, root: maps.root() });
-    overlay.mount_at(&rootfs)?;
+    source.mount_at(&rootfs, Some(LayerIds { namespace, root: maps.root() }))?;
     etc_files::mount(engine, record)?;
     match fills {
         true => Ok(()),
@@ -154,7 +214,10 @@ fn fill_volumes(engine: &Engine, record: &Record, rootfs: &Path, is_new: bool) -
 
 /// Lets a volatile overlay be mounted again: while the monitor lives, the machine has not crashed.
 pub(crate) fn allow_remount(engine: &Engine, record: &Record) -> Result<()> {
-    Ok(engine.root().writable_layer(&record.id).allow_remount()?)
+    match record.writable_layer(engine.root()) {
+        Some(layer) => Ok(layer.allow_remount()?),
+        None => Ok(()),
+    }
 }
 
 /// Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.

@@ -3,31 +3,56 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 
 use crate::engine::Engine;
 use crate::error::{IoContext, Result};
-use crate::records::record::Record;
+use crate::records::record::{MountRecord, Record};
 
 pub(super) fn directory(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("sources")
 }
 
 pub(super) fn driver_path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
-    directory(engine, record).join(format!("{index}.volume"))
+    directory(engine, record).join(format!("{}.volume", name(&record.mounts[index], index)))
+}
+
+/// The number of a mount, or the name of its device: the devices of a container change while it runs, and with them the
+/// numbers.
+fn name(mount: &MountRecord, index: usize) -> String {
+    match &mount.extras.device {
+        Some(device) => format!("device.{}", file_name(device)),
+        None => index.to_string(),
+    }
+}
+
+/// The name of a device as that of a file. No device has a `%` in its name.
+fn file_name(device: &str) -> String {
+    device.replace('/', "%")
+}
+
+/// Where the device nodes of a container are made.
+pub(super) fn nodes_directory(engine: &Engine, record: &Record) -> PathBuf {
+    engine.root().container_run_dir(&record.id).join("nodes")
+}
+
+pub(super) fn node_path(engine: &Engine, record: &Record, mount: &MountRecord) -> PathBuf {
+    let device = mount.extras.device.as_deref().unwrap_or("node");
+    nodes_directory(engine, record).join(file_name(device))
 }
 
 /// The path that is bound for the mount `index` of the record.
 pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
     let mount = &record.mounts[index];
     match &mount.extras {
+        extras if extras.node.is_some() => node_path(engine, record, mount),
         extras
             if extras.subpath.is_some()
                 || extras.overlay
                 || extras.handed.is_some()
                 || !extras.layers.is_empty() =>
         {
-            directory(engine, record).join(index.to_string())
+            directory(engine, record).join(name(mount, index))
         }
         extras if extras.has_driver_mount => driver_path(engine, record, index),
         _ => mount.source.clone(),
@@ -38,6 +63,12 @@ pub(super) fn make_directory(path: &Path) -> Result<OwnedFd> {
     hull_storage::directory::make_dirs(path, 0o755)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
+}
+
+/// Whether something is mounted at the path.
+pub(super) fn is_mount(path: &Path) -> bool {
+    let stat = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 pub(super) fn is_directory(file: &OwnedFd) -> rustix::io::Result<bool> {

@@ -21,7 +21,7 @@ use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 pub(crate) use super::source_paths::path;
-use super::source_paths::{directory, driver_path, is_directory, make_directory};
+use super::source_paths::{directory, driver_path, is_directory, is_mount, make_directory};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::mount_extras::Recursion;
@@ -42,19 +42,11 @@ pub(crate) fn options(mount: &MountRecord) -> [&'static str; 2] {
 
 /// Makes the sources. With `rootfs`, new volumes take what the image has at their mount points.
 pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -> Result<()> {
+    super::nodes::prepare(engine, record)?;
     if !record.mounts.iter().any(|mount| mount.extras.need_source()) {
         return Ok(());
     }
-    let directory = directory(engine, record);
-    let context = || format!("mount a file system at {}", directory.display());
-    hull_storage::directory::make_dirs(&directory, 0o700)?;
-    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    // A heredoc of RUN may be a program.
-    flags.set(MsFlags::MS_NOEXEC, record.handed.is_none());
-    let handed = record.handed.as_ref().map_or(0, |handed| handed.content_size());
-    let size = format!("size={},nr_inodes=1024,mode=700", SIZE + handed);
-    nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(size.as_str()))
-        .context(context)?;
+    mount_directory(engine, record)?;
     for (index, mount) in record.mounts.iter().enumerate().filter(|(_, mount)| mount.extras.need_source()) {
         if let Some(number) = mount.extras.handed {
             super::handed::prepare(engine, record, index, number)?;
@@ -68,6 +60,35 @@ pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -
         Source { engine, record, index, mount }.prepare(wanted)?;
     }
     Ok(())
+}
+
+/// Makes the sources of devices that were added since the monitor has made those of the record.
+pub(crate) fn prepare_again(engine: &Engine, record: &Record) -> Result<()> {
+    super::nodes::prepare(engine, record)?;
+    for (index, mount) in record.mounts.iter().enumerate() {
+        let extras = &mount.extras;
+        if extras.device.is_some() && extras.need_source() && !path(engine, record, index).exists() {
+            mount_directory(engine, record)?;
+            Source { engine, record, index, mount }.prepare(None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Mounts the small file system, unless that has been done.
+fn mount_directory(engine: &Engine, record: &Record) -> Result<()> {
+    let directory = directory(engine, record);
+    let context = || format!("mount a file system at {}", directory.display());
+    hull_storage::directory::make_dirs(&directory, 0o700)?;
+    if is_mount(&directory) {
+        return Ok(());
+    }
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    // A heredoc of RUN may be a program.
+    flags.set(MsFlags::MS_NOEXEC, record.handed.is_none());
+    let handed = record.handed.as_ref().map_or(0, |handed| handed.content_size());
+    let size = format!("size={},nr_inodes=1024,mode=700", SIZE + handed);
+    nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(size.as_str())).context(context)
 }
 
 /// Detaches them all. Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.

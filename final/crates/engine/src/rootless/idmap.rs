@@ -45,7 +45,7 @@ pub(super) fn enter_new(programs: &SearchPath, meanwhile: impl FnOnce()) -> Resu
     helpers.into_iter().try_for_each(Helper::finish)
 }
 
-fn enter_alone(uid: u32, gid: u32, meanwhile: impl FnOnce()) -> Result<(), Failure> {
+pub(super) fn enter_alone(uid: u32, gid: u32, meanwhile: impl FnOnce()) -> Result<(), Failure> {
     unshare_user()?;
     map_one(uid, gid)?;
     meanwhile();
@@ -175,7 +175,7 @@ pub(super) fn remedy(uid: u32, programs: &SearchPath) -> String {
 }
 
 /// The lines `who:start:count` in which `who` is the user, by name or by number. /etc/subgid lists users as well.
-fn ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<IdRange> {
+pub(super) fn ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<IdRange> {
     let number = uid.to_string();
     lines(text).filter(|(who, _)| Some(*who) == name || *who == number).map(|(_, range)| range).collect()
 }
@@ -191,7 +191,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (&str, IdRange)> {
     })
 }
 
-fn user_name(passwd: &str, uid: u32) -> Option<String> {
+pub(super) fn user_name(passwd: &str, uid: u32) -> Option<String> {
     let number = uid.to_string();
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -18,6 +18,18 @@ pub(crate) fn all_subordinate_ids(file: &str) -> Vec<IdRange> {
     idmap::lines(&text).map(|(_, range)| range).collect()
 }
 
+/// Whether both files give ids to the calling user; if not, which one does not. Of a process outside of the user namespace.
+pub(crate) fn check_own_subordinate_ids() -> Result<(), String> {
+    let uid = rustix::process::geteuid().as_raw();
+    let name = idmap::user_name(&idmap::read("/etc/passwd"), uid);
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        if idmap::ranges(&idmap::read(file), name.as_deref(), uid).is_empty() {
+            return Err(format!("{file} gives no ids to {}", name.unwrap_or_else(|| uid.to_string())));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a process of this user namespace can have the id.
 pub(crate) fn is_mapped(ids: Ids, id: u32) -> bool {
     IdMap::current(ids).outside(id).is_some()

@@ -14,7 +14,7 @@ mod idmap;
 mod ids;
 mod range;
 
-pub(crate) use ids::{all_subordinate_ids, is_mapped, subordinate_ids};
+pub(crate) use ids::{all_subordinate_ids, check_own_subordinate_ids, is_mapped, subordinate_ids};
 pub use ids::{more_ids_hint, one_id_hint};
 pub(crate) use range::IdRange;
 
@@ -113,6 +113,12 @@ pub fn is_root() -> bool {
     let capable = rustix::thread::capabilities(None)
         .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
     geteuid().is_root() && capable
+}
+
+/// Enters a user namespace of this process alone, in which it is root and nobody else exists.
+pub(crate) fn enter_with_one_id() -> std::result::Result<(), String> {
+    let (uid, gid) = (geteuid().as_raw(), rustix::process::getegid().as_raw());
+    idmap::enter_alone(uid, gid, || {}).map_err(|(step, error)| format!("{step}: {error}"))
 }
 
 fn load(run: &Path) -> Result<Vec<ProcessId>> {

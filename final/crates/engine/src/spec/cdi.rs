@@ -3,6 +3,7 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path};
 
+use hull_docker::wire::host_config::DeviceRequest;
 use hull_runtime::spec::{Device, DeviceRule, Hook, Hooks, Mount, NetDevice, Spec};
 
 use crate::cdi::{DeviceNode, Edits};
@@ -38,6 +39,17 @@ pub(super) fn apply(edits: Edits, record: &Record, spec: &mut Spec) -> Result<()
         }
     }
     Ok(())
+}
+
+/// A request for the CDI devices of a container's devices.
+pub(super) fn requests(named: &[(String, String)]) -> Option<DeviceRequest> {
+    let names: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
+    (!names.is_empty()).then(|| request(names))
+}
+
+/// A request for CDI devices by their names.
+pub(crate) fn request(device_ids: Vec<String>) -> DeviceRequest {
+    DeviceRequest { driver: "cdi".into(), device_ids, ..DeviceRequest::default() }
 }
 
 fn list<'a>(hooks: &'a mut Hooks, name: &str) -> Option<&'a mut Vec<Hook>> {

@@ -8,7 +8,7 @@ use hull_runtime::spec::{Device, DeviceRule, Mount};
 
 use crate::error::{Error, IoContext, Result};
 use crate::records::options::{CreateOptions, DeviceOption};
-use crate::records::record::Record;
+use crate::records::record::{MountRecord, Record};
 
 /// The device nodes that a container gets in addition to the default ones.
 pub(super) fn nodes(record: &Record) -> Result<Vec<Device>> {
@@ -65,6 +65,24 @@ pub(super) fn rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
             minor: rule.minor.map(i64::from),
             access: Some(rule.access),
         });
+    }
+    Ok(rules)
+}
+
+/// The accesses to the nodes of a container's devices.
+pub(crate) fn node_rules(mounts: &[MountRecord]) -> Result<Vec<DeviceRule>> {
+    let nodes = mounts.iter().filter_map(|mount| Some((mount, mount.extras.node.as_ref()?)));
+    let mut rules = Vec::new();
+    for (mount, node) in nodes {
+        if let Some((major, minor)) = crate::rootfs::nodes::numbers(mount, node)? {
+            rules.push(DeviceRule {
+                allow: true,
+                kind: Some(if node.is_block { "b" } else { "c" }.into()),
+                major: Some(major.into()),
+                minor: Some(minor.into()),
+                access: Some("rwm".into()),
+            });
+        }
     }
     Ok(rules)
 }

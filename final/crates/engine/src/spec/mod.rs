@@ -30,9 +30,12 @@ use crate::records::options::{NamespaceMode, NetworkMode};
 use crate::records::record::Record;
 use crate::records::userns::IdMaps;
 
+pub(crate) use cdi::request as cdi_request;
+pub(crate) use devices::node_rules;
+pub(crate) use mounts::one as one_mount;
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
-pub(crate) use resources::{check as check_resources, has_limits, limits};
+pub(crate) use resources::{check as check_resources, check_sysctls, device_rules, has_limits, limits};
 
 /// `rootfs` is the mounted root file system; `cgroup` is a path below the cgroup root.
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {
@@ -62,7 +65,7 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
             namespaces: namespaces::namespaces(engine, record)?,
             devices: devices::nodes(record)?,
             cgroups_path: cgroup.map(str::to_owned),
-            resources: Some(resources::resources(options)?),
+            resources: Some(resources::resources(record)?),
             seccomp: seccomp::policy(options, &capabilities)?,
             sysctl: sysctls(record),
             uid_mappings: own_ids.uids.clone(),
@@ -73,8 +76,10 @@ pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Opt
         }),
         ..Spec::default()
     };
-    if !options.device_requests.is_empty() {
-        cdi::apply(engine.cdi_edits(&options.device_requests)?, record, &mut spec)?;
+    let mut requests = options.device_requests.clone();
+    requests.extend(cdi::requests(&options.plugged.cdi));
+    if !requests.is_empty() {
+        cdi::apply(engine.cdi_edits(&requests)?, record, &mut spec)?;
     }
     Ok(spec)
 }
@@ -90,7 +95,7 @@ fn sysctls(record: &Record) -> BTreeMap<String, String> {
         NetworkMode::UserMode(_) => record.id_maps.is_none(),
         NetworkMode::Default | NetworkMode::Host | NetworkMode::Container(_) => false,
     };
-    if is_own {
+    if is_own && !options.system {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
         // All groups of the range must be mapped, and a user namespace maps fewer.
         if !record.in_user_namespace() {

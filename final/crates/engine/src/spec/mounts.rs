@@ -26,22 +26,36 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     }
     let directory = crate::rootfs::etc_files::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
-    let names = crate::rootfs::etc_files::NAMES.into_iter();
-    for name in names.filter(|name| !options.process_extras.leaves_out(name)) {
+    // A system keeps its host name in a file of its own, which hostnamectl(1) replaces.
+    let leaves_out =
+        |name: &str| options.process_extras.leaves_out(name) || options.system && name == "hostname";
+    for name in crate::rootfs::etc_files::NAMES.into_iter().filter(|name| !leaves_out(name)) {
         mounts.push(bind(
             &directory.join(name),
             &Path::new("/etc").join(name),
             &["rbind", "rprivate", access],
         ));
     }
+    if options.system && options.pid == NamespaceMode::Private {
+        let views = crate::init::views::mounts();
+        mounts.extend(views.iter().map(|(source, target)| bind(source, target, &["bind", "rprivate"])));
+    }
     let mut asked: Vec<(usize, &MountRecord)> = record.mounts.iter().enumerate().collect();
     asked.sort_by_key(|(_, mount)| mount.destination.components().count());
     for (index, mount) in asked {
         // A mount of the user's replaces one of hull's at the same place, as in docker: `-v x:/etc/hosts`.
         mounts.retain(|ours| ours.destination != mount.destination);
-        mounts.push(user_mount(record, mount, &sources::path(engine, record, index)));
+        let source = sources::path(engine, record, index);
+        if !mount.extras.optional || source.exists() {
+            mounts.push(user_mount(record, mount, &source));
+        }
     }
     Ok(mounts)
+}
+
+/// One mount of a record, for a container that runs.
+pub(crate) fn one(engine: &Engine, record: &Record, index: usize) -> Mount {
+    user_mount(record, &record.mounts[index], &sources::path(engine, record, index))
 }
 
 /// /proc, /dev, /sys and what is mounted in them, fitted to the namespaces that the container shares.
@@ -86,7 +100,9 @@ fn kernel_mounts(record: &Record) -> Vec<Mount> {
             }
             _ => {}
         }
-        if options.privileged {
+        // The init makes a cgroup for each of its services, below the container's.
+        let delegates = options.system && mount.destination == Path::new("/sys/fs/cgroup");
+        if options.privileged || delegates {
             for option in &mut mount.options {
                 if option == "ro" || option == "rro" {
                     *option = "rw".into();

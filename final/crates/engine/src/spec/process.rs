@@ -77,7 +77,8 @@ fn environment(record: &Record, user: &User, tty: bool, linked: &[String], more:
     }
     env.push(format!("HOME={}", user.home.as_deref().unwrap_or("/")));
     record.options.process_extras.unset(&mut env);
-    set_variables(&mut env, linked.iter().chain(&record.process.env).chain(more));
+    let keys = record.instance.environment();
+    set_variables(&mut env, linked.iter().chain(&record.process.env).chain(&keys).chain(more));
     env
 }
 

@@ -3,20 +3,25 @@
 use std::path::Path;
 
 use hull_runtime::security::defaults;
-use hull_runtime::spec::{BlockIo, Cpu, DeviceRule, Memory, Pids, Resources, ThrottleDevice, WeightDevice};
+use hull_runtime::spec::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources, ThrottleDevice, WeightDevice,
+};
 use rustix::fs::FileType;
 
 use crate::error::{Error, IoContext, Result};
+use hull_storage::backing;
+
 use crate::records::block_io::{DeviceRate, DeviceWeight};
-use crate::records::options::{CreateOptions, ResourceOptions};
+use crate::records::options::{CreateOptions, NamespaceMode, NetworkMode, ResourceOptions};
+use crate::records::record::Record;
 
 /// Microseconds: the kernel's own default period (cpu.max, cpu.cfs_period_us).
 const PERIOD: u64 = 100_000;
 /// docker's minimum: with less, not even a shell starts.
 const LEAST_MEMORY: i64 = 6 << 20;
 
-pub(super) fn resources(options: &CreateOptions) -> Result<Resources> {
-    Ok(Resources { devices: device_rules(options)?, ..limits(&options.resources)? })
+pub(super) fn resources(record: &Record) -> Result<Resources> {
+    Ok(Resources { devices: device_rules(record)?, ..limits(&record.options.resources)? })
 }
 
 /// True if a limit was asked for that needs a cgroup.
@@ -24,7 +29,9 @@ pub(crate) fn has_limits(asked: &ResourceOptions) -> bool {
     *asked != ResourceOptions::default()
 }
 
-fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
+/// What the container's cgroup allows; nothing for an unprivileged user's.
+pub(crate) fn device_rules(record: &Record) -> Result<Vec<DeviceRule>> {
+    let options = &record.options;
     // In a user namespace the kernel allows no device program (bpf(2)) and no device nodes. The container can only open
     // the devices that are bind-mounted for it, with its user's rights.
     if hull_sys::id_map::in_user_namespace() {
@@ -35,6 +42,7 @@ fn device_rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
     }
     let mut rules = defaults::device_rules();
     rules.extend(super::devices::rules(options)?);
+    rules.extend(super::devices::node_rules(&record.mounts)?);
     Ok(rules)
 }
 
@@ -46,6 +54,22 @@ pub(crate) fn check(asked: &ResourceOptions) -> Result<()> {
     block_io(asked).map(drop)
 }
 
+/// Refuses sysctls of namespaces that are the host's.
+pub(crate) fn check_sysctls(options: &CreateOptions) -> Result<()> {
+    for sysctl in options.sysctls.keys() {
+        let shared = match sysctl.split('.').next() {
+            Some("net") => options.network == NetworkMode::Host,
+            Some("kernel" | "fs") => options.ipc == NamespaceMode::Host,
+            _ => false,
+        };
+        if shared {
+            let why = format!("--sysctl {sysctl} would change the host: its namespace is the host's");
+            return Err(invalid("combination of options", why));
+        }
+    }
+    Ok(())
+}
+
 /// The limits without the rules for devices.
 pub(crate) fn limits(asked: &ResourceOptions) -> Result<Resources> {
     Ok(Resources {
@@ -53,8 +77,14 @@ pub(crate) fn limits(asked: &ResourceOptions) -> Result<Resources> {
         cpu: cpu(asked)?,
         pids: asked.pids_limit.map(|limit| Pids { limit: if limit == 0 { -1 } else { limit } }),
         block_io: block_io(asked)?,
+        hugepage_limits: hugepages(asked),
         ..Resources::default()
     })
+}
+
+fn hugepages(asked: &ResourceOptions) -> Vec<HugepageLimit> {
+    let limit = |(size, limit): (&String, &u64)| HugepageLimit { page_size: size.clone(), limit: *limit };
+    asked.hugepages.iter().map(limit).collect()
 }
 
 fn invalid(what: &str, why: impl Into<String>) -> Error {
@@ -151,7 +181,7 @@ fn block_io(asked: &ResourceOptions) -> Result<Option<BlockIo>> {
     };
     let rates = |devices: &[DeviceRate]| {
         let rate = |one: &DeviceRate| {
-            let (major, minor) = device(&one.path)?;
+            let (major, minor) = limited_disk(one)?;
             Ok(ThrottleDevice { major, minor, rate: one.rate })
         };
         devices.iter().map(rate).collect::<Result<Vec<_>>>()
@@ -165,6 +195,13 @@ fn block_io(asked: &ResourceOptions) -> Result<Option<BlockIo>> {
         throttle_read_iops_device: rates(&asked.read_iops)?,
         throttle_write_iops_device: rates(&asked.write_iops)?,
     }))
+}
+
+/// The numbers of the disk with this limit. Those of a disk device's source may differ after a reboot.
+fn limited_disk(rate: &DeviceRate) -> Result<(i64, i64)> {
+    let Some(disk) = &rate.disk else { return device(&rate.path) };
+    let (major, minor) = backing::disk_of(&rate.path).unwrap_or(disk.numbers);
+    Ok((major.into(), minor.into()))
 }
 
 /// The numbers of a block device.
@@ -193,7 +230,7 @@ mod tests {
     #[test]
     fn only_a_block_device_has_rates() {
         let rate = |path: &str| {
-            let rates = vec![DeviceRate { path: path.into(), rate: 1 }];
+            let rates = vec![DeviceRate { path: path.into(), rate: 1, disk: None }];
             let block_io = BlockIoOptions { read_bps: rates, ..BlockIoOptions::default() };
             check(&ResourceOptions { block_io, ..Default::default() }).unwrap_err().to_string()
         };

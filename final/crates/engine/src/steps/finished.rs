@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hull_storage::writable_layer::WritableLayer;
+
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::gc::removal::{Remains, remove_files};
@@ -28,7 +30,7 @@ impl FinishedStep {
 
     /// What the step has changed, as overlayfs records it.
     pub fn upper(&self) -> PathBuf {
-        self.engine.root().writable_layer(&self.record.id).upper().to_owned()
+        WritableLayer::of(&self.record.home(self.engine.root())).upper().to_owned()
     }
 
     /// The directory whose metadata the upper directory had at first.
@@ -36,7 +38,7 @@ impl FinishedStep {
         let data = self.engine.root().data();
         match self.record.layers.last() {
             Some(top) => Ok(data.join(top)),
-            None => crate::rootfs::mountpoints::ensure(self.engine.root(), &self.record),
+            None => crate::mountpoints::ensure(self.engine.root(), &self.record),
         }
     }
 

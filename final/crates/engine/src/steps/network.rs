@@ -153,6 +153,7 @@ fn serve(
         monitor: ProcessId::of_self()?,
         init: None,
         cgroup: None,
+        halt: None,
         started: None,
         restart_count: 0,
         runtime: None,

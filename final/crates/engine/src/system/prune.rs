@@ -69,18 +69,18 @@ impl Engine {
                 continue;
             }
             let directory = self.root().container_dir(&container.id);
-            let bytes = self.root().writable_layer(&container.id).size();
+            let bytes = self.size_of(container).map(|(written, _)| written);
             let removed = match bytes {
                 Ok(bytes) => self.remove(&container.id, false, false).map(|()| bytes),
-                Err(error) => Err(error.into()),
+                Err(error) => Err(error),
             };
             match removed {
                 Ok(bytes) => {
                     pruned.containers.push(container.id.clone());
                     pruned.bytes += bytes;
                 }
-                // Another command has removed it since the listing, or started it.
-                Err(Error::NoSuchContainer(_) | Error::InUse { .. }) => {}
+                // Another command has removed it since the listing, or started it. One that is protected is meant to stay.
+                Err(Error::NoSuchContainer(_) | Error::InUse { .. } | Error::Protected(_)) => {}
                 Err(_) if !directory.exists() => {}
                 Err(error) => pruned.errors.note(Err(error.for_container(&container.name))),
             }

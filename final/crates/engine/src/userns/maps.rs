@@ -21,6 +21,9 @@ const LEAST_SIZE: u32 = 1024;
 /// The users whose lines in /etc/subuid and /etc/subgid say which ids are the containers' of `auto`.
 const OWNERS: [&str; 2] = ["containers", "hull"];
 
+/// The user whose line says in addition which ids are those of system containers, as for LXC and LXD.
+const ROOT: &str = "root";
+
 /// The ids of `auto` where there are no such lines: 1879048192 to 2147352575, which systemd's list of ids keeps for users of its
 /// own assignment, and which useradd gives to nobody.
 const DEFAULT_POOL: Range = Range { start: 0x7000_0000, count: 0x0ffd_f000 };
@@ -44,7 +47,7 @@ pub(super) fn choose(engine: &Engine, record: &Record) -> Result<Option<IdMaps>>
             return Err(invalid("host", "a mapping of ids needs a user namespace of the container's own"));
         }
         Userns::Host | Userns::Private => given(record)?,
-        Userns::Auto(auto) => automatic(&leases, &auto)?,
+        Userns::Auto(auto) => automatic(&leases, &auto, record.options.system)?,
         Userns::KeepId(_) | Userns::NoMap if !hull_sys::id_map::in_user_namespace() => {
             return Err(invalid(
                 &options.mode,
@@ -122,30 +125,40 @@ fn named(name: &str, file: &str) -> Result<Vec<IdMapping>> {
     }
 }
 
-/// Ids that no other container has. A container that says no number gets fewer if that many in a row are not free.
-fn automatic(leases: &Leases<'_>, auto: &Auto) -> Result<IdMaps> {
+/// Ids that no other container has. A container that says no number gets fewer if that many in a row are not free, but not
+/// a system, which has a user `nobody`.
+fn automatic(leases: &Leases<'_>, auto: &Auto, is_system: bool) -> Result<IdMaps> {
     let sizes = match auto.size {
         Some(size) => vec![size],
+        None if is_system => vec![USUAL_SIZE],
         // An unprivileged user has as many for all containers together.
         None if hull_sys::id_map::in_user_namespace() => vec![LEAST_SIZE],
         None => vec![USUAL_SIZE, LEAST_SIZE],
     };
-    let find = |ids, size| find(leases, ids, auto, size);
+    let find = |ids, size| find(leases, ids, auto, size, is_system);
     for size in &sizes {
         if let (Some(uids), Some(gids)) = (find(Ids::Users, *size)?, find(Ids::Groups, *size)?) {
             return Ok(IdMaps { uids, gids });
         }
     }
+    let owners =
+        if is_system { "\"containers\", \"hull\" or \"root\"" } else { "\"containers\" or \"hull\"" };
     Err(invalid(
         "auto",
         format!(
-            "{} ids in a row are not free: other containers have them, and /etc/subuid and /etc/subgid give no more to \"containers\" or \"hull\"",
+            "{} ids in a row are not free: other containers have them, and /etc/subuid and /etc/subgid give no more to {owners}",
             sizes[sizes.len() - 1]
         ),
     ))
 }
 
-fn find(leases: &Leases<'_>, ids: Ids, auto: &Auto, size: u32) -> Result<Option<Vec<IdMapping>>> {
+fn find(
+    leases: &Leases<'_>,
+    ids: Ids,
+    auto: &Auto,
+    size: u32,
+    is_system: bool,
+) -> Result<Option<Vec<IdMapping>>> {
     let (taken, more) = match ids {
         Ids::Users => (&leases.users, &auto.uids),
         Ids::Groups => (&leases.groups, &auto.gids),
@@ -159,7 +172,10 @@ fn find(leases: &Leases<'_>, ids: Ids, auto: &Auto, size: u32) -> Result<Option<
     let count = inside.iter().map(|range| range.count).sum();
     let mut taken = taken.clone();
     taken.extend(more.iter().map(|map| Range { start: map.host_id, count: map.size }));
-    let Some(found) = pool::first_fit(&pool::free(&pool_of(ids), &taken), count) else { return Ok(None) };
+    let pool = pool_of(ids, is_system);
+    let free = pool::free(&pool.ranges, &taken);
+    let found = if pool.is_roots { pool::last_fit(&free, count) } else { pool::first_fit(&free, count) };
+    let Some(found) = found else { return Ok(None) };
     let mut start = found.start;
     let mut maps = Vec::new();
     for range in inside {
@@ -170,19 +186,37 @@ fn find(leases: &Leases<'_>, ids: Ids, auto: &Auto, size: u32) -> Result<Option<
     Ok(Some(maps))
 }
 
+/// Where `auto` looks for ids.
+struct Pool {
+    ranges: Vec<Range>,
+    /// They are root's. Other programs take those from the beginning, and hull from the end.
+    is_roots: bool,
+}
+
 /// The ids of `auto`. The default ones exclude those that the administrator has given to somebody.
-fn pool_of(ids: Ids) -> Vec<Range> {
+fn pool_of(ids: Ids, is_system: bool) -> Pool {
     if hull_sys::id_map::in_user_namespace() {
-        return vec![unprivileged::subordinate(ids)];
+        return Pool { ranges: vec![unprivileged::subordinate(ids)], is_roots: false };
     }
     let file = match ids {
         Ids::Users => "/etc/subuid",
         Ids::Groups => "/etc/subgid",
     };
     let own: Vec<Range> = OWNERS.iter().flat_map(|owner| subordinate_ids(file, owner)).collect();
-    match own.is_empty() {
-        true => pool::free(&[DEFAULT_POOL], &crate::rootless::all_subordinate_ids(file)),
-        false => own,
+    if !own.is_empty() {
+        return Pool { ranges: own, is_roots: false };
+    }
+    // As for LXD, a line that is too short for one system gives nothing.
+    let roots: Vec<Range> = match is_system {
+        true => subordinate_ids(file, ROOT).into_iter().filter(|range| range.count >= USUAL_SIZE).collect(),
+        false => vec![],
+    };
+    match roots.is_empty() {
+        true => Pool {
+            ranges: pool::free(&[DEFAULT_POOL], &crate::rootless::all_subordinate_ids(file)),
+            is_roots: false,
+        },
+        false => Pool { ranges: roots, is_roots: true },
     }
 }
 

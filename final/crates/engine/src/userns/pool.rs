@@ -33,6 +33,12 @@ pub(crate) fn first_fit(free: &[Range], size: u32) -> Option<Range> {
     Some(Range { start: fitting.start, count: size })
 }
 
+/// The last `size` ids in a row.
+pub(crate) fn last_fit(free: &[Range], size: u32) -> Option<Range> {
+    let fitting = free.iter().rev().find(|range| range.count >= size)?;
+    Some(Range { start: fitting.start + (fitting.count - size), count: size })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +55,8 @@ mod tests {
         assert_eq!(first_fit(&free(&pool, &taken), 10), Some(range(110, 10)));
         assert_eq!(first_fit(&free(&pool, &taken), 11), Some(range(130, 11)));
         assert_eq!(first_fit(&free(&pool, &taken), 71), None);
+        assert_eq!(last_fit(&free(&pool, &taken), 10), Some(range(190, 10)));
+        assert_eq!(last_fit(&free(&pool, &taken), 71), None);
         assert_eq!(free(&pool, &[range(0, u32::MAX)]), []);
         assert_eq!(free(&[range(u32::MAX - 5, 5)], &[]), [range(u32::MAX - 5, 5)]);
     }

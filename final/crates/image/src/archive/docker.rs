@@ -41,7 +41,7 @@ pub(super) fn images(contents: &mut Contents<'_>, staging: &Staging) -> Result<V
             layers.push(typed(staging, layer)?);
         }
         let parsed = parse(&config, &entry.config)?;
-        images.push(NewImage::describe(staging, config, parsed, layers, names)?);
+        images.push(NewImage::describe(staging, config, parsed, layers, names, Default::default())?);
     }
     Ok(images)
 }

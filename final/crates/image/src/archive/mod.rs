@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! import    a root file system becomes an image    change  CMD, ENV, … given beside it (change_build: HEALTHCHECK, ONBUILD, SHELL)
+//!   received  the archives of one image           system  which of LXD's archives one is
 //! load      images out of an archive or directory:
 //!   contents  the files in it, staged and hashed   layout  index.json of an OCI layout
 //!   docker    manifest.json of docker save
@@ -18,14 +19,17 @@ mod import;
 mod layout;
 mod load;
 mod plan;
+mod received;
 mod save;
 mod shell_words;
+mod system;
 #[cfg(test)]
 mod tests;
 
 pub use assembled::Unstored;
 pub use change::{apply_change, apply_changes};
-pub(crate) use import::now;
-pub use import::{ImportOptions, import};
+pub use import::import;
 pub use load::{LoadSource, Loaded, load};
+pub(crate) use received::now;
+pub use received::{ImportOptions, Received};
 pub use save::{SaveCompression, SaveFormat, save};

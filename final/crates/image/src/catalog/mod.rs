@@ -163,6 +163,23 @@ impl Catalog {
         Ok(())
     }
 
+    /// Changes the descriptors of some entries, each under its name.
+    pub(crate) fn replace(
+        &mut self,
+        which: impl Fn(&Line) -> bool,
+        change: impl Fn(&mut Descriptor),
+    ) -> Result<()> {
+        let entries: Vec<_> =
+            self.lines().filter(|line| which(line)).map(Line::entry).collect::<Result<_>>()?;
+        // The key of an entry without a name is the digest that changes.
+        self.retain(|line| !which(line));
+        for mut entry in entries {
+            change(&mut entry);
+            self.insert(Line::of(&entry)?);
+        }
+        Ok(())
+    }
+
     fn has(&self, digest: &str) -> bool {
         self.lines().any(|line| line.digest() == digest)
     }

@@ -146,7 +146,7 @@ impl<R: BufRead> Members<R> {
     }
 
     /// Whether the archive had its end marker. Without one it may have been truncated between two members.
-    pub(crate) fn has_end_marker(&self) -> bool {
+    pub fn has_end_marker(&self) -> bool {
         self.marked
     }
 
@@ -399,7 +399,7 @@ fn failed(error: std::io::Error) -> Error {
 }
 
 /// Takes an error of this crate out of the errors of readers, such as decompressors, that it has passed through.
-fn own(error: std::io::Error) -> Error {
+pub(crate) fn own(error: std::io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => Error::Damaged(error.to_string()),

@@ -53,7 +53,7 @@ pub use login::{Login, check as check_login, logged_in, login, logout};
 
 pub(crate) use client::Client;
 pub(crate) use download::Fetch;
-pub(crate) use endpoint::DOCKER;
+pub(crate) use endpoint::{DOCKER, is_loopback};
 pub(crate) use manifests::Fetched;
 pub(crate) use upload::Upload;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Cgroup, Error, Result, files};
-use crate::spec::{BlockIo, Cpu, Memory, Pids, Resources, ThrottleDevice};
+use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Pids, Resources, ThrottleDevice};
 
 /// The kernel's defaults.
 const SHARES: u64 = 1024;
@@ -13,6 +13,8 @@ const SHARES_ON_V2: u64 = 2598;
 const PERIOD: u64 = 100_000;
 const REALTIME_PERIOD: u64 = 1_000_000;
 const BLOCK_IO_WEIGHT: u16 = 100;
+/// Bytes: more than any machine has. The kernel's own counters are signed.
+const NO_LIMIT: u64 = i64::MAX as u64;
 
 impl Cgroup {
     /// Changes the limits that `asked` has from those that `before` has. Returns all limits that result. If one of them is
@@ -44,6 +46,11 @@ impl Cgroup {
         }
         if let Some(asked) = &asked.block_io {
             default_block_io(all.block_io.get_or_insert_default(), asked);
+        }
+        for one in &asked.hugepage_limits {
+            if all.hugepage_limits.iter().all(|other| other.page_size != one.page_size) {
+                all.hugepage_limits.push(HugepageLimit { limit: NO_LIMIT, ..one.clone() });
+            }
         }
         all
     }
@@ -123,8 +130,27 @@ fn keep_changed(before: &Value, after: &mut Value) {
     }
 }
 
+/// The limits in which two sets differ, also those that only `before` has.
+pub fn differing(before: &Resources, after: &Resources) -> Result<Resources> {
+    let mut all = to_json(&changed(after, before)?)?;
+    unite(&mut all, to_json(&changed(before, after)?)?);
+    from_json(all)
+}
+
+fn unite(below: &mut Value, above: Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (name, value) in above {
+                unite(below.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(below), Value::Array(above)) => below.extend(above),
+        (below, above) => *below = above,
+    }
+}
+
 /// The limits before, with the requested ones in their place.
-fn merge(before: &Resources, asked: &Resources) -> Result<Resources> {
+pub fn merge(before: &Resources, asked: &Resources) -> Result<Resources> {
     let mut merged = to_json(before)?;
     overlay(&mut merged, to_json(asked)?);
     from_json(merged)

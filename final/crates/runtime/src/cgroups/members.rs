@@ -53,7 +53,7 @@ impl Cgroup {
 
     /// Thaws this cgroup and those below it, each of which can be frozen by itself. The order is from the top down,
     /// because a cgroup stays frozen as long as one above it is.
-    fn thaw_all(&self) {
+    pub fn thaw_all(&self) {
         let (file, value) = match &self.layout {
             Layout::V2 { .. } => ("cgroup.freeze", "0"),
             Layout::V1 { .. } => ("freezer.state", "THAWED"),
@@ -160,7 +160,7 @@ fn read_pids(directory: &Path) -> Vec<i32> {
 }
 
 /// A directory and those below it, each before what is in it.
-fn subtree(top: PathBuf) -> impl Iterator<Item = PathBuf> {
+pub(super) fn subtree(top: PathBuf) -> impl Iterator<Item = PathBuf> {
     let mut waiting = vec![top];
     std::iter::from_fn(move || {
         let directory = waiting.pop()?;

@@ -6,7 +6,9 @@
 //! v1       limits as v1 files
 //! v2       limits as v2 files
 //! devices  the device program of v2
+//! device_rules  other rules for a cgroup that exists
 //! own      the caller's own cgroup on v2
+//! delegation  giving a cgroup to the container's root
 //! realtime CPU time of real-time processes on v1
 //! stats    resource usage
 //! change   changing limits, and setting them back
@@ -16,6 +18,8 @@
 
 mod available;
 mod change;
+mod delegation;
+mod device_rules;
 mod devices;
 mod files;
 mod layout;
@@ -36,7 +40,7 @@ use crate::spec::{Memory, Resources};
 use crate::systemd::{Placeholder, Unit};
 
 pub use available::Available;
-pub use change::changed;
+pub use change::{changed, differing, merge};
 pub use files::Error;
 pub(crate) use layout::own_v2;
 pub use layout::{Hierarchy, Layout, detect};
@@ -234,12 +238,15 @@ impl Cgroup {
     /// controllers itself, as systemd does, has moved its processes into cgroups below its own, which then accepts no
     /// process (cgroup-v2.rst, "No Internal Process Constraint"). The new process gets the cgroup `leaf` there, which
     /// [`Self::remove_leaf`] removes. Without a leaf, or if the container allows no cgroup more, it joins `init`.
-    pub fn open_dir_for_exec(&self, init: i32, leaf: Option<&str>) -> Option<OwnedFd> {
+    ///
+    /// In a delegated cgroup it gets the leaf from the beginning: a process in the container's own cgroup would keep an init
+    /// that has just started from distributing controllers.
+    pub fn open_dir_for_exec(&self, init: i32, leaf: Option<&str>, is_delegated: bool) -> Option<OwnedFd> {
         use rustix::fs::{Mode, OFlags};
         let Layout::V2 { mount } = &self.layout else { return self.open_dir() };
         let own = self.at(mount);
         let passed_on = files::read(&own.join("cgroup.subtree_control")).unwrap_or_default();
-        if passed_on.trim().is_empty() {
+        if passed_on.trim().is_empty() && !is_delegated {
             return self.open_dir();
         }
         let open = |directory: &Path| {

@@ -102,7 +102,16 @@ impl Cgroup {
         stats
     }
 
-    /// The same without swap and the kernel's own memory, which takes half as many files.
+    /// The memory of the kernel's own objects, in bytes; 0 if this machine does not count it.
+    pub fn kernel_memory(&self) -> u64 {
+        let memory = self.controller("memory");
+        match self.is_v2() {
+            true => value(&keyed(&memory.join("memory.stat")), "kernel"),
+            false => v1_memory(&memory, "memory.kmem.").usage,
+        }
+    }
+
+    /// [`Self::stats`] without swap and the kernel's own memory, which takes half as many files.
     pub fn usage(&self) -> Stats {
         let directory = |controller: &str| self.controller(controller);
         let (cpu, memory) = (self.cpu_stats(), directory("memory"));

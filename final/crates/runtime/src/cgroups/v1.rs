@@ -254,7 +254,7 @@ fn limit_memory(directory: &Path, memory: &Memory) -> Result<()> {
 }
 
 /// `devices.allow` and `devices.deny` take `c 1:3 rwm`; the first rule of a container denies all.
-fn limit_devices(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
+pub(super) fn limit_devices(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     for alike in rules.chunk_by(|one, other| one.allow == other.allow) {
         let file = directory.join(if alike[0].allow { "devices.allow" } else { "devices.deny" });
         files::write_each(&file, alike.iter().map(device_rule))?;

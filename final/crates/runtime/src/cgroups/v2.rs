@@ -191,11 +191,23 @@ fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
         files::write(&directory.join("cpu.max.burst"), &burst.to_string())?;
     }
     if let Some(cpus) = &cpu.cpus {
-        files::write(&directory.join("cpuset.cpus"), cpus)?;
+        put_set(directory, "cpuset.cpus", cpus)?;
     }
     match &cpu.mems {
-        Some(mems) => files::write(&directory.join("cpuset.mems"), mems),
+        Some(mems) => put_set(directory, "cpuset.mems", mems),
         None => Ok(()),
+    }
+}
+
+/// An empty set means that of the cgroup above. The kernel takes it only from a cgroup without processes (`validate_change` of
+/// Linux 6.1); one with processes gets the members of the set above.
+fn put_set(directory: &Path, file: &str, set: &str) -> Result<()> {
+    match (files::write(&directory.join(file), set), directory.parent()) {
+        (Err(Error::Write { errno: Errno::ENOSPC, .. }), Some(parent)) if set.trim().is_empty() => {
+            let above = files::read(&parent.join(format!("{file}.effective")))?;
+            files::write(&directory.join(file), above.trim())
+        }
+        (written, _) => written,
     }
 }
 

@@ -153,7 +153,8 @@ fn install_streams(
     let uid = options.spec.process.as_ref().map_or(0, |process| process.user.uid);
     console::install(&console.slave, uid)?;
     match prepared.pid_namespace {
-        None => console::control(),
+        None if options.controls_terminal => console::control(),
+        None => Ok(()),
         // The process inside does it, because it starts a session of its own.
         Some(_) => Ok(()),
     }

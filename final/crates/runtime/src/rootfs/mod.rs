@@ -14,6 +14,7 @@
 //! foreign_proc  a procfs of a pid namespace that other processes are in
 //! copy_up       a tmpfs with the files that it covers
 //! attached      mounts of the caller's own, beside those of the spec
+//! running       mounts of a container that runs
 //! devices       device nodes               masks          paths that are hidden or read-only
 //! ```
 
@@ -29,6 +30,7 @@ mod mounts;
 mod options;
 mod pivot;
 mod root;
+mod running;
 mod sources;
 
 pub use attached::{clone_from, mount_at};
@@ -41,4 +43,5 @@ pub use options::mount_options;
 pub(crate) use options::{inapplicable as inapplicable_option, is_bind};
 pub(crate) use pivot::{enter_shared, is_propagation, pivot, prepare};
 pub(crate) use root::{Kind, Rootfs};
+pub use running::{attach_mount, detach_mount, find_mount};
 pub(crate) use sources::{Source, Sources, answer, request};

@@ -8,7 +8,7 @@ use nix::mount::MntFlags;
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsmount};
 
-use super::{Failure, Handle, append_lowers, explained, failed};
+use super::{Failure, Handle, append_lowers, explained, failed, fixed_in_string, set_fixed};
 use crate::directory::make_dirs;
 use crate::error::{Error, Result};
 
@@ -63,6 +63,7 @@ fn detached(context: &OwnedFd, user_attributes: bool) -> std::result::Result<Own
         let set = fsconfig_set_flag(context, "userxattr");
         set.map_err(|error| explained(context, "userxattr", error))?;
     }
+    set_fixed(context)?;
     fsconfig_create(context).map_err(|error| explained(context, "fsconfig", error))?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID;
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(failed("fsmount"))
@@ -75,7 +76,7 @@ fn with_string(
 ) -> std::result::Result<OwnedFd, Failure> {
     let lowers: Vec<String> = lowers.iter().map(Handle::link).collect();
     let ending = if user_attributes { ",userxattr" } else { "" };
-    let options = CString::new(format!("lowerdir={}{ending}", lowers.join(":")));
+    let options = CString::new(format!("lowerdir={}{}{ending}", lowers.join(":"), fixed_in_string()));
     let options = options.map_err(|_| Failure { step: "mount".into(), error: Errno::INVAL })?;
     let flags = nix::mount::MsFlags::MS_RDONLY | nix::mount::MsFlags::MS_NOSUID;
     let errno = |error: nix::Error| Errno::from_raw_os_error(error as i32);

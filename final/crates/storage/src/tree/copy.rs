@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use hull_sys::tree::{Created, Exact, Metadata, create_file, path_of};
+use hull_sys::tree::{Created, Exact, ExactInLayer, Metadata, Policy, create_file, path_of};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::walk::{Identity, OnError, Visitor, as_path, identity, parent_of, walk};
@@ -23,24 +23,36 @@ pub fn copy_tree(source: &Path, target: &Path) -> Result<()> {
     copy_directory(opened, source, target)
 }
 
+/// [`copy_tree`] of an overlay's upper directory, whose copy is one as well: opaque directories stay so. Whiteouts are device
+/// nodes, which every copy has.
+pub fn copy_layer(source: &Path, target: &Path) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened =
+        rustix::fs::open(source, flags, Mode::empty()).context(|| format!("copy {}", source.display()))?;
+    copy_with(opened, source, target, (&|uid, gid| (uid, gid), true))
+}
+
 /// [`copy_tree`] with other owners: `owner` gives the user and group of a copy from those of its original.
 pub fn copy_tree_as(source: &Path, target: &Path, owner: &dyn Fn(u32, u32) -> (u32, u32)) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened =
         rustix::fs::open(source, flags, Mode::empty()).context(|| format!("copy {}", source.display()))?;
-    copy_with_owners(opened, source, target, owner)
+    copy_with(opened, source, target, (owner, false))
 }
 
 /// [`copy_tree`] of an open directory. `source` is the name that errors show.
 pub(crate) fn copy_directory(opened: OwnedFd, source: &Path, target: &Path) -> Result<()> {
-    copy_with_owners(opened, source, target, &|uid, gid| (uid, gid))
+    copy_with(opened, source, target, (&|uid, gid| (uid, gid), false))
 }
 
-fn copy_with_owners(
+/// Gives the user and group of a copy from those of its original.
+type OwnerOf<'a> = &'a dyn Fn(u32, u32) -> (u32, u32);
+
+fn copy_with(
     opened: OwnedFd,
     source: &Path,
     target: &Path,
-    owner: &dyn Fn(u32, u32) -> (u32, u32),
+    (owner, is_layer): (OwnerOf<'_>, bool),
 ) -> Result<()> {
     let context = || format!("copy to {}", target.display());
     match rustix::fs::mkdir(target, Mode::RWXU) {
@@ -50,40 +62,43 @@ fn copy_with_owners(
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = rustix::fs::open(target, flags, Mode::empty()).context(context)?;
     let current = top.try_clone().context(context)?;
-    let mut copier = Copier { top, current, levels: Vec::new(), linked: HashMap::new(), owner };
+    let mut copier = Copier { top, current, levels: Vec::new(), linked: HashMap::new(), owner, is_layer };
     let original = opened.try_clone().context(context)?;
     walk(opened, &mut copier, OnError::Stop).map_err(|failure| Error::Io {
         action: format!("copy {}", source.join(failure.path).display()),
         source: failure.error,
     })?;
-    copy_metadata_as(original.as_fd(), copier.top.as_fd(), owner).context(context)
+    copier.directory_metadata(original.as_fd(), copier.top.as_fd()).context(context)
 }
 
 /// Gives an open file or directory the owner, mode, attributes and times of another one.
 pub fn copy_metadata(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-    copy_metadata_as(from, to, &|uid, gid| (uid, gid))
+    copy_metadata_as(from, to, &|uid, gid| (uid, gid), &Exact)
 }
 
 fn copy_metadata_as(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
-    owner: &dyn Fn(u32, u32) -> (u32, u32),
+    owner: OwnerOf<'_>,
+    policy: &impl Policy,
 ) -> io::Result<()> {
     let attributes = hull_sys::fs::xattrs(from)?;
     let stat = rustix::fs::fstat(from)?;
     let (uid, gid) = owner(stat.st_uid, stat.st_gid);
-    Created::Open(to).set(&Metadata { uid, gid, ..Metadata::of(&stat, &attributes) }, &Exact)
+    Created::Open(to).set(&Metadata { uid, gid, ..Metadata::of(&stat, &attributes) }, policy)
 }
 
-struct Copier<'a> {
-    top: OwnedFd,
+pub(super) struct Copier<'a> {
+    pub(super) top: OwnedFd,
     /// The copy of the directory that the walk is in.
-    current: OwnedFd,
+    pub(super) current: OwnedFd,
     /// The directories above it: the name of each one's copy, and the identity of the copy that this name is in.
-    levels: Vec<(CString, Identity)>,
+    pub(super) levels: Vec<(CString, Identity)>,
     /// For each file with several names, the path of its first copy below the top.
-    linked: HashMap<Identity, PathBuf>,
-    owner: &'a dyn Fn(u32, u32) -> (u32, u32),
+    pub(super) linked: HashMap<Identity, PathBuf>,
+    pub(super) owner: OwnerOf<'a>,
+    /// The tree is an overlay's upper directory, and so is its copy.
+    pub(super) is_layer: bool,
 }
 
 impl Visitor for Copier<'_> {
@@ -123,7 +138,7 @@ impl Visitor for Copier<'_> {
 
     fn leave(&mut self, _dir: BorrowedFd<'_>, _name: &CStr, child: BorrowedFd<'_>) -> io::Result<()> {
         // Last, because writing into the directory needs its temporary mode and changes its times.
-        copy_metadata_as(child, self.current.as_fd(), self.owner)?;
+        self.directory_metadata(child, self.current.as_fd())?;
         let (_, above) = self.levels.pop().expect("opened before it is left");
         self.current = parent_of(self.current.as_fd(), above)?;
         Ok(())
@@ -131,13 +146,20 @@ impl Visitor for Copier<'_> {
 }
 
 impl Copier<'_> {
+    fn directory_metadata(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+        match self.is_layer {
+            true => copy_metadata_as(from, to, self.owner, &ExactInLayer),
+            false => copy_metadata_as(from, to, self.owner, &Exact),
+        }
+    }
+
     fn regular(&self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
         // NONBLOCK: if a FIFO has taken the file's name, opening it must not wait for a writer.
         let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut from: File = rustix::fs::openat(dir, name, read, Mode::empty())?.into();
         let mut to = create_file(self.current.as_fd(), OsStr::from_bytes(name.to_bytes()))?;
         hull_sys::fs::copy_content(&mut from, &mut to)?;
-        copy_metadata_as(from.as_fd(), to.as_fd(), self.owner)
+        copy_metadata_as(from.as_fd(), to.as_fd(), self.owner, &Exact)
     }
 
     fn special(&self, dir: BorrowedFd<'_>, name: &CStr, kind: FileType, stat: &Stat) -> io::Result<()> {
@@ -184,6 +206,29 @@ mod tests {
         assert_eq!(meta("a").modified().unwrap(), std::time::UNIX_EPOCH);
         assert_eq!(meta("twin").ino(), meta("a/read-only/file").ino());
         crate::tree::remove_tree(&from).unwrap();
+    }
+
+    #[test]
+    fn only_the_copy_of_a_layer_keeps_its_marks() {
+        as_root("only_the_copy_of_a_layer_keeps_its_marks", || {
+            let scratch = Scratch::new();
+            let from = scratch.path().join("from");
+            fs::create_dir_all(from.join("opaque")).unwrap();
+            let opaque = File::open(from.join("opaque")).unwrap();
+            hull_sys::fs::set_xattr(&opaque, c"trusted.overlay.opaque", b"y").unwrap();
+            hull_sys::fs::set_xattr(&opaque, c"trusted.overlay.origin", b"y").unwrap();
+            let top = File::open(&from).unwrap();
+            rustix::fs::mknodat(&top, "gone", FileType::CharacterDevice, Mode::empty(), 0).unwrap();
+            let marks = |name: &str| {
+                let copied = hull_sys::fs::xattrs(File::open(scratch.path().join(name)).unwrap()).unwrap();
+                copied.into_iter().filter(|(name, _)| name.to_bytes().starts_with(b"trusted.")).count()
+            };
+            copy_layer(&from, &scratch.path().join("layer")).unwrap();
+            copy_tree(&from, &scratch.path().join("tree")).unwrap();
+            assert_eq!((marks("layer/opaque"), marks("tree/opaque")), (1, 0));
+            let whiteout = fs::symlink_metadata(scratch.path().join("layer/gone")).unwrap();
+            assert_eq!((whiteout.rdev(), whiteout.mode() & 0o7777), (0, 0));
+        });
     }
 
     #[test]

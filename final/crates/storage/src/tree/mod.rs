@@ -1,10 +1,12 @@
-//! Whole directory trees: removing, copying, measuring, extracting, changing the owner.
+//! Whole directory trees: removing, copying, comparing, merging, measuring, extracting, changing the owner.
 //!
 //! The trees come from images and containers, so nothing in them is trusted. Every step is relative to an open
 //! directory, no symlink is followed and no mount is entered, and a deep tree needs neither stack nor descriptors.
 
 mod copy;
+mod difference;
 mod extract;
+mod merge;
 mod owner;
 mod remove;
 mod usage;
@@ -20,8 +22,10 @@ use crate::error::{IoContext, Result};
 pub(crate) use copy::copy_directory;
 pub use copy::copy_metadata;
 
-pub use copy::{copy_tree, copy_tree_as};
+pub use copy::{copy_layer, copy_tree, copy_tree_as};
+pub use difference::difference;
 pub use extract::{Destination, Refused, Replace, Target, open_beneath};
+pub use merge::merge_layers;
 pub use owner::change_owner;
 pub use remove::remove_tree;
 pub use usage::disk_usage;

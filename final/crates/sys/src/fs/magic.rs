@@ -7,6 +7,7 @@ use nix::errno::Errno;
 pub const PROC: u32 = 0x0000_9fa0;
 pub const SYSFS: u32 = 0x6265_6572;
 pub const DEVPTS: u32 = 0x0000_1cd1;
+pub const FUSE: u32 = 0x6573_5546;
 
 /// File systems whose files the kernel generates while they are read.
 const GENERATED: &[u32] = &[

@@ -31,19 +31,7 @@ pub(super) fn options(options: &CreateOptions) -> Result<()> {
     }
     crate::spec::check_resources(&options.resources)?;
     etc_files::check(options)?;
-    for sysctl in options.sysctls.keys() {
-        let shared = match sysctl.split('.').next() {
-            Some("net") => options.network == NetworkMode::Host,
-            Some("kernel" | "fs") => options.ipc == NamespaceMode::Host,
-            _ => false,
-        };
-        if shared {
-            return conflict(&format!(
-                "--sysctl {sysctl} would change the host: its namespace is the host's"
-            ));
-        }
-    }
-    Ok(())
+    crate::spec::check_sysctls(options)
 }
 
 /// `--platform` has to name the platform of the image.

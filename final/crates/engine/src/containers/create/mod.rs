@@ -43,6 +43,10 @@ pub(crate) struct Base {
 impl Engine {
     /// Creates a container without starting it.
     pub fn create(&self, options: &CreateOptions) -> Result<Record> {
+        let mut options = options.clone();
+        let _profiles = self.configure(&mut options)?;
+        crate::init::apply(&mut options)?;
+        let options = &options;
         let lock = self.lock_in_use()?;
         let image = self.image(&options.image)?;
         if let Some(wanted) = &options.platform {
@@ -50,6 +54,9 @@ impl Engine {
         }
         let mut record = self.plan(options, &image)?;
         self.claim_name(&mut record, options.name.as_deref())?;
+        if let Some(name) = crate::init::host_name(&record) {
+            record.hostname = name;
+        }
         let made = self.give_ids(&mut record).and_then(|()| self.make(&record));
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);
@@ -114,7 +121,8 @@ impl Engine {
         }
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
-            true => Ok(()),
+            // Its record says now where its files are.
+            true => crate::pools::place::make(self, record),
             false => Err(Error::Unsupported(format!("container {} exists", record.id))),
         }
     }

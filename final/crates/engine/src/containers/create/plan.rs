@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::health;
 use crate::records::ids::random_id;
+use crate::records::instance::Instance;
 use crate::records::options::{CreateOptions, IpcSharing, NamespaceMode, NetworkMode, NetworkOption};
 use crate::records::record::{Kind, ProcessRecord, Record};
 use crate::records::signal;
@@ -39,6 +40,7 @@ impl Engine {
         let stop_signal = stop_signal_name.map_or(Ok(nix::libc::SIGTERM), |name| signal::parse(name))?;
         let mut labels = config.labels.clone().unwrap_or_default();
         labels.extend(options.labels.clone());
+        let writable = crate::pools::place::plan(self, &id, options)?;
         let mut record = Record {
             format: Record::FORMAT,
             kind: Kind::Container,
@@ -55,12 +57,19 @@ impl Engine {
             healthcheck: health::merge(config.healthcheck.as_ref(), options)?,
             exposed: exposed(&config, options)?,
             id_maps: None,
+            instance: options.instance.clone(),
+            writable,
             file: None,
             handed: None,
-            options: CreateOptions { stop_signal: stop_signal_name.cloned(), ..self.resolve_peers(options)? },
+            options: CreateOptions {
+                stop_signal: stop_signal_name.cloned(),
+                instance: Instance::default(),
+                ..self.resolve_peers(options)?
+            },
             id,
         };
         record.mounts = self.plan_mounts(options, &config)?;
+        self.plan_devices(&mut record)?;
         Ok(record)
     }
 
@@ -90,6 +99,12 @@ impl Engine {
         }
         for name in &mut resolved.requires {
             *name = self.resolve(name)?;
+        }
+        let is_nic = |device: &hull_lxd::Device| device.get("type").is_some_and(|kind| kind == "nic");
+        let has_nic = options.instance.expanded.active_devices().any(|(_, device)| is_nic(device));
+        if resolved.network == NetworkMode::Default && has_nic && !hull_sys::id_map::in_user_namespace() {
+            // Its networks are those of its nics.
+            resolved.network = NetworkMode::None;
         }
         if resolved.network == NetworkMode::Default {
             resolved.network = crate::net::default_mode(self.programs());

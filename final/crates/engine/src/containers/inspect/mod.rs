@@ -33,13 +33,18 @@ impl Engine {
     pub fn inspect_with_size(&self, name: &str) -> Result<Container> {
         let container = self.inspect(name)?;
         let record = self.find(&container.id)?;
-        let (written, image) = self.sizes(&record.id, &record.layers)?;
+        let (written, image) = self.sizes(&record.id, &record.writable, &record.layers)?;
         Ok(Container { size_rw: Some(written), size_root_fs: Some(written + image), ..container })
     }
 
     /// What the container was made from, if its maker has said so.
     pub fn definition(&self, name: &str) -> Result<Option<String>> {
         Ok(self.find(name)?.options.definition)
+    }
+
+    /// What was created, and how it is configured.
+    pub fn record(&self, name: &str) -> Result<Record> {
+        self.find(name)
     }
 
     pub fn inspect(&self, name: &str) -> Result<Container> {
@@ -93,14 +98,17 @@ impl Engine {
     /// The overlay is mounted only in the container's own mount namespace. `/proc/PID/root` leads a script on the host there
     /// while the container runs.
     fn graph_driver(&self, record: &Record, snapshot: &Snapshot) -> GraphDriver {
-        let writable = self.root().writable_layer(&record.id);
         let merged = match snapshot.init_pid() {
             Some(pid) => format!("/proc/{pid}/root"),
             None => self.root().container_run_dir(&record.id).join("rootfs").display().to_string(),
         };
-        let layers = record.layers.iter().rev();
-        let layers: Vec<String> =
-            layers.map(|layer| self.root().data().join(layer).display().to_string()).collect();
+        let Some(writable) = record.writable_layer(self.root()) else {
+            let data = [("ID".into(), record.id.clone()), ("MergedDir".into(), merged)].into();
+            return GraphDriver { data, name: "btrfs".into() };
+        };
+        let private = record.private_layers(self.root()).into_iter().map(|layer| layer.upper().to_owned());
+        let layers = private.chain(record.layers.iter().rev().map(|layer| self.root().data().join(layer)));
+        let layers: Vec<String> = layers.map(|layer| layer.display().to_string()).collect();
         let data = [
             ("ID", record.id.clone()),
             ("LowerDir", layers.join(":")),

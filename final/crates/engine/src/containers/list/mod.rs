@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! mod      reading the records       describe  a line as docker's API has it, and as `ps` words it
-//! select   filters
+//! select   filters                   instance  what LXD's list adds
 //! ```
 
 mod describe;
+mod instance;
 mod select;
 
 pub use select::Selection;
@@ -25,12 +26,14 @@ use crate::error::{Error, Result};
 use crate::net::{Endpoint, PublishedPort, network_names, ports_column, published_on};
 use crate::records::find::directories;
 use crate::records::health::{self, HealthStatus};
+use crate::records::instance::Instance;
 use crate::records::options::{MountOption, NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::{MountRecord, Record};
 use crate::records::run_dir;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::records::time::Timestamp;
+use crate::records::writable::Writable;
 
 #[derive(Debug, Clone)]
 pub struct Summary {
@@ -76,6 +79,9 @@ struct Details {
     mounts: Vec<MountRecord>,
     options: OptionsHead,
     endpoints: Vec<Endpoint>,
+    writable: Writable,
+    instance: Instance,
+    init: Option<i32>,
 }
 
 /// The part of a `container.json` that a listing needs. Skipping the rest saves time with hundreds of containers.
@@ -94,6 +100,10 @@ struct Head {
     #[serde(default)]
     exposed: Vec<Port>,
     options: OptionsHead,
+    #[serde(default)]
+    writable: Writable,
+    #[serde(default)]
+    instance: Instance,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +123,7 @@ struct OptionsHead {
     mounts: Vec<MountOption>,
     links: Vec<(String, String)>,
     annotations: BTreeMap<String, String>,
+    auto_remove: bool,
 }
 
 impl Engine {
@@ -138,11 +149,16 @@ impl Engine {
 
     /// The sizes of what the container has written and of its image's layers, in bytes.
     pub fn size_of(&self, one: &Summary) -> Result<(u64, u64)> {
-        self.sizes(&one.id, &one.layers)
+        self.sizes(&one.id, &one.details.writable, &one.layers)
     }
 
-    pub(crate) fn sizes(&self, id: &str, layers_of_image: &[PathBuf]) -> Result<(u64, u64)> {
-        let written = self.root().writable_layer(id).size()?;
+    pub(crate) fn sizes(
+        &self,
+        id: &str,
+        writable: &Writable,
+        layers_of_image: &[PathBuf],
+    ) -> Result<(u64, u64)> {
+        let written = writable.size(&writable.home(self.root(), id))?;
         let layers = self.images().layers();
         let chains = layers_of_image.iter().filter_map(|layer| layer.parent()?.file_name()?.to_str());
         let image = chains.map(|chain| layers.size(chain)).sum::<std::result::Result<u64, _>>()?;
@@ -240,6 +256,7 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
     };
     // Between two runs of a restarting container there is an exit, too.
     let runs = matches!(snapshot.status, Status::Running | Status::Paused);
+    let init = snapshot.init_pid().filter(|_| runs);
     let exit = snapshot.exit.filter(|_| !runs);
     let shown =
         |mount: &MountRecord| mount.name.clone().unwrap_or_else(|| mount.source.display().to_string());
@@ -267,7 +284,14 @@ fn summary(head: Head, snapshot: Snapshot, published: Vec<PublishedPort>) -> Sum
         image_id: head.image_id,
         labels: head.labels,
         own_labels: head.options.labels.clone(),
-        details: Details { mounts: head.mounts, options: head.options, endpoints: vec![] },
+        details: Details {
+            mounts: head.mounts,
+            options: head.options,
+            endpoints: vec![],
+            writable: head.writable,
+            instance: head.instance,
+            init,
+        },
     }
 }
 fn open_directory(parent: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {

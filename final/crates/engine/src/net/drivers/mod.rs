@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use self::bridge::Bridge;
 use self::lan::Lan;
 use self::macvlan::Macvlan;
-pub(super) use self::veth::{allow_published_ports, delete_if_present};
+pub(super) use self::veth::{DEFAULT_MTU, allow_published_ports, delete_if_present};
 use self::vxlan::Vxlan;
 use super::context::Sockets;
 use super::endpoint::Endpoint;

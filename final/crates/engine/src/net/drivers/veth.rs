@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::net::endpoint::Endpoint;
 
 /// Ethernet's MTU, for a host without a default route whose link could have a smaller one.
-pub(super) const DEFAULT_MTU: u32 = 1500;
+pub(in crate::net) const DEFAULT_MTU: u32 = 1500;
 
 /// Creates the pair. The host's end is up; the container's end stays down until it has its addresses.
 pub(super) fn create(

@@ -21,7 +21,7 @@ pub use compile::{ACTIONS, FLAGS, OPERATORS, compile};
 pub(crate) use interpret::Call;
 pub(crate) use listener::Listener;
 pub use policy::{default_policy, parse_policy};
-pub use syscalls::known_architectures;
+pub use syscalls::{is_known, known_architectures};
 
 /// A compiled filter.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,6 +39,11 @@ pub fn known_architectures() -> Vec<&'static str> {
     KNOWN.iter().map(|architecture| architecture.name).collect()
 }
 
+/// Whether there is a system call of this name on the native architecture.
+pub fn is_known(name: &str) -> bool {
+    NATIVE.numbers().contains_key(name)
+}
+
 /// The native architecture and the known ones in `names`. Programs of any other are killed at their first system call.
 pub(super) fn architectures(names: &[String]) -> Vec<&'static Architecture> {
     let others = KNOWN.iter().filter(|other| *other != NATIVE && names.iter().any(|name| name == other.name));

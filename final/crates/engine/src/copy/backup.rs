@@ -1,0 +1,197 @@
+//! The archive of a container with its snapshots, in LXD's layout: documents, and trees of files below their own directories.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use hull_image::packing::Packer;
+use hull_storage::overlay::LayersView;
+use hull_storage::tree::Replace;
+use rustix::fs::{Stat, Timespec};
+
+use super::changes::open;
+use super::entry::{Content, Entry, Kind, Sink, finish};
+use super::extractor::{Extractor, Owner, Privileges, Rules};
+use super::ids::ContainerIds;
+use super::tree::{self, Scope};
+use super::unpack;
+use super::view::View;
+use crate::error::{Error, IoContext, Result};
+use crate::records::userns::IdMaps;
+
+/// Of a document. A record has some kilobytes.
+const LARGEST_DOCUMENT: u64 = 4 << 20;
+
+/// Of documents and of trees. Each is held in memory, or holds a descriptor.
+const MOST_PARTS: usize = 1000;
+
+/// Where the archive's files are.
+const TREE: &str = "rootfs";
+
+/// Writes an archive.
+pub(crate) struct BackupWriter<W: Write> {
+    packer: Packer<W>,
+}
+
+impl<W: Write> BackupWriter<W> {
+    pub(crate) fn new(to: W) -> Self {
+        Self { packer: Packer::new(to) }
+    }
+
+    pub(crate) fn document(&mut self, path: &Path, text: &str) -> Result<()> {
+        let entry = Entry {
+            path: path.to_owned(),
+            kind: Kind::File { size: text.len() as u64 },
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+            modified: Timespec { tv_sec: 0, tv_nsec: 0 },
+            attributes: vec![],
+        };
+        Sink::put(&mut self.packer, &entry, Content::Stream(&mut text.as_bytes()))
+    }
+
+    /// Adds the files that these layers show, the highest first, as `<directory>/rootfs`. `empty` is an empty directory.
+    pub(crate) fn tree(
+        &mut self,
+        directory: &Path,
+        layers: &[PathBuf],
+        empty: &Path,
+        ids: Option<IdMaps>,
+    ) -> Result<()> {
+        let view = LayersView::mount(layers, empty)?;
+        let root = view.as_fd().try_clone_to_owned().context(|| "hold the container's files".into())?;
+        let ids = ContainerIds::new(ids);
+        let source = View::container(root, "backup").with_ids(ids).source(Path::new("/"), false)?;
+        tree::send(&source, &directory.join(TREE), Scope::OneMount, &mut self.packer)
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        finish(self.packer)
+    }
+}
+
+/// Reads an archive, which may be hostile. `place` makes the directory of each tree, which it gets with the path that the tree
+/// has in the archive. Returns the documents by their paths.
+pub(crate) fn read(
+    from: impl Read,
+    place: &mut dyn FnMut(&Path) -> Result<PathBuf>,
+) -> Result<BTreeMap<PathBuf, String>> {
+    let mut parts = Parts { documents: BTreeMap::new(), trees: BTreeMap::new(), place };
+    unpack::unpack_whole(from, &mut parts)?;
+    parts.trees.into_values().try_for_each(Extractor::finish)?;
+    Ok(parts.documents)
+}
+
+/// What an archive has, on its way in.
+struct Parts<'a> {
+    documents: BTreeMap<PathBuf, String>,
+    trees: BTreeMap<PathBuf, Extractor>,
+    place: &'a mut dyn FnMut(&Path) -> Result<PathBuf>,
+}
+
+impl Parts<'_> {
+    fn tree(&mut self, directory: &Path) -> Result<&mut Extractor> {
+        if !self.trees.contains_key(directory) {
+            self.check_number()?;
+            let target = (self.place)(directory)?;
+            let opened: OwnedFd = open(&target)?;
+            let extractor = Extractor::new(opened, &super::entry::shown(directory), as_it_was())?;
+            self.trees.insert(directory.to_owned(), extractor);
+        }
+        self.trees.get_mut(directory).ok_or_else(|| invalid(directory, "it was not made"))
+    }
+
+    fn check_number(&self) -> Result<()> {
+        match self.documents.len() + self.trees.len() < MOST_PARTS {
+            true => Ok(()),
+            false => Err(invalid(Path::new("backup"), "it has more than 1000 snapshots and documents")),
+        }
+    }
+}
+
+impl Sink for Parts<'_> {
+    fn put(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
+        if let Some((directory, path)) = divide(&entry.path) {
+            let kind = match &entry.kind {
+                Kind::HardLink(target) => match divide(target) {
+                    Some((other, target)) if other == directory => Kind::HardLink(target),
+                    _ => return Err(invalid(&entry.path, "it is a link to a file of another tree")),
+                },
+                kind => kind.clone(),
+            };
+            let entry = Entry { path, kind, ..entry.clone() };
+            return self.tree(&directory)?.put(&entry, content);
+        }
+        match (&entry.kind, content) {
+            (Kind::Directory, _) => Ok(()),
+            (Kind::File { size }, Content::Stream(stream)) if *size <= LARGEST_DOCUMENT => {
+                self.check_number()?;
+                let mut text = String::new();
+                let read = stream.take(LARGEST_DOCUMENT).read_to_string(&mut text);
+                read.context(|| format!("read {}", super::entry::shown(&entry.path)))?;
+                self.documents.insert(entry.path.clone(), text);
+                Ok(())
+            }
+            (Kind::File { .. }, _) => Err(invalid(&entry.path, "it is larger than 4 MiB")),
+            _ => Err(invalid(&entry.path, "it is neither a document nor a file of a container")),
+        }
+    }
+
+    fn link(&mut self, entry: &Entry, _target: &Path) -> Result<bool> {
+        self.put(entry, Content::None).map(|()| true)
+    }
+
+    fn is_destination(&self, _stat: &Stat) -> bool {
+        false
+    }
+}
+
+/// The directory of a tree, and a path in it. `None` for what is beside the trees.
+fn divide(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let names: Vec<&OsStr> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    let depth = match names.get(1).and_then(|name| name.to_str()) {
+        Some("container") => 2,
+        Some("snapshots") => 3,
+        _ => return None,
+    };
+    match names.first().is_some_and(|first| *first == "backup") && names.get(depth)? == &TREE {
+        true => Some((names[..depth].iter().collect(), names[depth + 1..].iter().collect())),
+        false => None,
+    }
+}
+
+/// The files become a container's, whose ids are others on the host, so they keep all that they had.
+fn as_it_was() -> Rules {
+    Rules {
+        owner: Owner::KeepIfMapped,
+        privileges: Privileges::WithAcls,
+        existing_directories: true,
+        through_symlinks: false,
+        replaces: Replace::Files,
+    }
+}
+
+fn invalid(path: &Path, why: &str) -> Error {
+    Error::Invalid { what: format!("backup: {}", super::entry::shown(path)), why: why.into() }
+}
+
+#[test]
+fn a_path_is_divided_where_its_tree_begins() {
+    let divided = |path: &str| divide(Path::new(path)).map(|(tree, path)| (tree.display().to_string(), path));
+    assert_eq!(divided("backup/container/rootfs/etc/x"), Some(("backup/container".into(), "etc/x".into())));
+    assert_eq!(divided("backup/snapshots/a/rootfs"), Some(("backup/snapshots/a".into(), "".into())));
+    for other in
+        ["backup/index.yaml", "backup/container/hull.json", "etc/rootfs/x", "backup/snapshots/rootfs"]
+    {
+        assert_eq!(divided(other), None, "{other}");
+    }
+}

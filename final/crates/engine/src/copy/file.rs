@@ -1,0 +1,367 @@
+//! LXD's `file`: `push`, `pull` and `delete`.
+//!
+//! Owners are numbers as the container sees them: a file that is pushed keeps the owner that it has here, so root's file belongs to
+//! the container's root. A file that is pulled belongs to the caller, as with `cp`.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use hull_storage::tree::Replace;
+use nix::errno::Errno;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec};
+
+use super::entry::{Content, Entry, Kind, Sink};
+use super::extractor::{Extractor, Owner, Privileges, Rules};
+use super::path::{Found, Split};
+use super::view::{Destination, Source, View, kind};
+use super::{CopyOptions, CopyTarget, copy_out, invalid, tree};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+
+/// What is pushed.
+pub enum PushSource<'a> {
+    Host(&'a Path),
+    /// A stream has an owner and a mode, too: those of the file or of the pipe that it is.
+    Stream(&'a File),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PushOptions {
+    /// `-r`: directories with all that is in them.
+    pub recursive: bool,
+    /// `-p`: make the directories that are missing.
+    pub create_parents: bool,
+    /// Instead of those of the source.
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Only the content is pushed: the file is there, and keeps its owner, its mode and its attributes.
+    pub content_only: bool,
+}
+
+/// Where a container's files go.
+pub enum PullTarget<'a> {
+    Host(&'a Path),
+    /// The content of the files, one after the other.
+    Stream(&'a mut dyn io::Write),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PullOptions {
+    /// `-r`: directories with all that is in them.
+    pub recursive: bool,
+    /// `-p`: make the directories that are missing.
+    pub create_parents: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    /// `-r`: directories with all that is in them.
+    pub recursive: bool,
+    /// `-f`: the same, and what does not exist is no error.
+    pub force: bool,
+}
+
+impl Engine {
+    /// Copies files into a container.
+    ///
+    /// The calling process mounts a stopped container in a new mount namespace, in which it stays, so it should end
+    /// afterwards. This is true of all functions here.
+    pub fn push_files(
+        &self,
+        sources: &[PushSource<'_>],
+        name: &str,
+        path: &Path,
+        options: PushOptions,
+    ) -> Result<()> {
+        let of_one_file = [options.mode, options.uid, options.gid];
+        if options.recursive && of_one_file.iter().any(Option::is_some) {
+            let text = "mode, uid and gid are given for single files only: with -r the files keep those that they have";
+            return Err(Error::Unsupported(text.into()));
+        }
+        self.in_container(name, path, Some("extract-to-dir"), |view, path| {
+            view.as_creator(|| push(view, sources, path, options))
+        })
+    }
+
+    /// Copies files out of a container.
+    pub fn pull_files(
+        &self,
+        name: &str,
+        paths: &[PathBuf],
+        mut to: PullTarget<'_>,
+        options: PullOptions,
+    ) -> Result<()> {
+        let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
+        self.in_container(name, first, Some("archive-path"), |view, _| {
+            paths.iter().try_for_each(|path| match &mut to {
+                PullTarget::Host(to) => pull(view, path, to, paths.len() > 1, options),
+                PullTarget::Stream(to) => stream(view, path, &mut **to),
+            })
+        })
+    }
+
+    /// Removes files of a container.
+    pub fn delete_files(&self, name: &str, paths: &[PathBuf], options: DeleteOptions) -> Result<()> {
+        let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
+        self.in_container(name, first, Some("delete-path"), |view, _| {
+            view.as_creator(|| paths.iter().try_for_each(|path| delete(view, path, options)))
+        })
+    }
+}
+
+fn push(view: &View, sources: &[PushSource<'_>], path: &Path, options: PushOptions) -> Result<()> {
+    let split = Split::of(path);
+    let into_directory = sources.len() > 1 || split.asserts_directory || options.recursive;
+    if options.create_parents {
+        let directory = if into_directory { path } else { &split.parent };
+        view.make_directories(directory, (options.uid.unwrap_or(0), options.gid.unwrap_or(0)))?;
+    }
+    for source in sources {
+        let no_directory =
+            || invalid(&format!("destination {}", view.shown(path)), "no such directory: -p makes it");
+        let at = match view.destination(path) {
+            Err(error) if is_missing(&error) => return Err(no_directory()),
+            at => at?,
+        };
+        if into_directory && at.found != Found::Directory {
+            return Err(no_directory());
+        }
+        match source {
+            PushSource::Host(from) if options.recursive => push_tree(view, from, at)?,
+            PushSource::Host(from) => {
+                let file = open_here(from)?;
+                push_file(view, &file, Split::of(from).name.as_deref(), at, options)
+                    .map_err(|error| named(error, from))?;
+            }
+            PushSource::Stream(file) => push_file(view, file, None, at, options)?,
+        }
+    }
+    Ok(())
+}
+
+/// A pipe may have no writer yet, and is waited for as by any other program.
+fn open_here(path: &Path) -> Result<File> {
+    let context = || format!("open {}", path.display());
+    let file = File::open(path).context(context)?;
+    match file.metadata().context(context)?.is_dir() {
+        true => {
+            Err(invalid(&format!("source {}", path.display()), "it is a directory: -r copies directories"))
+        }
+        false => Ok(file),
+    }
+}
+
+fn named(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Io { action, source } => {
+            Error::Io { action: format!("push {}: {action}", path.display()), source }
+        }
+        error => error,
+    }
+}
+
+fn push_file(
+    view: &View,
+    file: &File,
+    name: Option<&std::ffi::OsStr>,
+    at: Destination,
+    options: PushOptions,
+) -> Result<()> {
+    let name = match at.found {
+        Found::Directory => name,
+        Found::File | Found::Nothing => at.split.name.as_deref(),
+    };
+    let name = name.ok_or_else(|| {
+        invalid(&format!("destination {}", at.shown), "it is a directory, and what is pushed has no name")
+    })?;
+    let found = file.metadata().context(|| "look at what is pushed".into())?;
+    if at.found == Found::File && view.is_running && overwrite(&at, name, file)? {
+        return Ok(());
+    }
+    let is_file = found.is_file();
+    let of_source = Entry {
+        path: name.into(),
+        kind: Kind::File { size: found.len() },
+        uid: options.uid.unwrap_or(found.uid()),
+        gid: options.gid.unwrap_or(found.gid()),
+        mode: options.mode.unwrap_or(found.mode() & 0o777),
+        modified: if is_file { modified(&found) } else { now() },
+        attributes: vec![],
+    };
+    let entry = match options.content_only {
+        true => Entry { modified: now(), kind: of_source.kind, ..present(view, &at, name)? },
+        false => of_source,
+    };
+    let rules = Rules {
+        owner: Owner::Keep,
+        privileges: Privileges::WithAcls,
+        existing_directories: false,
+        through_symlinks: false,
+        replaces: Replace::Files,
+    };
+    let mut extractor = Extractor::new(at.directory, &at.shown, rules)?.with_ids(view.ids.clone());
+    let mut from = file;
+    // Files of /proc and sysfs have no size, and devices neither.
+    match is_file && found.len() > 0 && !found.file_type().is_char_device() {
+        true => {
+            let mut copy = file.try_clone().context(|| "duplicate a descriptor".into())?;
+            extractor.put(&entry, Content::File(&mut copy))
+        }
+        false => extractor.put_stream(&entry, &mut from),
+    }
+}
+
+/// Writes into a file that is a mount of its own (/etc/hosts, for one), which the kernel lets nobody replace. Its owner and
+/// its mode stay. False if it is no such file.
+fn overwrite(at: &Destination, name: &std::ffi::OsStr, mut from: &File) -> Result<bool> {
+    let context = || format!("write {}", at.shown);
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::openat(&at.directory, name, flags, Mode::empty()).context(context)?;
+    let stat = rustix::fs::fstat(&held).context(context)?;
+    if kind(&stat) != FileType::RegularFile || !tree::is_mount_point(&held) {
+        return Ok(false);
+    }
+    // By the descriptor's link: the file that was looked at, whatever its name leads to now.
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(hull_sys::fs::fd_path(&held), flags, Mode::empty()).context(context)?;
+    io::copy(&mut from, &mut File::from(opened)).context(context)?;
+    Ok(true)
+}
+
+/// The metadata of the file that is there.
+fn present(view: &View, at: &Destination, name: &std::ffi::OsStr) -> Result<Entry> {
+    let context = || format!("look at {}", at.shown);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&at.directory, name, flags, Mode::empty()).context(context)?;
+    let stat = rustix::fs::fstat(&file).context(context)?;
+    let (uid, gid) = view.ids.inside(stat.st_uid, stat.st_gid);
+    Ok(Entry {
+        path: name.into(),
+        kind: Kind::File { size: 0 },
+        uid,
+        gid,
+        mode: stat.st_mode & 0o7777,
+        modified: now(),
+        attributes: view.ids.attributes_inside(hull_sys::fs::xattrs(&file).context(context)?),
+    })
+}
+
+/// Set-ID bits are left out, as LXD does: the owner at the source did not grant them to the container's users.
+fn push_tree(view: &View, from: &Path, at: Destination) -> Result<()> {
+    let source = View::host()?.source(from, false)?;
+    let name = match &source.split.name {
+        Some(name) if !source.split.contents => PathBuf::from(name),
+        _ => PathBuf::new(),
+    };
+    let rules = Rules {
+        owner: Owner::Keep,
+        privileges: Privileges::Dropped,
+        existing_directories: false,
+        through_symlinks: false,
+        replaces: Replace::Files,
+    };
+    let mut extractor = Extractor::new(at.directory, &at.shown, rules)?.with_ids(view.ids.clone());
+    tree::send(&source, &name, tree::Scope::Everything, &mut extractor)?;
+    extractor.finish()
+}
+
+fn pull(view: &View, path: &Path, to: &Path, several: bool, options: PullOptions) -> Result<()> {
+    let source = pulled(view, path, !options.recursive)?;
+    if source.is_directory && !options.recursive {
+        return Err(invalid(&format!("source {}", source.shown), "it is a directory: -r copies directories"));
+    }
+    let split = Split::of(to);
+    if several || split.asserts_directory || source.is_directory {
+        make_here(to)?;
+    } else if options.create_parents {
+        make_here(&split.parent)?;
+    }
+    let follow_link = !options.recursive;
+    copy_out(view, path, CopyTarget::Host(to), CopyOptions { archive: false, follow_link })
+}
+
+fn make_here(directory: &Path) -> Result<()> {
+    std::fs::create_dir_all(directory).context(|| format!("create {}", directory.display()))
+}
+
+fn pulled(view: &View, path: &Path, follow_link: bool) -> Result<Source> {
+    view.source(path, follow_link)
+}
+
+fn stream(view: &View, path: &Path, to: &mut dyn io::Write) -> Result<()> {
+    let source = pulled(view, path, true)?;
+    let context = || format!("read {}", source.shown);
+    let stat = rustix::fs::fstat(&source.fd).context(context)?;
+    if kind(&stat) != FileType::RegularFile {
+        return Err(invalid(&format!("source {}", source.shown), "only a regular file has content to print"));
+    }
+    // By the descriptor's link: the file that was looked at, whatever its name leads to now.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(hull_sys::fs::fd_path(&source.fd), flags, Mode::empty());
+    let mut file = File::from(opened.context(context)?);
+    match io::copy(&mut file, to) {
+        // The reader needs no more.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        copied => copied.map(drop).context(context),
+    }
+}
+
+fn delete(view: &View, path: &Path, options: DeleteOptions) -> Result<()> {
+    let shown = view.shown(path);
+    let split = Split::of(path);
+    let Some(name) = &split.name else {
+        return Err(invalid(&format!("path {shown}"), "it names no entry of a directory"));
+    };
+    let parent = match view.directory(&split.parent) {
+        Err(error) if options.force && is_missing(&error) => return Ok(()),
+        parent => parent?,
+    };
+    let context = || format!("delete {shown}");
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) if options.force => return Ok(()),
+        held => held.context(context)?,
+    };
+    // Mounts of another mount namespace do not keep an entry: the kernel would unmount them inside.
+    if tree::is_mount_point(&held) {
+        return Err(invalid(&format!("path {shown}"), "something is mounted there, so it cannot be deleted"));
+    }
+    let is_directory = kind(&rustix::fs::fstat(&held).context(context)?) == FileType::Directory;
+    if is_directory && (options.recursive || options.force) {
+        let top = Path::new(&hull_sys::fs::fd_path(&parent)).join(name);
+        return hull_storage::tree::remove_tree(&top).map_err(io::Error::other).context(context);
+    }
+    let flags = if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    match rustix::fs::unlinkat(&parent, name, flags) {
+        Err(rustix::io::Errno::NOTEMPTY) => {
+            Err(invalid(&format!("path {shown}"), "the directory is not empty: -r deletes what is in it"))
+        }
+        deleted => deleted.context(context),
+    }
+}
+
+/// Whether a part of a path does not exist.
+fn is_missing(error: &Error) -> bool {
+    match error {
+        Error::Io { source, .. } => {
+            matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENOTDIR))
+        }
+        _ => false,
+    }
+}
+
+fn modified(found: &std::fs::Metadata) -> Timespec {
+    Timespec { tv_sec: found.mtime(), tv_nsec: found.mtime_nsec() }
+}
+
+fn now() -> Timespec {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timespec {
+        tv_sec: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(now.subsec_nanos()),
+    }
+}

@@ -1,0 +1,155 @@
+//! Servers of LXD's images, by short names: `remotes.json` in the data root.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hull_image::Digest;
+use hull_image::archive::ImportOptions;
+use hull_image::reference::Reference;
+use hull_image::registry::Access;
+use hull_image::simplestreams::{Offered, Server, find};
+use hull_storage::file;
+use hull_storage::lock::Lock;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// The name of this machine among the remotes.
+pub const LOCAL: &str = "local";
+
+/// A server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    pub url: String,
+}
+
+/// All servers. Those of LXD's own list are there from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remotes {
+    /// Where an image without a remote's name is looked for.
+    pub default: String,
+    pub remotes: BTreeMap<String, Remote>,
+}
+
+impl Default for Remotes {
+    fn default() -> Self {
+        let known = [
+            ("images", "https://images.linuxcontainers.org"),
+            ("ubuntu", "https://cloud-images.ubuntu.com/releases"),
+            ("ubuntu-daily", "https://cloud-images.ubuntu.com/daily"),
+        ];
+        let remotes = known.map(|(name, url)| (name.to_owned(), Remote { url: url.into() }));
+        Self { default: LOCAL.into(), remotes: remotes.into() }
+    }
+}
+
+impl Remotes {
+    /// The remote and the rest of `REMOTE:IMAGE`, if there is such a remote.
+    pub fn split<'a>(&self, word: &'a str) -> Option<(&Remote, &'a str)> {
+        let (name, image) = word.split_once(':')?;
+        Some((self.remotes.get(name)?, image))
+    }
+
+    /// The same, where a word without a remote's name is one of the default remote. `None` if that is this machine.
+    pub fn split_or_default<'a>(&self, word: &'a str) -> Option<(&Remote, &'a str)> {
+        self.split(word).or_else(|| Some((self.remotes.get(&self.default)?, word)))
+    }
+
+    /// Changes a server.
+    pub fn set(&mut self, name: &str, remote: Remote) -> Result<()> {
+        self.find(name)?;
+        self.remotes.insert(name.into(), remote);
+        Ok(())
+    }
+
+    pub fn find(&self, name: &str) -> Result<&Remote> {
+        self.remotes.get(name).ok_or_else(|| invalid(name, "there is none of this name: hull remote list"))
+    }
+
+    /// Adds a server.
+    pub fn add(&mut self, name: &str, remote: Remote) -> Result<()> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_plain) || name.starts_with('-') {
+            return Err(invalid(name, "a name has letters, digits, and - _ ."));
+        }
+        if name == LOCAL || self.remotes.contains_key(name) {
+            return Err(invalid(name, "there is one of this name"));
+        }
+        self.remotes.insert(name.into(), remote);
+        Ok(())
+    }
+
+    /// Removes a server.
+    pub fn remove(&mut self, name: &str) -> Result<Remote> {
+        if self.default == name {
+            return Err(invalid(name, "it is the default: hull remote switch chooses another"));
+        }
+        self.remotes.remove(name).ok_or_else(|| invalid(name, "there is none of this name: hull remote list"))
+    }
+
+    pub fn rename(&mut self, name: &str, new: &str) -> Result<()> {
+        let remote = self.find(name)?.clone();
+        self.add(new, remote)?;
+        self.remotes.remove(name);
+        if self.default == name {
+            self.default = new.into();
+        }
+        Ok(())
+    }
+
+    pub fn switch(&mut self, name: &str) -> Result<()> {
+        if name != LOCAL {
+            self.find(name)?;
+        }
+        self.default = name.into();
+        Ok(())
+    }
+}
+
+fn invalid(name: &str, why: &str) -> Error {
+    Error::Invalid { what: format!("remote {name:?}"), why: why.into() }
+}
+
+impl Engine {
+    fn remotes_file(&self) -> PathBuf {
+        self.root().data().join("remotes.json")
+    }
+
+    pub fn remotes(&self) -> Result<Remotes> {
+        Ok(file::read_json(&self.remotes_file())?.unwrap_or_default())
+    }
+
+    /// Changes the list of servers. Of two changes at the same time none is lost.
+    pub fn change_remotes(&self, change: impl FnOnce(&mut Remotes) -> Result<()>) -> Result<()> {
+        let _lock = Lock::exclusive(&self.root().data().join("remotes.lock"))?;
+        let mut remotes = self.remotes()?;
+        change(&mut remotes)?;
+        Ok(file::write_json_atomic(&self.remotes_file(), &remotes)?)
+    }
+
+    /// The image of a server that a name stands for.
+    pub fn offered_image(&self, access: &Access, remote: &Remote, name: &str) -> Result<Offered> {
+        let images = Server::new(access, &remote.url)?.images()?;
+        find(&images, name).cloned().ok_or_else(|| {
+            hull_image::Error::NoSuchImage { name: format!("{name} on {}", remote.url), nearest: None }.into()
+        })
+    }
+
+    /// Fetches an image of a server, unless it is here already. Returns its id.
+    pub fn copy_image(
+        &self,
+        access: &Access,
+        remote: &Remote,
+        offered: &Offered,
+        names: &[Reference],
+    ) -> Result<Digest> {
+        if let Some(id) = self.images().with_fingerprint(offered.fingerprint.hex())? {
+            names.iter().try_for_each(|name| self.tag_image(&id.to_string(), name))?;
+            return Ok(id);
+        }
+        let received = Server::new(access, &remote.url)?.receive(self.images(), offered)?;
+        let options = ImportOptions { properties: offered.properties.clone(), ..ImportOptions::default() };
+        self.finish_image(received, names, options)
+    }
+}

@@ -1,0 +1,154 @@
+//! The options of a system container.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::records::options::{
+    CreateOptions, DeviceOption, MountOption, NamespaceMode, NetworkMode, SeccompOption,
+};
+use crate::records::record::Record;
+
+/// The path at which every distribution has its init.
+const INIT: &str = "/sbin/init";
+
+/// Seconds. systemd kills a service that does not stop after 90 (systemd-system.conf(5), `DefaultTimeoutStopSec`), and ends
+/// after that.
+const STOP_TIMEOUT: u32 = 100;
+
+/// The longest host name (gethostname(2)), without its end.
+const LONGEST_NAME: usize = 63;
+
+/// Which system calls LXD refuses in unprivileged containers: loading modules and kernels, and opening files by handles, which
+/// leads out of a root.
+const POLICY: &str = include_str!("policy.json");
+
+/// Devices that a distribution's programs expect, and that do no harm: each has its own checks.
+const DEVICES: [&str; 2] = ["/dev/fuse", "/dev/net/tun"];
+
+/// What only the machine's own root can use (capabilities(7)). systemd mounts debugfs and loads modules where it has
+/// them, and would fail.
+const OF_THE_MACHINE: [&str; 2] = ["SYS_RAWIO", "SYS_MODULE"];
+
+/// What LXD takes from a container whose root is the machine's, in addition: the clock, and the rules of security modules.
+const OF_THE_MACHINES_ROOT: [&str; 3] = ["SYS_TIME", "MAC_ADMIN", "MAC_OVERRIDE"];
+
+/// Sets what the caller left open. Does nothing for an ordinary container.
+pub(crate) fn apply(options: &mut CreateOptions) -> Result<()> {
+    if !options.system {
+        return Ok(());
+    }
+    check(options)?;
+    if options.command.is_empty() && options.entrypoint.is_none() {
+        options.entrypoint = Some(vec![]);
+        options.command = vec![INIT.into()];
+    }
+    options.user.get_or_insert_with(|| "0".into());
+    options.working_dir.get_or_insert_with(|| "/".into());
+    options.stop_timeout.get_or_insert(STOP_TIMEOUT);
+    // The init writes to its console, and reads from it.
+    options.tty = true;
+    options.interactive = true;
+    // systemd-detect-virt(1) knows this value. /proc/1/environ of the container tells it to other programs.
+    options.env.insert(0, "container=lxc".into());
+    for (target, mode) in [("/run", "mode=755"), ("/tmp", "mode=1777")] {
+        fresh(options, target, mode);
+    }
+    if !options.privileged {
+        rights(options);
+        if options.seccomp == SeccompOption::Default {
+            options.seccomp = SeccompOption::Policy(POLICY.into());
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what would give the init something of the host instead of its own.
+fn check(options: &CreateOptions) -> Result<()> {
+    let refuse = |option: &str, why: &str| {
+        Err(Error::Invalid {
+            what: "combination of options".into(),
+            why: format!("--system and {option}: {why}"),
+        })
+    };
+    if options.pid != NamespaceMode::Private {
+        return refuse(
+            "--pid",
+            "an init is the first process of its own pid namespace, which reboot(2) ends",
+        );
+    }
+    if options.cgroupns != NamespaceMode::Private {
+        return refuse("--cgroupns", "an init makes cgroups, and would make them among the host's");
+    }
+    if options.init {
+        return refuse("--init", "the first process is the init of the distribution");
+    }
+    Ok(())
+}
+
+/// The capabilities and ids. For an unprivileged user the container has those of all of the user's containers: the kernel maps
+/// the ids of no host file system for them (mount_setattr(2)).
+fn rights(options: &mut CreateOptions) {
+    let has_own_caps = options.cap_add.is_empty() && options.cap_drop.is_empty();
+    if hull_sys::id_map::in_user_namespace() {
+        if has_own_caps {
+            // reboot(2) then ends the container's own pid namespace, and nothing else.
+            options.cap_add = vec!["SYS_BOOT".into()];
+        }
+        return;
+    }
+    if has_own_caps {
+        options.cap_add = vec!["ALL".into()];
+        options.cap_drop = OF_THE_MACHINE.map(String::from).into();
+    }
+    match options.userns.mode.as_str() {
+        // Asked for: root in the container is the host's, as with LXD's security.privileged.
+        "host" if has_own_caps => options.cap_drop.extend(OF_THE_MACHINES_ROOT.map(String::from)),
+        "host" => {}
+        _ => own_ids(options),
+    }
+}
+
+/// The container's root is nobody on the host, so it may have all capabilities: they hold for what belongs to its user
+/// namespace. For the same reason nothing in /proc has to be hidden, and a hidden part would forbid the container to mount
+/// procfs for containers of its own (`mount_too_revealing` in the kernel).
+fn own_ids(options: &mut CreateOptions) {
+    if options.userns.is_host() {
+        options.userns.mode = "auto".into();
+    }
+    options.masked_paths.get_or_insert_default();
+    options.readonly_paths.get_or_insert_default();
+    for path in DEVICES.map(PathBuf::from).into_iter().filter(|path| path.exists()) {
+        let has = options.devices.iter().any(|device| device.container == path);
+        if !has {
+            options.devices.push(DeviceOption {
+                host: path.clone(),
+                container: path,
+                permissions: "rwm".into(),
+            });
+        }
+    }
+}
+
+/// A directory that is empty at each start.
+fn fresh(options: &mut CreateOptions, target: &str, mode: &str) {
+    if options.mounts.iter().any(|mount| mount.target() == Path::new(target)) {
+        return;
+    }
+    options.mounts.push(MountOption::Tmpfs {
+        target: target.into(),
+        options: vec!["exec".into(), mode.into()],
+        from_mount_flag: false,
+    });
+}
+
+/// A new system is called as its container, where nothing else was asked for. hostname(7) allows letters, digits and
+/// hyphens.
+pub(crate) fn host_name(record: &Record) -> Option<String> {
+    let options = &record.options;
+    let is_shared = matches!(options.network, NetworkMode::Host | NetworkMode::Container(_));
+    if !options.system || options.hostname.is_some() || options.uts != NamespaceMode::Private || is_shared {
+        return None;
+    }
+    let letters = record.name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' });
+    Some(letters.take(LONGEST_NAME).collect::<String>().trim_matches('-').to_owned())
+}

@@ -1,0 +1,100 @@
+//! Puts another configuration in force, in a container that may run.
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::gc::limits;
+use crate::records::instance::Instance;
+use crate::records::mount_extras::MountExtras;
+use crate::records::record::{MountKind, MountRecord, Record};
+use crate::records::snapshot::Snapshot;
+
+use super::devices::{self, effects::Effects};
+use super::difference::Change;
+use super::profiles::Lock;
+use super::{identity, keys, security};
+
+/// What a change has come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The container's name.
+    pub container: String,
+    /// The keys and devices that the running container gets at its next start.
+    pub need_restart: Vec<String>,
+}
+
+/// All of what follows from the edit is done, or nothing. Without an edit, the container gets what its profiles say now.
+pub(super) fn apply(
+    engine: &Engine,
+    profiles: &Lock<'_>,
+    id: &str,
+    edit: impl FnOnce(&mut Instance) -> Result<()>,
+) -> Result<Applied> {
+    engine.clear_if_dead_by_id(id, Snapshot::take(engine.root(), id)?)?;
+    // A volume that a device asks for must not be removed before the record names it.
+    let _uses = engine.lock_in_use()?;
+    let _lock = engine.lock(id)?;
+    let before = Record::load(engine.root(), id)?;
+    limits::settle(engine, &before)?;
+    devices::change::settle(engine, &before)?;
+    let mut record = before.clone();
+    edit(&mut record.instance)?;
+    keys::check(&record.instance.own())?;
+    record.instance.expanded = profiles.expand(&record.instance)?;
+    if record.instance == before.instance {
+        return Ok(Applied { container: record.name, ..Applied::default() });
+    }
+    let change = Change { before: &before.instance.expanded.config, after: &record.instance.expanded.config };
+    let mut need_restart = change.need_restart();
+    keys::put(engine, Some(id), change.before, change.after, &mut record.options)?;
+    if identity::differs(change.before, change.after) {
+        // The running container keeps its ids, and with them what it may do.
+        identity::replace(change.after, &mut record.options.clone())?;
+        record.instance.has_outdated_ids = true;
+    }
+    mount_nested(engine, &mut record)?;
+    let effects = Effects::plan(engine, &record, &before.instance.expanded)?;
+    engine.change_root_disk(&before, &mut record)?;
+    effects.put(&mut record);
+    let change = engine.change_limits(&record, &before.options.resources)?;
+    let stored = devices::change::apply(engine, &before, &mut record, &effects);
+    need_restart.extend(match (change, stored) {
+        (Some(change), Ok(devices)) => change.finish().map(|()| devices)?,
+        (Some(change), Err(error)) => return Err(error.with_undo(change.undo())),
+        (None, stored) => stored?,
+    });
+    Event::container(&record, "update").emit(engine);
+    let runs = Snapshot::take(engine.root(), id)?.status.is_active();
+    Ok(Applied { container: record.name, need_restart: if runs { need_restart } else { vec![] } })
+}
+
+/// Makes the volumes of `security.nesting` that the options have and the record has not. They go with the container.
+pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
+    for path in security::NESTED.map(std::path::Path::new) {
+        let is_asked = record.options.mounts.iter().any(|mount| mount.target() == path);
+        if !is_asked || record.mounts.iter().any(|mount| mount.destination == path) {
+            continue;
+        }
+        let name = crate::records::ids::random_id()?;
+        engine.ensure_volume(&name, (&Default::default(), &Default::default()), true)?;
+        record.mounts.push(MountRecord {
+            kind: MountKind::Volume,
+            source: engine.volumes().data_dir(&name)?,
+            name: Some(name),
+            destination: path.to_owned(),
+            read_only: false,
+            copy_up: true,
+            anonymous: true,
+            options: vec![],
+            extras: MountExtras::default(),
+        });
+    }
+    Ok(())
+}
+
+impl Error {
+    /// Whether a container has gone or cannot be read, which is no fault of what is changed for all containers.
+    pub(super) fn is_of_lost_container(&self) -> bool {
+        matches!(self, Self::NoSuchContainer(_) | Self::DamagedRecord { .. })
+    }
+}

@@ -1,0 +1,228 @@
+//! Mounts of a container that runs: a process that has entered its mount namespace attaches and removes them.
+//!
+//! Sources are opened on the host's side. What the process does afterwards is beneath the container's root, with the ids of
+//! the container's root, so that mount points that are made belong to it.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use hull_storage::process_id::ProcessId;
+use nix::errno::Errno;
+use rustix::fs::{CWD, Mode, OFlags, Stat};
+
+use crate::child::in_child;
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::mount_extras::Recursion;
+use crate::records::record::{MountRecord, Record};
+use crate::records::userns::IdMaps;
+use crate::rootfs::{nodes, sources};
+
+/// Whether the mount can be made without the container's monitor, which has the sources that are more than a path.
+pub(super) fn is_live(mount: &MountRecord) -> bool {
+    !mount.extras.need_source()
+}
+
+/// Attaches the mount of the record that has this device, unless that has been done.
+pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &ProcessId) -> Result<()> {
+    let index = index(record, device)?;
+    let mount = &record.mounts[index];
+    if mount.extras.optional
+        && !mount.source.exists()
+        && mount.extras.node.as_ref().is_none_or(|node| node.numbers.is_none())
+    {
+        return Ok(());
+    }
+    run(&format!("attach device {device}"), || {
+        let container = Namespaces::open(record, init)?;
+        let tree = open_source(engine, record, index, &container)?;
+        let identity = identity_of(&tree).context(|| format!("look at the source of device {device}"))?;
+        let asked = crate::spec::one_mount(engine, record, index);
+        container.enter()?;
+        container.as_root(|| {
+            let there = open_root()?;
+            if is_there(&there, &mount.destination, &identity) {
+                return Ok(());
+            }
+            check_place(&there, &mount.destination, &tree, device)?;
+            Ok(hull_runtime::attach_mount(there, &asked, &tree)?)
+        })
+    })
+}
+
+/// Removes the mount of a device, if it is there.
+pub(super) fn detach(mount: &MountRecord, record: &Record, init: &ProcessId) -> Result<()> {
+    let device = mount.extras.device.as_deref().unwrap_or_default();
+    run(&format!("remove device {device}"), || {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let own = rustix::fs::open("/proc/self/fd", flags, Mode::empty()).context(|| "open /proc".into())?;
+        match find(mount, record, init)? {
+            Some(found) => Ok(hull_runtime::detach_mount(&found, &mount.destination, &own)?),
+            None => Ok(()),
+        }
+    })
+}
+
+/// An error if the mounts cannot be removed, because the container has mounted something over them.
+pub(super) fn check_removal(mounts: &[&MountRecord], record: &Record, init: &ProcessId) -> Result<()> {
+    mounts.iter().try_for_each(|mount| {
+        let device = mount.extras.device.as_deref().unwrap_or_default();
+        run(&format!("look at device {device}"), || find(mount, record, init).map(drop))
+    })
+}
+
+/// Enters the container, and opens the root of the mount.
+fn find(mount: &MountRecord, record: &Record, init: &ProcessId) -> Result<Option<OwnedFd>> {
+    let container = Namespaces::open(record, init)?;
+    let expected = expected(mount);
+    container.enter()?;
+    let is_expected = |found: &OwnedFd| match (&expected, identity_of(found)) {
+        (Some(expected), Ok(found)) => *expected == found,
+        // The source is gone, so nothing tells what its mount looks like.
+        (None, _) => true,
+        (_, Err(_)) => false,
+    };
+    Ok(hull_runtime::find_mount(open_root()?, &mount.destination, is_expected)?)
+}
+
+/// In a child of this process, because entering a mount namespace cannot be undone for certain.
+fn run(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    in_child(what, || work().map(|()| String::new()))?.map(drop).map_err(Error::from)
+}
+
+fn index(record: &Record, device: &str) -> Result<usize> {
+    let is_its = |mount: &MountRecord| mount.extras.device.as_deref() == Some(device);
+    record
+        .mounts
+        .iter()
+        .position(is_its)
+        .ok_or_else(|| Error::Invalid { what: format!("device {device}"), why: "it is no mount".into() })
+}
+
+/// The namespaces of a running container.
+struct Namespaces {
+    mounts: File,
+    users: File,
+    /// The ids of the container's root, found out while /proc is still the host's.
+    root: Option<(u32, u32)>,
+}
+
+impl Namespaces {
+    fn open(record: &Record, init: &ProcessId) -> Result<Self> {
+        let open = |name: &str| {
+            let path = PathBuf::from(format!("/proc/{}/ns/{name}", init.pid));
+            File::open(&path).context(|| format!("open a namespace of container {}", record.name))
+        };
+        let root = record.mapped_ids().map(IdMaps::root);
+        let opened = Self { mounts: open("mnt")?, users: open("user")?, root };
+        // Checked after they are open: a descriptor cannot come to mean another process's namespace.
+        match init.is_alive() {
+            true => Ok(opened),
+            false => Err(crate::records::state::wrong_state(
+                "change",
+                record,
+                crate::records::state::Status::Exited,
+            )),
+        }
+    }
+
+    fn enter(&self) -> Result<()> {
+        hull_sys::process::setns(self.mounts.as_fd(), libc::CLONE_NEWNS)
+            .context(|| "enter the container's mount namespace".into())
+    }
+
+    /// Calls `work` with the ids of the container's root: an overlay with mapped ids takes files of no others (EOVERFLOW).
+    fn as_root<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.root {
+            Some((uid, gid)) => hull_sys::fs_ids::with(uid, gid, work)
+                .context(|| "take the ids of the container's root".into())?,
+            None => work(),
+        }
+    }
+}
+
+/// The root of the mount namespace that was entered, where setns(2) has put this process.
+fn open_root() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/", flags, Mode::empty()).context(|| "open the container's root".into())
+}
+
+/// A detached mount of the source, with the container's ids if it is to have these.
+fn open_source(engine: &Engine, record: &Record, index: usize, container: &Namespaces) -> Result<OwnedFd> {
+    let mount = &record.mounts[index];
+    if let Some(node) = &mount.extras.node {
+        // The node is made on a file system that only this process sees. Its mount keeps that.
+        hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
+        nodes::make(engine, record, mount, node)?;
+    }
+    let path = sources::path(engine, record, index);
+    let context = || format!("open {}", path.display());
+    let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).context(context)?;
+    let recursive = mount.extras.recursion != Recursion::Disabled;
+    let tree = hull_sys::mount::clone_tree(CWD, &text, recursive).context(context)?;
+    // What the container mounts in it must not appear on the host.
+    hull_sys::mount::set_attributes(&tree, 0, 0, libc::MS_SLAVE, true).context(context)?;
+    if record.maps_ids_of(mount) {
+        hull_sys::mount::map_ids(&tree, &container.users, false)
+            .context(|| format!("map the ids of {} (shift)", path.display()))?;
+    }
+    Ok(tree)
+}
+
+/// What tells one mounted file from another: its file system and inode, or the numbers of a device node.
+#[derive(Debug, PartialEq, Eq)]
+enum Identity {
+    File(u64, u64),
+    Node(u64),
+}
+
+fn identity(stat: &Stat) -> Identity {
+    use rustix::fs::FileType;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::CharacterDevice | FileType::BlockDevice => Identity::Node(stat.st_rdev),
+        _ => Identity::File(stat.st_dev, stat.st_ino),
+    }
+}
+
+fn identity_of(file: &OwnedFd) -> rustix::io::Result<Identity> {
+    rustix::fs::fstat(file).map(|stat| identity(&stat))
+}
+
+/// What the mount's root is to be. `None` if the source is gone.
+fn expected(mount: &MountRecord) -> Option<Identity> {
+    match &mount.extras.node {
+        Some(node) => {
+            let (major, minor) = nodes::numbers(mount, node).ok().flatten()?;
+            Some(Identity::Node(rustix::fs::makedev(major, minor)))
+        }
+        None => rustix::fs::stat(&mount.source).ok().map(|stat| identity(&stat)),
+    }
+}
+
+/// The kernel mounts directories on directories, and all else on what is none.
+fn check_place(root: &OwnedFd, destination: &Path, tree: &OwnedFd, device: &str) -> Result<()> {
+    let is_directory = |file: &OwnedFd| {
+        let stat = rustix::fs::fstat(file).context(|| format!("look at {}", destination.display()))?;
+        Ok::<_, Error>(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
+    };
+    // It is made if it does not exist.
+    let Ok(found) = hull_sys::fs::open_in_root(root, destination, OFlags::PATH) else { return Ok(()) };
+    let why = match (is_directory(&found)?, is_directory(tree)?) {
+        (true, false) => "is a directory in the container, and the source is none",
+        (false, true) => "is no directory in the container, and the source is one",
+        _ => return Ok(()),
+    };
+    let why = format!("{} {why}", destination.display());
+    Err(Error::Invalid { what: format!("device {device}"), why })
+}
+
+fn is_there(root: &OwnedFd, destination: &Path, identity: &Identity) -> bool {
+    use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+    let Ok(found) = hull_sys::fs::open_in_root(root, destination, OFlags::PATH) else { return false };
+    let stat = rustix::fs::statx(&found, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    let is_root = stat.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
+    is_root && identity_of(&found).is_ok_and(|found| found == *identity)
+}

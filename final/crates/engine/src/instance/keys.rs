@@ -1,0 +1,33 @@
+//! Keys: refused, or put into options.
+
+use hull_lxd::Config;
+use hull_lxd::expand::Settings;
+
+use super::difference::Change;
+use super::{limits, security};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::records::options::CreateOptions;
+
+/// Refuses keys and devices that do not exist, and values that they do not accept.
+pub(super) fn check(settings: &Settings) -> Result<()> {
+    for (name, value) in &settings.config {
+        hull_lxd::keys::check(name, value)?;
+    }
+    Ok(hull_lxd::device::check_all(&settings.devices)?)
+}
+
+/// Puts the keys in force into the options, where they differ from those before. `id` is the container's, if it exists.
+pub(super) fn put(
+    engine: &Engine,
+    id: Option<&str>,
+    before: &Config,
+    after: &Config,
+    options: &mut CreateOptions,
+) -> Result<()> {
+    let change = Change { before, after };
+    limits::put(engine, id, &change, options)?;
+    security::put(&change, options)?;
+    crate::spec::check_resources(&options.resources)?;
+    crate::spec::check_sysctls(options)
+}

@@ -1,0 +1,68 @@
+//! LXD's configuration of a container: keys, devices and profiles, and what they change.
+//!
+//! ```text
+//! profiles    settings that containers share          profile_verbs  show, create, change, rename, copy, delete
+//! difference  two sets of keys                        keys      refused, or put into options
+//! limits      limits.* as limits of the options       cpus      which CPUs a number of them means
+//! identity    whose ids the container has             security  system calls, nesting
+//! apply       another configuration, in a container that may run
+//! pending     a change of a profile, until all containers have it
+//! change      the verbs of a container's configuration    copies    the same for one that is made from another
+//! devices/    what devices are in a run, and changing that while the container runs
+//! start       what had to wait for a start            seed      files for cloud-init
+//! ```
+//!
+//! A key says what an option is while it is set, by the container or by one of its profiles. Keys that belong together (those
+//! of the memory, say) set their options together; where none of them has changed, docker's flags and `update` have their way.
+
+mod apply;
+mod change;
+mod copies;
+mod cpus;
+pub(crate) mod devices;
+mod difference;
+mod identity;
+mod keys;
+pub(crate) mod limits;
+mod pending;
+mod profile_verbs;
+mod profiles;
+mod security;
+pub(crate) mod seed;
+pub(crate) mod start;
+
+use hull_lxd::expand::Settings;
+
+use self::devices::effects::Effects;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::records::options::CreateOptions;
+use crate::records::record::Record;
+
+pub use apply::Applied;
+pub use copies::InstanceChanges;
+pub use profiles::{DEFAULT as DEFAULT_PROFILE, Profile};
+
+impl Engine {
+    /// Gives a new container what its devices in force are.
+    pub(crate) fn plan_devices(&self, record: &mut Record) -> Result<()> {
+        let effects = Effects::plan(self, record, &Settings::default())?;
+        effects.put(record);
+        Ok(())
+    }
+
+    /// Puts the settings of a new container in force: into its options. The profiles cannot change until the lock is dropped,
+    /// which is when the container's record says that it uses them.
+    pub(crate) fn configure(&self, options: &mut CreateOptions) -> Result<Option<profiles::Lock<'_>>> {
+        if options.instance.is_default() {
+            return Ok(None);
+        }
+        let profiles = pending::shared(self)?;
+        keys::check(&options.instance.own())?;
+        options.instance.expanded = profiles.expand(&options.instance)?;
+        let after = options.instance.expanded.config.clone();
+        keys::put(self, None, &Default::default(), &after, options)?;
+        identity::put(&after, options)?;
+        Ok(Some(profiles))
+    }
+}

@@ -1,0 +1,31 @@
+//! Storage pools: where containers and volumes are kept, if not below the data root.
+//!
+//! ```text
+//! record   a pool's record                      keys    its keys
+//! mount    image files on the host: mounted once, seen by hull only
+//! verbs    list, create, delete, set            place   a container's files in a pool, and their size
+//! root_disk  the disk device of the root        resize  its size, changed
+//! usage    who uses a pool                      clean   what killed commands have left
+//! moved    a container that moves to another pool
+//! volumes/ the volumes of pools
+//! ```
+//!
+//! ```text
+//! <data>/pools/<name>.json            the record; written before the pool is made, and removed after it is gone
+//!              <name>/, <name>.img    a pool without a source of its own
+//! <data>/pools.lock                   held while a pool is made, changed or removed
+//! ```
+
+pub(crate) mod clean;
+mod keys;
+pub(crate) mod mount;
+pub(crate) mod moved;
+pub(crate) mod place;
+pub mod record;
+mod resize;
+pub(crate) mod root_disk;
+mod usage;
+pub mod verbs;
+pub mod volumes;
+
+pub use record::{Driver, Pool};

@@ -1,0 +1,206 @@
+//! A container's files in a pool, and their size.
+//!
+//! ```text
+//! <pool>/containers/<id>/subvolumes/<n>   where the pool is btrfs: a snapshot of the image's files
+//!                       /upper, …         elsewhere: the layers of an overlay over the image's
+//!                       /root.img         elsewhere, with a size: an image with such layers in it
+//! ```
+//! A size holds on btrfs by a quota group, and elsewhere because the image has no more. The data root is a pool, too, so `--storage-opt
+//! size=` works without one.
+
+use std::path::{Path, PathBuf};
+
+use hull_storage::directory::make_dirs;
+use hull_storage::pools::image::{FileSystem, Image};
+use hull_storage::pools::{PoolDir, subvolume};
+use hull_storage::staging;
+use sha2::{Digest, Sha256};
+
+use super::record::{DEFAULT, Driver, Pool};
+use super::{mount, root_disk};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::mountpoints;
+use crate::records::options::CreateOptions;
+use crate::records::record::Record;
+use crate::records::writable::{Files, InPool, Writable, layer, start_mark};
+
+const IMAGE: &str = "root.img";
+
+/// Where the files of a new container will be.
+pub(crate) fn plan(engine: &Engine, id: &str, options: &CreateOptions) -> Result<Writable> {
+    let asked = root_disk::asked(options)?;
+    plan_in(engine, id, asked.pool.as_deref().unwrap_or(DEFAULT), asked.size)
+}
+
+fn plan_in(engine: &Engine, id: &str, name: &str, size: Option<u64>) -> Result<Writable> {
+    if name == DEFAULT && size.is_none() {
+        return Ok(Writable::default());
+    }
+    let (pool, dir) = engine.open_pool(name)?;
+    if has_subvolumes(&pool) {
+        let place = InPool { name: pool.name, directory: dir.path().to_owned(), size };
+        return Ok(Writable { pool: Some(place), files: Files::Subvolume { present: 0 } });
+    }
+    if size.is_some() && hull_sys::id_map::in_user_namespace() {
+        let why = "a limit takes root: a loop device or a quota of btrfs, which the kernel gives nobody else";
+        return Err(Error::Unsupported(format!("the size of a container's root: {why}")));
+    }
+    let directory = match size {
+        Some(_) => mount::of_root(engine.root(), id),
+        None => dir.path().to_owned(),
+    };
+    Ok(Writable { pool: Some(InPool { name: pool.name, directory, size }), files: Files::default() })
+}
+
+pub(super) fn has_subvolumes(pool: &Pool) -> bool {
+    pool.driver == Driver::Btrfs || pool.file_system == Some(FileSystem::Btrfs)
+}
+
+/// Makes the files of a new container. Its record, which says where they are, is written before.
+pub(crate) fn make(engine: &Engine, record: &Record) -> Result<()> {
+    let Some(place) = &record.writable.pool else { return Ok(()) };
+    let dir = mount::open(engine.root(), &place.name)?;
+    match &record.writable.files {
+        Files::Subvolume { .. } => {
+            let base = write_image(engine, record, &dir)?;
+            let Some(root) = record.subvolume(engine.root()) else { return Ok(()) };
+            make_dirs(root.parent().unwrap_or(&root), 0o711)?;
+            if !subvolume::exists(&root) {
+                subvolume::snapshot(&base, &root)?;
+            }
+            limit(record, &root)
+        }
+        Files::Layers { present, .. } => {
+            if let Some(image) = own_image(engine, record, &dir) {
+                make_image(engine, &image, place.size.unwrap_or_default())?;
+                mount::ensure(engine.root(), &image, &place.directory)?;
+                make_dirs(&place.directory.join("containers"), 0o711)?;
+            }
+            Ok(layer(&record.home(engine.root()), *present).create()?)
+        }
+    }
+}
+
+/// Makes the image under another name, so that a name stands for a whole one.
+fn make_image(engine: &Engine, image: &Image, bytes: u64) -> Result<()> {
+    if image.file.exists() {
+        return Ok(());
+    }
+    make_dirs(image.file.parent().unwrap_or(&image.file), 0o711)?;
+    let new = Image { file: image.file.with_extension("new"), file_system: image.file_system };
+    hull_storage::file::remove(&new.file)?;
+    engine.make_image(&new, bytes)?;
+    std::fs::rename(&new.file, &image.file).context(|| format!("make {}", image.file.display()))
+}
+
+/// Makes a container's files ready for use: mounts what they are on. A container that was never started gets those that an
+/// interrupted `create` has not made.
+pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
+    let Some(place) = &record.writable.pool else { return Ok(()) };
+    let dir = mount::open(engine.root(), &place.name)?;
+    let image = own_image(engine, record, &dir);
+    if let Some(image) = image.as_ref().filter(|image| image.file.exists()) {
+        mount::ensure(engine.root(), image, &place.directory)?;
+    }
+    let home = record.home(engine.root());
+    let is_there = match record.subvolume(engine.root()) {
+        Some(root) => subvolume::exists(&root),
+        None => home.is_dir(),
+    };
+    if is_there {
+        // A restore makes another subvolume, which has no limit yet.
+        return record.subvolume(engine.root()).map_or(Ok(()), |root| limit(record, &root));
+    }
+    match start_mark(engine.root(), &record.id).first_mounted() {
+        None => make(engine, record),
+        Some(_) => Err(Error::PoolUnavailable {
+            pool: place.name.clone(),
+            why: format!("the files of container {} are gone from {}", record.name, home.display()),
+        }),
+    }
+}
+
+/// The image that has the container's layers, of one with a size and without a subvolume.
+pub(super) fn own_image(engine: &Engine, record: &Record, dir: &PoolDir) -> Option<Image> {
+    let place = record.writable.pool.as_ref()?;
+    let size = place.size.filter(|_| matches!(record.writable.files, Files::Layers { .. }))?;
+    let home = match place.name.as_str() {
+        DEFAULT => engine.root().container_dir(&record.id),
+        _ => dir.containers().join(&record.id),
+    };
+    Some(Image::of_size(home.join(IMAGE), size))
+}
+
+/// Writes the files of the container's image into the pool, once for all containers that are made from it.
+fn write_image(engine: &Engine, record: &Record, dir: &PoolDir) -> Result<PathBuf> {
+    let layers = record.layers.iter().rev().map(|layer| engine.root().data().join(layer));
+    let layers: Vec<PathBuf> = layers.chain([mountpoints::ensure(engine.root(), record)?]).collect();
+    let empty = engine.root().run().join("build/empty");
+    let written = subvolume::write_image(&dir.images(), &key(record), &layers, &empty);
+    written.map_err(|error| Error::Storage(error).for_container(&record.name))
+}
+
+/// What distinguishes an image's files from those of others.
+fn key(record: &Record) -> String {
+    let mut digest = Sha256::new();
+    for layer in &record.layers {
+        digest.update(layer.as_os_str().as_encoded_bytes());
+        digest.update([0]);
+    }
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The image's files, of which the root of a container with a subvolume is a snapshot.
+pub(crate) fn base(engine: &Engine, record: &Record) -> Result<PathBuf> {
+    let pool = record.writable.pool.as_ref().map_or(DEFAULT, |place| &place.name);
+    write_image(engine, record, &mount::open(engine.root(), pool)?)
+}
+
+/// Gives a subvolume the limit of its container.
+pub(crate) fn limit(record: &Record, root: &Path) -> Result<()> {
+    match record.writable.pool.as_ref().and_then(|place| place.size) {
+        Some(bytes) => Ok(subvolume::limit(root, Some(bytes))?),
+        None => Ok(()),
+    }
+}
+
+/// Where the files of a copy are: in the pool of the original, or in another one. Both have the original's size.
+pub(crate) fn plan_copy(
+    engine: &Engine,
+    id: &str,
+    original: &Record,
+    pool: Option<&str>,
+) -> Result<Writable> {
+    let place = original.writable.pool.as_ref();
+    let own = place.map_or(DEFAULT, |place| &place.name);
+    let size = place.and_then(|place| place.size);
+    let planned = plan_in(engine, id, pool.unwrap_or(own), size)?;
+    // The directory would be an image of one container alone, and is made for one that has no files yet.
+    match size.is_some() && matches!(planned.files, Files::Layers { .. }) {
+        false => Ok(planned),
+        true => Err(Error::Unsupported(format!(
+            "container {} has a size, for which each container has an image of its own outside btrfs, and hull copies no \
+             such image: choose a pool of btrfs, or hull commit makes an image of the container",
+            original.name
+        ))),
+    }
+}
+
+/// Removes a container's files from its pool. The container's record still says that they are there.
+pub(crate) fn remove(engine: &Engine, id: &str, writable: &Writable) -> Result<()> {
+    let Some(place) = &writable.pool else { return Ok(()) };
+    let dir = mount::open(engine.root(), &place.name)?;
+    match place.name.as_str() {
+        // The rest is in the container's directory.
+        DEFAULT => mount::release(engine.root(), &mount::of_root(engine.root(), id)),
+        _ => remove_home(engine.root(), id, &dir.containers().join(id)),
+    }
+}
+
+/// Removes a container's directory in a pool.
+pub(super) fn remove_home(root: &hull_storage::root::Root, id: &str, home: &Path) -> Result<()> {
+    mount::release(root, &mount::of_root(root, id))?;
+    subvolume::remove_all(&home.join("subvolumes"))?;
+    Ok(staging::remove_whole(home)?)
+}

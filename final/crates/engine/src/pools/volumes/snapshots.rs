@@ -1,0 +1,167 @@
+//! Snapshots of volumes: on btrfs made at once, elsewhere a copy, which shares the blocks where the file system can.
+
+use std::path::PathBuf;
+
+use hull_storage::directory::{make_dirs, names_in};
+use hull_storage::pools::subvolume;
+use hull_storage::staging::{self, Staging};
+use hull_storage::tree::copy_tree;
+
+use super::data::Data;
+use super::{Place, limited};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::pools::keys::parse_size;
+
+fn directory(place: &Place, volume: &str) -> PathBuf {
+    place.dir(volume).join("snapshots")
+}
+
+pub(super) fn path(place: &Place, volume: &str, snapshot: &str) -> PathBuf {
+    directory(place, volume).join(snapshot)
+}
+
+/// The snapshots of a volume, the oldest first.
+pub(super) fn names(place: &Place, volume: &str) -> Result<Vec<String>> {
+    let directory = directory(place, volume);
+    if !directory.exists() {
+        return Ok(vec![]);
+    }
+    let made = |name: &String| {
+        std::fs::metadata(directory.join(name).join("made")).and_then(|meta| meta.modified()).ok()
+    };
+    let mut names: Vec<String> =
+        names_in(&directory)?.into_iter().filter(|name| hull_storage::names::is_valid_pool(name)).collect();
+    names.sort_by_key(|name| (made(name), name.clone()));
+    Ok(names)
+}
+
+/// The files of a snapshot.
+pub(super) fn files(place: &Place, volume: &str, snapshot: &str) -> Result<PathBuf> {
+    let files = path(place, volume, snapshot).join("files");
+    match hull_storage::names::is_valid_pool(snapshot) && files.is_dir() {
+        true => Ok(files),
+        false => {
+            let (pool, volume) = (place.pool.name.clone(), format!("{volume}/{snapshot}"));
+            Err(Error::NoSuchPoolVolume { pool, volume })
+        }
+    }
+}
+
+impl Engine {
+    /// Takes a snapshot of a volume and returns its name.
+    pub fn snapshot_pool_volume(&self, pool: &str, volume: &str, asked: Option<&str>) -> Result<String> {
+        let place = Place::open(self, pool)?;
+        let _lock = self.lock_volumes(pool)?;
+        place.find(volume)?;
+        let taken = names(&place, volume)?;
+        let free = || (0..).map(|number| format!("snap{number}")).find(|name| !taken.contains(name));
+        let name = match asked {
+            Some(name) => name.to_owned(),
+            None => free().unwrap_or_default(),
+        };
+        if !hull_storage::names::is_valid_pool(&name) {
+            return Err(hull_storage::Error::InvalidName { what: "snapshot", name }.into());
+        }
+        if taken.contains(&name) {
+            return Err(Error::VolumeExists(format!("{pool}/{volume}/{name}")));
+        }
+        self.keep(&place, volume, &Data::of(self, &place, volume).open(self)?, &name)?;
+        Ok(name)
+    }
+
+    /// Keeps a copy of a tree as a snapshot of a volume.
+    pub(super) fn keep(
+        &self,
+        place: &Place,
+        volume: &str,
+        source: &std::path::Path,
+        name: &str,
+    ) -> Result<()> {
+        let directory = directory(place, volume);
+        make_dirs(&directory, 0o711)?;
+        staging::collect(&directory)?;
+        let staged = Staging::new(&directory)?;
+        let files = staged.path().join("files");
+        match subvolume::exists(source) && place.has_subvolumes {
+            true => subvolume::snapshot(source, &files)?,
+            false if place.has_subvolumes => {
+                subvolume::create(&files)?;
+                copy_tree(source, &files)?;
+            }
+            false => copy_tree(source, &files)?,
+        }
+        let mark = staged.path().join("made");
+        std::fs::write(&mark, "").context(|| format!("write {}", mark.display()))?;
+        staged.publish(&directory.join(name))?;
+        Ok(())
+    }
+
+    /// Gives a volume the files of its snapshot. No container that runs may use it.
+    pub fn restore_pool_volume(&self, pool: &str, volume: &str, snapshot: &str) -> Result<()> {
+        let _unused = self.lock_unused()?;
+        let place = Place::open(self, pool)?;
+        let _lock = self.lock_volumes(pool)?;
+        let found = place.find(volume)?;
+        let files = files(&place, volume, snapshot)?;
+        self.refuse_running(&place, volume)?;
+        let data = Data::of(self, &place, volume);
+        if let Data::Image { image, .. } = &data {
+            return self.restore_image(&place, &found, image, &files);
+        }
+        staging::collect(&place.dir(volume))?;
+        let staged = Staging::new(&place.dir(volume))?;
+        let new = staged.path().join("_data");
+        match &data {
+            Data::Subvolume(_) => {
+                subvolume::snapshot(&files, &new)?;
+                limited(&new, found.config.get("size").map(|size| parse_size(size)).transpose()?)?;
+            }
+            Data::Directory(_) | Data::Image { .. } => copy_tree(&files, &new)?,
+        }
+        // One call exchanges them: the volume has its old files or the new ones.
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(rustix::fs::CWD, &new, rustix::fs::CWD, data.path(), flags)
+            .context(|| format!("restore {}", data.path().display()))?;
+        Ok(subvolume::remove(&new)?)
+    }
+
+    /// A volume with an image gets another image, so that it has the old files until the new ones are whole.
+    fn restore_image(
+        &self,
+        place: &Place,
+        volume: &hull_storage::volumes::Volume,
+        image: &hull_storage::pools::image::Image,
+        files: &std::path::Path,
+    ) -> Result<()> {
+        let data = Data::of(self, place, &volume.name);
+        data.close(self)?;
+        let staged = Staging::new(&place.dir(&volume.name))?;
+        super::data::make(self, place, staged.path(), Some(image.size()?), |new| Ok(copy_tree(files, new)?))?;
+        let new = staged.path().join("data.img");
+        std::fs::rename(&new, &image.file).context(|| format!("restore {}", image.file.display()))
+    }
+
+    /// Removes a snapshot.
+    pub fn delete_volume_snapshot(&self, pool: &str, volume: &str, snapshot: &str) -> Result<()> {
+        let place = Place::open(self, pool)?;
+        let _lock = self.lock_volumes(pool)?;
+        place.find(volume)?;
+        let files = files(&place, volume, snapshot)?;
+        if subvolume::exists(&files) {
+            subvolume::remove(&files)?;
+        }
+        Ok(staging::remove_whole(&path(&place, volume, snapshot))?)
+    }
+
+    fn refuse_running(&self, place: &Place, volume: &str) -> Result<()> {
+        for user in self.users_of(place, volume)? {
+            let id = self.resolve(&user)?;
+            if crate::records::snapshot::Snapshot::take(self.root(), &id)?.status.is_active() {
+                let name = format!("{}/{volume}", place.pool.name);
+                return Err(hull_storage::Error::VolumeInUse { name, users: vec![user] }.into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! A new container from another one or from a snapshot: its own files, ids and addresses, and the same configuration.
+
+use std::path::Path;
+
+use hull_storage::names;
+use hull_storage::staging::Staging;
+
+use super::forms::Carrier;
+use super::store::{self, InstanceSnapshot, SnapshotName};
+use crate::engine::Engine;
+use crate::error::{IoContext, Result};
+use crate::events::Event;
+use crate::gc::removal::{Remains, remove_files};
+use crate::instance::InstanceChanges;
+use crate::pools::{place, root_disk};
+use crate::records::ids::random_id;
+use crate::records::options::CreateOptions;
+use crate::records::record::{MountRecord, Record};
+use crate::records::snapshot::Snapshot;
+use crate::records::time::Timestamp;
+use crate::records::writable::Writable;
+
+/// The keys of a nic that no two containers may have.
+const OWN_ADDRESSES: [&str; 3] = ["hwaddr", "ipv4.address", "ipv6.address"];
+
+/// How a container is copied.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceCopy {
+    /// Without the snapshots.
+    pub instance_only: bool,
+    /// The copy goes when it ends, as with `--rm`.
+    pub ephemeral: bool,
+    /// Where its files are. `None`: where the original's are.
+    pub pool: Option<String>,
+    pub changes: InstanceChanges,
+}
+
+/// Numbers of layers begin above the first, whose work directory says that a container was started.
+const ABOVE_FIRST: u32 = 1;
+
+impl Engine {
+    /// Makes a container of this name from a container, or from `CONTAINER/SNAPSHOT`. Its anonymous volumes are new and empty.
+    pub fn copy_container(&self, source: &str, name: &str, options: &InstanceCopy) -> Result<Record> {
+        let snapshot = SnapshotName::parse(source);
+        let container = snapshot.as_ref().map_or(source, |name| &name.container);
+        let id = self.resolve(container)?;
+        self.clear_if_dead_by_id(&id, Snapshot::take(self.root(), &id)?)?;
+        let profiles = self.hold_profiles()?;
+        // The image must not be removed before the new record names it.
+        let uses = self.lock_in_use()?;
+        let lock = self.lock(&id).map_err(|error| error.for_container(container))?;
+        let present = Record::load(self.root(), &id).map_err(|error| error.for_container(container))?;
+        let (original, kept) = match &snapshot {
+            Some(name) => (InstanceSnapshot::load(self.root(), &present, &name.snapshot)?.record, vec![]),
+            None if options.instance_only => (present.clone(), vec![]),
+            None => (present.clone(), store::all(self.root(), &present)?),
+        };
+        let mut record = self.new_from(&original, options)?;
+        names::claim(self.root(), name, &record.id)?;
+        record.name = name.to_owned();
+        if let Some(name) = crate::init::host_name(&record) {
+            record.hostname = name;
+        }
+        let changes = in_pool(options.pool.as_deref(), &mut record, options.changes.clone());
+        let configured = self.configure_copy(&profiles, &mut record, &changes);
+        let made = configured.and_then(|()| self.own_ids(&mut record, &original)).and_then(|()| {
+            let frozen = if snapshot.is_none() { self.freeze_to_copy(&present)? } else { None };
+            self.make_copy(&record, &original, &kept, || drop(frozen))
+        });
+        drop((lock, uses, profiles));
+        match made {
+            Ok(()) => {
+                Event::container(&record, "create").emit(self);
+                Ok(record)
+            }
+            Err(error) => {
+                let removed = remove_files(self, Remains::of(&record, true).without_event());
+                Err(error.with_undo(removed))
+            }
+        }
+    }
+
+    /// The new container's record. It has no name yet.
+    fn new_from(&self, original: &Record, options: &InstanceCopy) -> Result<Record> {
+        let id = random_id()?;
+        let mut record = Record {
+            name: String::new(),
+            created: Timestamp::now(),
+            id_maps: None,
+            writable: place::plan_copy(self, &id, original, options.pool.as_deref())?,
+            id,
+            ..original.clone()
+        };
+        if original.hostname == original.id[..12] {
+            record.hostname = record.id[..12].to_owned();
+        }
+        record.options = CreateOptions {
+            auto_remove: options.ephemeral,
+            create_command: vec![],
+            definition: None,
+            ..record.options
+        };
+        for network in &mut record.options.networks {
+            (network.ip, network.ip6, network.mac) = (None, None, None);
+        }
+        for device in record.instance.devices.values_mut() {
+            if device.get("type").is_some_and(|kind| kind == "nic") {
+                device.retain(|key, _| !OWN_ADDRESSES.contains(&key.as_str()));
+            }
+        }
+        for mount in &mut record.mounts {
+            own_volume(mount)?;
+        }
+        Ok(record)
+    }
+
+    /// The ids of the copy. An unprivileged user's files have ids of the user's on the disk, so these stay.
+    fn own_ids(&self, record: &mut Record, original: &Record) -> Result<()> {
+        match original.copied_ids() {
+            Some(maps) => record.id_maps = Some(maps.clone()),
+            None => self.give_ids(record)?,
+        }
+        Ok(())
+    }
+
+    /// `copied` is called when the files that the original writes to have been read.
+    fn make_copy(
+        &self,
+        record: &Record,
+        original: &Record,
+        snapshots: &[InstanceSnapshot],
+        copied: impl FnOnce(),
+    ) -> Result<()> {
+        let root = self.root();
+        let carrier = Carrier::new(self, original, &record.writable, ABOVE_FIRST)?;
+        let files = carrier.files(&original.writable.files);
+        let record = &Record { writable: Writable { files, ..record.writable.clone() }, ..record.clone() };
+        let (home, directory) = (record.home(root), root.container_dir(&record.id));
+        let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
+        carrier.copy_present(original, staged.path())?;
+        copied();
+        carrier.copy_rest(original, snapshots.iter().map(|snapshot| &snapshot.record), staged.path())?;
+        self.make_volumes(record)?;
+        if home == directory {
+            self.write_records(&carrier, record, snapshots, staged.path())?;
+            return publish(staged, &directory);
+        }
+        // The files first: without a record nothing shows them.
+        publish(staged, &home)?;
+        let staged = Staging::new(&root.containers_dir())?;
+        self.write_records(&carrier, record, snapshots, staged.path())?;
+        publish(staged, &directory)
+    }
+
+    fn write_records(
+        &self,
+        carrier: &Carrier<'_>,
+        record: &Record,
+        snapshots: &[InstanceSnapshot],
+        directory: &Path,
+    ) -> Result<()> {
+        for snapshot in snapshots {
+            let kept = &snapshot.record;
+            let files = carrier.files(&kept.writable.files);
+            let kept = Record {
+                id: record.id.clone(),
+                writable: Writable { files, ..record.writable.clone() },
+                ..kept.clone()
+            };
+            InstanceSnapshot { record: kept, ..snapshot.clone() }.store_in(&directory.join("snapshots"))?;
+        }
+        record.store(directory)
+    }
+
+    fn make_volumes(&self, record: &Record) -> Result<()> {
+        for mount in record.mounts.iter().filter(|mount| mount.anonymous) {
+            if let Some(name) = &mount.name {
+                self.ensure_volume(name, (&mount.extras.labels, &mount.extras.driver_options), true)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The changes, and with them the pool, where the container says in LXD's words what it is in.
+pub(super) fn in_pool(
+    pool: Option<&str>,
+    record: &mut Record,
+    mut changes: InstanceChanges,
+) -> InstanceChanges {
+    let Some(pool) = pool else { return changes };
+    match root_disk::name(&record.instance.expanded.devices) {
+        Some(disk) => {
+            let device = changes.devices.entry(disk.clone()).or_default();
+            device.insert("pool".into(), pool.to_owned());
+        }
+        None => record.options.storage.pool = Some(pool.to_owned()),
+    }
+    changes
+}
+
+/// An anonymous volume belongs to one container.
+fn own_volume(mount: &mut MountRecord) -> Result<()> {
+    if !mount.anonymous {
+        return Ok(());
+    }
+    let (Some(old), new) = (mount.name.clone(), random_id()?) else { return Ok(()) };
+    mount.source = replaced(&mount.source, &old, &new);
+    mount.name = Some(new);
+    Ok(())
+}
+
+/// The path with another volume's name.
+fn replaced(source: &Path, old: &str, new: &str) -> std::path::PathBuf {
+    let part = |part: std::path::Component<'_>| match part.as_os_str() == old {
+        true => std::ffi::OsString::from(new),
+        false => part.as_os_str().to_owned(),
+    };
+    source.components().map(part).collect()
+}
+
+pub(super) fn publish(staged: Staging, target: &Path) -> Result<()> {
+    match staged.publish(target)? {
+        true => Ok(()),
+        false => Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists))
+            .context(|| format!("make {}", target.display())),
+    }
+}

@@ -1,0 +1,80 @@
+//! Moving a container to another storage pool. It stays the same container.
+//!
+//! Its files are copied under the same numbers, then one rename of its record says where it is, and then those in the old pool go.
+//! A killed command leaves the container in one of the pools, and a mark ([`moved`]) by which the rest is found.
+
+use std::path::Path;
+
+use hull_storage::staging::Staging;
+
+use super::copy::{in_pool, publish};
+use super::files;
+use super::forms::{self, Carrier};
+use super::store;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::events::Event;
+use crate::instance::InstanceChanges;
+use crate::pools::{moved, place};
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
+use crate::records::state::wrong_state;
+use crate::records::writable::Writable;
+
+impl Engine {
+    /// Moves a container that does not run to a pool.
+    pub fn move_to_pool(&self, name: &str, pool: &str, changes: &InstanceChanges) -> Result<()> {
+        let id = self.resolve(name)?;
+        self.clear_if_dead_by_id(&id, Snapshot::take(self.root(), &id)?)?;
+        let profiles = self.hold_profiles()?;
+        let _uses = self.lock_in_use()?;
+        let _lock = self.lock(&id).map_err(|error| error.for_container(name))?;
+        let before = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
+        let status = Snapshot::take(self.root(), &id)?.status;
+        if status.is_active() {
+            return Err(wrong_state("move", &before, status));
+        }
+        moved::settle(self.root(), &before)?;
+        // They are read as files of the pool that the container is in, and written so before it is in another one.
+        store::all(self.root(), &before)?.iter().try_for_each(|one| one.store(self.root(), &id))?;
+        let planned = place::plan_copy(self, &id, &before, Some(pool))?;
+        let mut record = Record { writable: planned, ..before.clone() };
+        let changes = in_pool(Some(pool), &mut record, changes.clone());
+        self.configure_copy(&profiles, &mut record, &changes)?;
+        if record.writable.pool == before.writable.pool {
+            record.writable = before.writable;
+            return record.store(&self.root().container_dir(&id));
+        }
+        let carried = self.carry_over(&before, record);
+        let now = Record::load(self.root(), &id)?;
+        let settled = moved::settle(self.root(), &now);
+        match carried {
+            Ok(()) => settled?,
+            Err(error) => return Err(error.with_undo(settled)),
+        }
+        Event::container(&now, "update").emit(self);
+        Ok(())
+    }
+
+    fn carry_over(&self, before: &Record, record: Record) -> Result<()> {
+        let (root, directory) = (self.root(), self.root().container_dir(&before.id));
+        let carrier = Carrier::new(self, before, &record.writable, 0)?;
+        let files = carrier.files(&before.writable.files);
+        let record = Record { writable: Writable { files, ..record.writable.clone() }, ..record };
+        let snapshots = store::all(root, before)?;
+        moved::begin(root, &before.id)?;
+        let home = record.home(root);
+        let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
+        carrier.copy_present(before, staged.path())?;
+        carrier.copy_rest(before, snapshots.iter().map(|snapshot| &snapshot.record), staged.path())?;
+        // A crash of the machine must not leave half of the files where the record says that they are.
+        files::sync(staged.path())?;
+        match home == directory {
+            true => forms::add(staged.path(), &home)?,
+            false => publish(staged, &home)?,
+        }
+        record.store(&directory)?;
+        store::all(root, &record)?.iter().try_for_each(|snapshot| snapshot.store(root, &record.id))?;
+        self.home_of(&record).map(drop)
+    }
+}

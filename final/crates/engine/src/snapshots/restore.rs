@@ -1,0 +1,68 @@
+//! Going back to a snapshot: its files with a new, empty layer above them, and its configuration.
+
+use super::files;
+use super::store::InstanceSnapshot;
+use crate::attach::StartAttach;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::handle::ending::{EndOptions, Ending, end};
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
+use crate::records::writable::Writable;
+
+impl Engine {
+    /// Makes a container as it was when the snapshot was taken. One that runs is killed before, and started again.
+    pub fn restore(&self, name: &str, snapshot: &str, stateful: bool) -> Result<()> {
+        let record = self.find(name)?;
+        // It is looked for before anything is stopped.
+        let found = InstanceSnapshot::load(self.root(), &record, snapshot)?;
+        if stateful {
+            return Err(Error::Unsupported(format!(
+                "snapshot {}/{} has no processes",
+                record.name, found.name
+            )));
+        }
+        let ran = self.end_for_restore(&record)?;
+        self.put_back(&record, snapshot)?;
+        match ran {
+            true => self.start(&record.id, StartAttach::Detached, None).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether it ran.
+    fn end_for_restore(&self, record: &Record) -> Result<bool> {
+        self.clear_if_dead(record, Snapshot::take(self.root(), &record.id)?)?;
+        let Some(running) = self.running(&record.id)? else { return Ok(false) };
+        let options = EndOptions { keep: true, ..EndOptions::KILL };
+        end(Ending::begin(self, &record.id, &record.name, running, options))?;
+        Ok(true)
+    }
+
+    fn put_back(&self, record: &Record, snapshot: &str) -> Result<()> {
+        let root = self.root();
+        let _lock = self.lock(&record.id).map_err(|error| error.for_container(&record.name))?;
+        let present = Record::load(root, &record.id)?;
+        let status = Snapshot::take(root, &record.id)?.status;
+        if status.is_active() {
+            return Err(crate::records::state::wrong_state("restore", &present, status));
+        }
+        let kept = InstanceSnapshot::load(root, &present, snapshot)?.record;
+        let home = self.home_of(&present)?;
+        let files = files::on_top(&kept.writable.files, &home)?;
+        let restored = Record {
+            name: present.name.clone(),
+            created: present.created,
+            // The ids that are leased to the container. On the disk its files have the image's.
+            id_maps: present.id_maps.clone(),
+            writable: Writable { files, ..present.writable.clone() },
+            ..kept
+        };
+        if let Err(error) = restored.store(&root.container_dir(&present.id)) {
+            return Err(error.with_undo(self.collect_layers(&present)));
+        }
+        Event::container(&restored, "restore").with("snapshot", snapshot).emit(self);
+        self.collect_layers(&restored)
+    }
+}

@@ -1,0 +1,92 @@
+//! What the keys `snapshots.schedule`, `.schedule.stopped`, `.pattern` and `.expiry` ask for.
+
+use hull_lxd::calendar::{self, Clock};
+
+use super::store::{self, SnapshotName};
+use super::take::{Expiry, SnapshotOptions};
+use crate::engine::Engine;
+use crate::error::{Error, Errors, Result};
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
+use crate::records::time::Timestamp;
+
+/// What a run of the schedules has done.
+#[derive(Debug, Default)]
+pub struct ScheduledRun {
+    pub taken: Vec<SnapshotName>,
+    /// They had expired.
+    pub removed: Vec<SnapshotName>,
+    /// A container whose snapshot fails does not keep the others from theirs.
+    pub errors: Errors,
+}
+
+impl Engine {
+    /// Takes the snapshots that are due, and removes those that have expired. One is due if none was taken since the last time
+    /// that the schedule names: a machine that was off has missed at most one.
+    pub fn run_schedules(&self) -> Result<ScheduledRun> {
+        let mut run = ScheduledRun::default();
+        for id in self.ids()? {
+            let done = self.run_schedule(&id, &mut run);
+            match done {
+                // Another command has removed it.
+                Err(Error::NoSuchContainer(_)) => {}
+                done => run.errors.note(done),
+            }
+        }
+        Ok(run)
+    }
+
+    /// Takes the snapshot that `@startup` asks for, of a container that is about to start. True if there is one.
+    pub(crate) fn snapshot_at_startup(&self, record: &Record) -> Result<bool> {
+        let schedule = record.instance.key("snapshots.schedule").unwrap_or_default();
+        if !calendar::is_at_startup(schedule) || Snapshot::take(self.root(), &record.id)?.status.is_active() {
+            return Ok(false);
+        }
+        let options = SnapshotOptions { scheduled: true, ..SnapshotOptions::default() };
+        self.snapshot(&record.id, &options).map(|_| true)
+    }
+
+    fn run_schedule(&self, id: &str, run: &mut ScheduledRun) -> Result<()> {
+        let record = Record::load(self.root(), id)?;
+        let now = Timestamp::now();
+        let snapshots = store::all(self.root(), &record)?;
+        for snapshot in &snapshots {
+            if snapshot.expires.is_some_and(|expires| expires <= now) {
+                let name = SnapshotName { container: record.name.clone(), snapshot: snapshot.name.clone() };
+                self.remove_snapshot(&name)?;
+                run.removed.push(name);
+            }
+        }
+        let key = |name: &str| record.instance.expanded.config.get(name).map_or("", String::as_str);
+        let schedule = key("snapshots.schedule");
+        if schedule.is_empty() {
+            return Ok(());
+        }
+        let runs = Snapshot::take(self.root(), id)?.status.is_active();
+        if !runs && hull_lxd::value::boolean(key("snapshots.schedule.stopped")) != Ok(true) {
+            return Ok(());
+        }
+        let last = snapshots.iter().filter(|snapshot| snapshot.scheduled).map(|snapshot| snapshot.created);
+        let since = last.max().unwrap_or(record.created);
+        if !calendar::due_since(schedule, since.seconds(), now.seconds(), clock) {
+            return Ok(());
+        }
+        let options =
+            SnapshotOptions { scheduled: true, expiry: Expiry::Configured, ..SnapshotOptions::default() };
+        let snapshot = self.snapshot(id, &options)?;
+        run.taken.push(SnapshotName { container: record.name, snapshot });
+        Ok(())
+    }
+}
+
+fn clock(at: i64) -> Clock {
+    let local = hull_sys::clock::local(at);
+    // No clock shows a moment that fits no schedule: there is no month 0.
+    local.map_or(Clock { minute: 0, hour: 0, day: 0, month: 0, weekday: 0 }, |local| Clock {
+        minute: local.minute.into(),
+        hour: local.hour.into(),
+        day: local.day.into(),
+        month: local.month.into(),
+        weekday: local.weekday.into(),
+    })
+}

@@ -1,0 +1,92 @@
+//! LXD's description of an image as annotations of its manifest, and back.
+
+use std::collections::BTreeMap;
+
+use super::metadata::{Metadata, Template};
+use crate::config::ImageConfig;
+use crate::error::{Error, Result};
+
+/// The beginning of the annotation of a property.
+const PROPERTY: &str = "org.hull.property.";
+/// The templates, as JSON.
+const TEMPLATES: &str = "org.hull.templates";
+/// Seconds since the epoch.
+const EXPIRY: &str = "org.hull.expiry-date";
+/// The hash that LXD has as the image's fingerprint: that of the archives from which it was made.
+pub(crate) const FINGERPRINT: &str = "org.hull.lxd-fingerprint";
+
+/// What is known of an image in LXD's words.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// The image's id.
+    pub id: crate::Digest,
+    /// Its names, in docker's short form.
+    pub aliases: Vec<String>,
+    pub metadata: Metadata,
+    /// The hash of the archives that it was made of.
+    pub fingerprint: Option<String>,
+    /// Bytes of the unpacked layers.
+    pub size: u64,
+}
+
+/// Properties as annotations.
+pub fn properties(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    properties.iter().map(|(key, value)| (format!("{PROPERTY}{key}"), value.clone())).collect()
+}
+
+/// The annotations of an image that was made from LXD's archives.
+pub(crate) fn to_annotations(metadata: &Metadata) -> Result<BTreeMap<String, String>> {
+    let mut annotations = properties(&metadata.properties);
+    if !metadata.templates.is_empty() {
+        let templates = serde_json::to_string(&metadata.templates);
+        let templates =
+            templates.map_err(|source| Error::Json { path: "the image's templates".into(), source })?;
+        annotations.insert(TEMPLATES.into(), templates);
+    }
+    if metadata.expiry_date != 0 {
+        annotations.insert(EXPIRY.into(), metadata.expiry_date.to_string());
+    }
+    Ok(annotations)
+}
+
+/// Puts other properties in the place of an image's.
+pub(crate) fn set_properties(annotations: &mut BTreeMap<String, String>, wanted: &BTreeMap<String, String>) {
+    annotations.retain(|key, _| !key.starts_with(PROPERTY));
+    annotations.extend(properties(wanted));
+}
+
+/// LXD's description of an image, of which the annotations are the half that OCI does not have.
+pub(crate) fn to_metadata(annotations: &BTreeMap<String, String>, config: &ImageConfig) -> Result<Metadata> {
+    let templates: Option<BTreeMap<String, Template>> = match annotations.get(TEMPLATES) {
+        Some(text) => Some(
+            serde_json::from_str(text)
+                .map_err(|source| Error::Json { path: "the image's templates".into(), source })?,
+        ),
+        None => None,
+    };
+    let property =
+        |(key, value): (&String, &String)| Some((key.strip_prefix(PROPERTY)?.to_owned(), value.clone()));
+    let created = config.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
+    let created = created.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    Ok(Metadata {
+        architecture: architecture(config),
+        creation_date: created.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0)),
+        expiry_date: annotations.get(EXPIRY).and_then(|text| text.parse().ok()).unwrap_or(0),
+        properties: annotations.iter().filter_map(property).collect(),
+        templates: templates.unwrap_or_default(),
+    })
+}
+
+/// The kernel's name of an architecture, which LXD uses, for OCI's, which is Go's.
+fn architecture(config: &ImageConfig) -> String {
+    let kernels = match (config.architecture.as_str(), config.variant.as_deref()) {
+        ("amd64", _) => "x86_64",
+        ("386", _) => "i686",
+        ("arm64", _) => "aarch64",
+        ("arm", Some("v6")) => "armv6l",
+        ("arm", _) => "armv7l",
+        ("loong64", _) => "loongarch64",
+        (other, _) => other,
+    };
+    kernels.to_owned()
+}

@@ -1,0 +1,17 @@
+//! What LXD knows of an image beside its files: metadata.yaml and templates, on an OCI image.
+//!
+//! ```text
+//! metadata     metadata.yaml, read and written    annotations  the same as annotations of a manifest
+//! properties   shows and changes them
+//! ```
+//! They are annotations of the manifest and not labels of the configuration: the configuration's digest is the image's id,
+//! and LXD changes the properties of an image that keeps its id. Registries and archives keep annotations.
+
+mod annotations;
+mod metadata;
+mod properties;
+
+pub use annotations::{Described, properties};
+pub(crate) use annotations::{FINGERPRINT, to_annotations};
+pub(crate) use metadata::{MOST_TEMPLATES, MOST_TEXT};
+pub use metadata::{Metadata, Template};

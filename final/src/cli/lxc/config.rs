@@ -1,0 +1,15 @@
+//! `lxc config`: that of instances. LXD's server has settings, too; hull has no server.
+
+use clap::Subcommand;
+
+use super::super::DeferredGroup;
+use super::super::config;
+use super::super::device::Device;
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Manage the devices of an instance
+    Device(DeferredGroup<Device>),
+    #[command(flatten)]
+    Keys(config::Config),
+}

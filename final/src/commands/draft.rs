@@ -1,0 +1,78 @@
+//! A text that the user changes with an editor.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::environment;
+use crate::ui::errors::Hint;
+
+/// Where neither VISUAL nor EDITOR says: the editor that every system has (POSIX).
+const USUAL: &str = "vi";
+
+/// The file that is being edited, in a directory that only this user sees. Both go with this value.
+#[derive(Debug)]
+pub struct Draft {
+    directory: PathBuf,
+    path: PathBuf,
+    pub file: File,
+}
+
+impl Draft {
+    /// An empty draft. By the end of its name, an editor knows what it is.
+    pub fn new(name: &OsStr) -> Result<Self> {
+        let template = environment::temporary().join("hull-edit-XXXXXX");
+        let directory = nix::unistd::mkdtemp(&template).map_err(std::io::Error::from);
+        let directory = directory.with_context(|| format!("cannot create {}", template.display()))?;
+        let path = directory.join(if name.is_empty() { OsStr::new("text") } else { name });
+        match File::create_new(&path) {
+            Ok(file) => Ok(Self { directory, path, file }),
+            Err(error) => {
+                let _ = std::fs::remove_dir(&directory);
+                Err(error).with_context(|| format!("cannot create {}", path.display()))
+            }
+        }
+    }
+
+    /// Lets the user change it. Returns it as it is afterwards, or `None` if it is the same.
+    pub fn edit(&self) -> Result<Option<File>> {
+        let before = self.content()?;
+        let editor = ["VISUAL", "EDITOR"].into_iter().find_map(environment::variable);
+        let editor = editor.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| USUAL.into());
+        // By a shell, because the variable may hold arguments, too.
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&self.path);
+        let ended = command.status().with_context(|| format!("cannot run the editor {editor}"))?;
+        if !ended.success() {
+            let error = anyhow::anyhow!("the editor {editor} failed ({ended}), and nothing was changed");
+            return Err(error.context(Hint("EDITOR names the editor to use".into())));
+        }
+        match self.content()? == before {
+            true => Ok(None),
+            false => Ok(Some(self.open()?)),
+        }
+    }
+
+    /// Opened anew: editors replace the file.
+    fn open(&self) -> Result<File> {
+        File::open(&self.path).with_context(|| format!("cannot open {}", self.path.display()))
+    }
+
+    fn content(&self) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let read = self.open()?.read_to_end(&mut content);
+        read.with_context(|| format!("cannot read {}", self.path.display()))?;
+        Ok(content)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // With what the editor has left beside it.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,152 @@
+//! `image info`, `show` and the properties of images, in LXD's words.
+
+use std::fmt::Write;
+
+use anyhow::{Result, bail};
+use hull_docker::size;
+use hull_engine::Engine;
+use hull_image::lxd::Described;
+use hull_lxd::document::{mapping, texts};
+use hull_printable::cell as shown;
+
+use super::image_aliases::lxd_alias;
+use super::settings;
+use crate::cli::image_system::{GetProperty, SetProperty};
+use crate::persona::Persona;
+use crate::ui::{errors, output};
+
+/// LXD's text for a time that never comes.
+const NEVER: &str = "1970-01-01T00:00:00Z";
+
+pub fn info(engine: &Engine, name: &str) -> Result<u8> {
+    let described = engine.described_image(name)?;
+    let mut text = String::new();
+    let _ = writeln!(text, "Fingerprint: {}", described.id.hex());
+    if let Some(fingerprint) = &described.fingerprint {
+        let _ = writeln!(text, "LXD's fingerprint: {}", shown(fingerprint));
+    }
+    let _ = writeln!(text, "Size: {}", size::human(described.size));
+    let _ = writeln!(text, "Architecture: {}", shown(&described.metadata.architecture));
+    let _ = writeln!(text, "Type: container\nTimestamps:");
+    let _ = writeln!(text, "    Created: {}", time(described.metadata.creation_date));
+    let expires = match described.metadata.expiry_date {
+        0 => "never".to_owned(),
+        at => time(at),
+    };
+    let _ = writeln!(text, "    Expires: {expires}\nProperties:");
+    for (key, value) in &described.metadata.properties {
+        let _ = writeln!(text, "    {}: {}", shown(key), shown(value));
+    }
+    let _ = writeln!(text, "Aliases:");
+    for alias in &described.aliases {
+        let _ = writeln!(text, "    - {}", if Persona::is_lxc() { lxd_alias(alias) } else { alias });
+    }
+    output::text(&text)?;
+    Ok(0)
+}
+
+/// RFC 3339, or LXD's text for none.
+fn time(seconds: i64) -> String {
+    let since = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let time = std::time::UNIX_EPOCH.checked_add(since);
+    time.map_or(NEVER.to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())
+}
+
+pub fn show(engine: &Engine, name: &str) -> Result<u8> {
+    let described = engine.described_image(name)?;
+    if Persona::is_lxc() {
+        // What LXD has in addition to the properties. It is the same for each of hull's images.
+        output::text(&hull_lxd::yaml::write(&serde_json::json!({
+            "auto_update": false,
+            "properties": described.metadata.properties,
+            "public": false,
+            "expires_at": "0001-01-01T00:00:00Z",
+            "profiles": ["default"],
+        })))?;
+        return Ok(0);
+    }
+    output::text(&yaml(&described))?;
+    Ok(0)
+}
+
+/// What `show` prints.
+pub fn yaml(described: &Described) -> String {
+    hull_lxd::yaml::write(&serde_json::json!({ "properties": described.metadata.properties }))
+}
+
+/// The files that hull writes into each container itself, so that no template has to.
+const WRITTEN: [&str; 2] = ["/etc/hostname", "/etc/hosts"];
+
+/// Says which of an image's templates have no effect.
+pub fn say_what_is_not_applied(engine: &Engine, id: &str) -> Result<()> {
+    let templates = engine.described_image(id)?.metadata.templates;
+    let others: Vec<_> = templates.keys().filter(|path| !WRITTEN.contains(&path.as_str())).collect();
+    if !others.is_empty() {
+        let paths: Vec<_> = others.into_iter().map(|path| shown(path)).collect();
+        errors::warn(
+            &format!("the image has templates for {}, which hull does not apply", paths.join(", ")),
+            "they stay with the image, and hull image export writes them; hull writes /etc/hostname and /etc/hosts itself",
+        );
+    }
+    Ok(())
+}
+
+pub fn get(engine: &Engine, args: &GetProperty) -> Result<u8> {
+    let described = engine.described_image(&args.name)?;
+    match described.metadata.properties.get(&args.key) {
+        Some(value) => output::line(value)?,
+        None => {
+            bail!("the image {} has no property {:?}: hull image show {0} lists them", args.name, args.key)
+        }
+    }
+    Ok(0)
+}
+
+pub fn set(engine: &Engine, args: &SetProperty) -> Result<u8> {
+    if args.key.is_empty() {
+        bail!("a property has a name");
+    }
+    engine.change_image_properties(&args.name, |properties| {
+        properties.insert(args.key.clone(), args.value.clone());
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+/// The entries of a document that somebody may write, those that LXD's `show` has among them.
+const KNOWN: [&str; 5] = ["properties", "auto_update", "public", "expires_at", "profiles"];
+
+const HELP: &str = "The properties of an image. Lines that begin with # are ignored.";
+
+pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
+    let document = yaml(&engine.described_image(name)?);
+    settings::edit(&document, HELP, |text| {
+        let document = mapping(text, &KNOWN).map_err(hull_engine::Error::from)?;
+        for key in ["auto_update", "public"] {
+            if document.get(key).and_then(serde_json::Value::as_bool) == Some(true) {
+                bail!(
+                    "{key} cannot be true: hull serves no images, and fetches newer ones only when it is told to"
+                );
+            }
+        }
+        let wanted = texts(document.get("properties"), "properties").map_err(hull_engine::Error::from)?;
+        engine.change_image_properties(name, |properties| {
+            *properties = wanted;
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    Ok(0)
+}
+
+pub fn unset(engine: &Engine, args: &GetProperty) -> Result<u8> {
+    let mut was_there = false;
+    engine.change_image_properties(&args.name, |properties| {
+        was_there = properties.remove(&args.key).is_some();
+        Ok(())
+    })?;
+    if !was_there {
+        bail!("the image {} has no property {:?}: hull image show {0} lists them", args.name, args.key);
+    }
+    Ok(0)
+}

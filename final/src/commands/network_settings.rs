@@ -1,0 +1,211 @@
+//! `network show`, `edit`, `get`, `set`, `unset`, `attach`, `detach` and `list-leases`: networks in LXD's words.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Read, Write};
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, bail};
+use hull_engine::{Engine, NetworkChange, NetworkRecord};
+use hull_lxd::network::{self, Setting};
+use hull_lxd::{document, yaml};
+use serde_json::{Value, json};
+
+use super::device;
+use super::draft::Draft;
+use crate::cli::network::{Attach, Detach, ListLeases};
+use crate::ui::errors::Hint;
+use crate::ui::{grid, output};
+
+/// The label with the description.
+const DESCRIPTION: &str = "description";
+
+type Config = BTreeMap<String, String>;
+
+/// The keys of a network, as they are.
+fn config(network: &NetworkRecord) -> Config {
+    let mut config: Config =
+        network.labels.clone().into_iter().filter(|(key, _)| key.starts_with("user.")).collect();
+    let gateway = |is_v6: bool| {
+        let pool = network.pools.iter().find(|pool| pool.subnet().is_ipv6() == is_v6);
+        pool.map_or("none".to_owned(), |pool| format!("{}/{}", pool.gateway(), pool.subnet().prefix()))
+    };
+    for (family, is_v6) in [("ipv4", false), ("ipv6", true)] {
+        let address = gateway(is_v6);
+        if address != "none" {
+            config.insert(format!("{family}.nat"), network.masquerade.to_string());
+        }
+        config.insert(format!("{family}.address"), address);
+    }
+    if let Some(mtu) = network.mtu {
+        config.insert("bridge.mtu".into(), mtu.to_string());
+    }
+    config
+}
+
+fn description(network: &NetworkRecord) -> &str {
+    network.labels.get(DESCRIPTION).map_or("", String::as_str)
+}
+
+pub fn shown(engine: &Engine, name: &str) -> Result<Value> {
+    let network = engine.network(name)?;
+    let inspected = engine.inspect_network(&network.name)?;
+    let users: Vec<&str> = inspected.containers.values().map(|user| user.name.as_str()).collect();
+    Ok(json!({
+        "config": config(&network),
+        "description": description(&network),
+        "name": network.name,
+        "type": inspected.driver,
+        "used_by": users,
+        "managed": true,
+        "status": "Created",
+        "locations": ["none"],
+    }))
+}
+
+pub fn show(engine: &Engine, name: &str) -> Result<u8> {
+    output::text(&yaml::write(&shown(engine, name)?))?;
+    Ok(0)
+}
+
+pub fn get(engine: &Engine, name: &str, key: &str) -> Result<u8> {
+    // A key that no network has is a slip, and not one that is unset.
+    if !network::NAMES.contains(&key) && !key.starts_with("user.") {
+        network::parse(key, "")?;
+    }
+    output::line(config(&engine.network(name)?).get(key).map_or("", String::as_str))?;
+    Ok(0)
+}
+
+pub fn set(engine: &Engine, name: &str, words: &[String]) -> Result<u8> {
+    // LXD's older form is a key and its value.
+    if let [key, value] = words
+        && !key.contains('=')
+    {
+        return change(engine, name, &[(key, value)]);
+    }
+    let pairs: Option<Vec<(&str, &str)>> = words.iter().map(|word| word.split_once('=')).collect();
+    let Some(pairs) = pairs else {
+        let error = anyhow::anyhow!("a setting has no value");
+        return Err(error.context(Hint("write KEY=VALUE, as in ipv4.address=10.1.2.1/24".into())));
+    };
+    change(engine, name, &pairs)
+}
+
+pub fn unset(engine: &Engine, name: &str, key: &str) -> Result<u8> {
+    change(engine, name, &[(key, "")])
+}
+
+fn change(engine: &Engine, name: &str, pairs: &[(&str, &str)]) -> Result<u8> {
+    let mut change = NetworkChange::default();
+    let mut labels = engine.network(name)?.labels;
+    for (key, value) in pairs {
+        match network::parse(key, value)? {
+            Setting::Address { is_v6: false, gateway: None } => {
+                bail!("a network of hull has IPv4 addresses: ipv4.address cannot be none")
+            }
+            Setting::Address { is_v6: false, gateway } => change.ipv4 = gateway,
+            Setting::Address { is_v6: true, gateway } => change.ipv6 = Some(gateway),
+            Setting::Nat(nat) if change.masquerade.is_some_and(|other| other != nat) => {
+                bail!("ipv4.nat and ipv6.nat are one setting of a network of hull: they cannot differ")
+            }
+            Setting::Nat(nat) => change.masquerade = Some(nat),
+            Setting::Mtu(mtu) => change.mtu = Some(mtu),
+            Setting::User { key, value } if value.is_empty() => drop(labels.remove(&key)),
+            Setting::User { key, value } => drop(labels.insert(key, value)),
+        }
+    }
+    change.labels = Some(labels);
+    engine.change_network(name, &change)?;
+    Ok(0)
+}
+
+pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
+    let before = shown(engine, name)?;
+    let mut text = String::new();
+    if io::stdin().is_terminal() {
+        let mut draft = Draft::new("network.yaml".as_ref())?;
+        draft.file.write_all(yaml::write(&before).as_bytes()).context("cannot write the draft")?;
+        let Some(mut changed) = draft.edit()? else { return Ok(0) };
+        changed.read_to_string(&mut text).context("cannot read the draft")?;
+    } else {
+        // As LXD: what comes from a pipe is the new document.
+        io::stdin().read_to_string(&mut text).context("cannot read the settings")?;
+    }
+    let known = ["config", "description", "name", "type", "used_by", "managed", "status", "locations"];
+    let document = document::mapping(&text, &known)?;
+    let wanted = document::texts(document.get("config"), "config")?;
+    let network = engine.network(name)?;
+    let present = config(&network);
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for (key, value) in &wanted {
+        if present.get(key) != Some(value) {
+            pairs.push((key, value));
+        }
+    }
+    let gone = present.keys().filter(|key| !wanted.contains_key(*key));
+    pairs.extend(
+        gone.filter(|key| key.starts_with("user.") || key.ends_with(".nat")).map(|key| (key.as_str(), "")),
+    );
+    change(engine, name, &pairs)?;
+    let text = document.get("description").and_then(Value::as_str).unwrap_or_default();
+    if text != description(&network) {
+        let mut labels = engine.network(name)?.labels;
+        match text.is_empty() {
+            true => drop(labels.remove(DESCRIPTION)),
+            false => drop(labels.insert(DESCRIPTION.into(), text.into())),
+        }
+        engine.change_network(name, &NetworkChange { labels: Some(labels), ..NetworkChange::default() })?;
+    }
+    Ok(0)
+}
+
+/// A device of the container, as `hull device add` makes it.
+pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
+    let device = args.device.as_ref().unwrap_or(&args.network);
+    let applied = engine.attach_network(&args.container, device, &args.network, args.interface.as_deref())?;
+    device::need_restart(&applied)
+}
+
+/// A container is on a network by a device, or by docker's `--network` and `network connect`.
+pub fn detach(engine: &Engine, args: &Detach) -> Result<u8> {
+    let device = args.device.as_deref();
+    if let Some(applied) = engine.detach_network(&args.container, device, &args.network)? {
+        return device::need_restart(&applied);
+    }
+    if let Some(device) = device {
+        bail!("container {} has no device {device} on network {}", args.container, args.network);
+    }
+    engine.disconnect(&args.container, &args.network)?;
+    Ok(0)
+}
+
+pub fn list_leases(engine: &Engine, args: &ListLeases) -> Result<u8> {
+    let network = engine.network(&args.network)?;
+    let mut rows = Vec::new();
+    for lease in engine.network_leases(&args.network)? {
+        let kind = if lease.is_static { "STATIC" } else { "DYNAMIC" };
+        rows.push([lease.holder, lease.mac, lease.address.to_string(), kind.into()]);
+    }
+    let gateways: Vec<IpAddr> = network.pools.iter().map(|pool| pool.gateway()).collect();
+    // The host has these only where it has an end of the network.
+    if !network.link.is_empty() {
+        let name = format!("{}.gw", network.name);
+        rows.extend(
+            gateways.iter().map(|one| [name.clone(), String::new(), one.to_string(), "GATEWAY".into()]),
+        );
+    }
+    let document = || {
+        let object = |[hostname, hwaddr, address, kind]: &[String; 4]| json!({ "hostname": hostname, "hwaddr": hwaddr, "address": address, "type": kind.to_lowercase(), "location": "none" });
+        Value::Array(rows.iter().map(object).collect())
+    };
+    match args.format.as_str() {
+        "json" => output::json(&document())?,
+        "yaml" => output::text(&yaml::write(&document()))?,
+        format => {
+            let titles = ["HOSTNAME", "MAC ADDRESS", "IP ADDRESS", "TYPE"].map(str::to_owned).to_vec();
+            let lines: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+            output::text(&grid::text(format, titles, &lines).unwrap_or_default())?;
+        }
+    }
+    Ok(0)
+}

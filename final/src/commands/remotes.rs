@@ -1,0 +1,162 @@
+//! `remote`, and images of remotes: `image copy`, `image ls REMOTE:`, `launch REMOTE:IMAGE`.
+
+use anyhow::{Result, bail};
+use hull_docker::size;
+use hull_engine::{Engine, LOCAL, Remote, Remotes};
+use hull_image::reference::Reference;
+use hull_image::registry::Access;
+use hull_image::simplestreams::Server;
+use serde::Serialize;
+
+use super::image_properties::say_what_is_not_applied;
+use super::{daemon, registry};
+use crate::cli::image_system::Copy;
+use crate::cli::remote;
+use crate::ui::list::{self, Columns};
+use crate::ui::{human, output};
+
+pub fn run(engine: &Engine, verb: &remote::Remote) -> Result<u8> {
+    match verb {
+        remote::Remote::Add(args) => {
+            let remote = checked(&args.url)?;
+            engine.change_remotes(|remotes| remotes.add(&args.name, remote))?;
+        }
+        remote::Remote::GetDefault(_) => output::line(engine.remotes()?.default)?,
+        remote::Remote::List(args) => list_remotes(engine, args)?,
+        remote::Remote::Remove(args) => {
+            engine.change_remotes(|remotes| remotes.remove(&args.name).map(drop))?
+        }
+        remote::Remote::Rename(args) => {
+            engine.change_remotes(|remotes| remotes.rename(&args.name, &args.new))?
+        }
+        remote::Remote::SetUrl(args) => {
+            let remote = checked(&args.url)?;
+            engine.change_remotes(|remotes| remotes.set(&args.name, remote))?;
+        }
+        remote::Remote::Switch(args) => engine.change_remotes(|remotes| remotes.switch(&args.name))?,
+    }
+    Ok(0)
+}
+
+/// An address that images can be fetched from.
+fn checked(url: &str) -> Result<Remote> {
+    Server::new(&access()?, url)?;
+    Ok(Remote { url: url.to_owned() })
+}
+
+fn access() -> Result<Access> {
+    Ok(Access::new(registry::default_options(daemon::read()?))?)
+}
+
+const REMOTES: Columns = Columns {
+    titles: &[("Name", "NAME"), ("URL", "URL"), ("Protocol", "PROTOCOL"), ("Default", "DEFAULT")],
+    shown: &["Name", "URL", "Protocol", "Default"],
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RemoteRow {
+    name: String,
+    #[serde(rename = "URL")]
+    url: String,
+    protocol: String,
+    default: String,
+}
+
+fn list_remotes(engine: &Engine, args: &remote::List) -> Result<()> {
+    let Remotes { default, remotes } = engine.remotes()?;
+    let row = |name: &str, url: &str, protocol: &str| RemoteRow {
+        name: name.into(),
+        url: url.into(),
+        protocol: protocol.into(),
+        default: if name == default { "yes" } else { "no" }.into(),
+    };
+    let local = row(LOCAL, "", "hull");
+    let others = remotes.iter().map(|(name, remote)| row(name, &remote.url, "simplestreams"));
+    let rows: Vec<_> = [local].into_iter().chain(others).collect();
+    list::print(REMOTES, &rows, args.format.as_deref())
+}
+
+/// `image copy REMOTE:IMAGE [local:]`.
+pub fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
+    if args.target.as_deref().is_some_and(|target| target != "local:") {
+        bail!(
+            "hull copies images to this machine, which is local: and need not be said; hull push sends them to a registry"
+        );
+    }
+    let remotes = engine.remotes()?;
+    let Some((remote, image)) = remotes.split_or_default(&args.source) else {
+        bail!(
+            "{:?} names no remote: expected REMOTE:IMAGE, and hull remote list shows the remotes",
+            args.source
+        );
+    };
+    let access = access()?;
+    let offered = engine.offered_image(&access, remote, image)?;
+    let copied = if args.copy_aliases { &offered.aliases[..] } else { &[] };
+    let names = args.alias.iter().chain(copied).map(|name| Reference::parse(name));
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let id = engine.copy_image(&access, remote, &offered, &names)?.to_string();
+    output::own(&id)?;
+    output::lxds("Image copied successfully!")?;
+    say_what_is_not_applied(engine, &id)?;
+    Ok(0)
+}
+
+/// The id of an image that is named with its remote, which is fetched if it is not here. `None` for any other name; an image
+/// of this machine comes first.
+pub fn fetched(engine: &Engine, word: &str) -> Result<Option<String>> {
+    let remotes = engine.remotes()?;
+    let Some((remote, image)) = remotes.split_or_default(word) else { return Ok(None) };
+    if engine.images().identity(word).is_ok() {
+        return Ok(None);
+    }
+    let access = access()?;
+    let offered = engine.offered_image(&access, remote, image)?;
+    Ok(Some(engine.copy_image(&access, remote, &offered, &[])?.to_string()))
+}
+
+const IMAGES: Columns = Columns {
+    titles: &[
+        ("Alias", "ALIAS"),
+        ("Fingerprint", "FINGERPRINT"),
+        ("Description", "DESCRIPTION"),
+        ("Architecture", "ARCHITECTURE"),
+        ("Size", "SIZE"),
+    ],
+    shown: &["Alias", "Fingerprint", "Description", "Architecture", "Size"],
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageRow {
+    alias: String,
+    fingerprint: String,
+    description: String,
+    architecture: String,
+    size: String,
+}
+
+/// `image ls REMOTE:[TEXT]`: the images of a server. False if the word names none.
+pub fn list_images(engine: &Engine, word: &str, format: Option<&str>) -> Result<bool> {
+    let remotes = engine.remotes()?;
+    // `ubuntu:22.04` is docker's name of an image, so only the name of a remote alone is one.
+    let found = remotes.split(word);
+    if let (None, Some(name)) = (&found, word.strip_suffix(':').filter(|name| *name != hull_engine::LOCAL)) {
+        remotes.find(name)?;
+    }
+    let Some((remote, "")) = found else { return Ok(false) };
+    let images = Server::new(&access()?, &remote.url)?.images()?;
+    let newest = images.iter().filter(|image| !image.aliases.is_empty());
+    let rows: Vec<_> = newest
+        .map(|image| ImageRow {
+            alias: image.aliases[0].clone(),
+            fingerprint: human::short_id(&image.fingerprint.to_string()).to_owned(),
+            description: image.properties.get("description").cloned().unwrap_or_default(),
+            architecture: image.architecture.clone(),
+            size: size::human(image.size),
+        })
+        .collect();
+    list::print(IMAGES, &rows, format)?;
+    Ok(true)
+}

@@ -1,0 +1,94 @@
+//! What the verbs on configurations share: pairs of keys and values, documents in an editor, and what a change has come to.
+
+use std::ffi::OsStr;
+use std::io::{IsTerminal, Read, Write};
+
+use anyhow::{Context, Result, bail};
+use hull_engine::Applied;
+
+use super::draft::Draft;
+use crate::ui::errors::{self, Hint};
+
+/// How much is read of a value or a document.
+const MOST: u64 = 1 << 20;
+
+/// `KEY=VALUE …`, or one key and its value. An empty value takes the key back.
+pub fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {
+    if let [key, value] = words
+        && !key.contains('=')
+    {
+        return Ok(vec![(key.clone(), value_of(value)?)]);
+    }
+    words.iter().map(|word| pair(word)).collect()
+}
+
+fn pair(word: &str) -> Result<(String, String)> {
+    match word.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value_of(value)?)),
+        _ => {
+            let error = anyhow::anyhow!("invalid setting {word:?}");
+            Err(error.context(Hint("it is KEY=VALUE".into())))
+        }
+    }
+}
+
+/// `-` stands for standard input.
+fn value_of(word: &str) -> Result<String> {
+    match word {
+        "-" => read_stdin(),
+        word => Ok(word.to_owned()),
+    }
+}
+
+/// Sets the keys, and removes those that have an empty value.
+pub fn put(pairs: Vec<(String, String)>, config: &mut hull_lxd::Config) {
+    for (key, value) in pairs {
+        match value.is_empty() {
+            true => config.remove(&key),
+            false => config.insert(key, value),
+        };
+    }
+}
+
+pub fn read_stdin() -> Result<String> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MOST + 1).read_to_string(&mut text);
+    read.context("cannot read standard input")?;
+    match text.len() as u64 > MOST {
+        true => bail!("standard input is longer than {MOST} bytes"),
+        false => Ok(text),
+    }
+}
+
+/// Lets the user change a document until `apply` accepts it or the user gives up. A document that comes from a pipe is applied
+/// as it is.
+pub fn edit(document: &str, help: &str, mut apply: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    if !std::io::stdin().is_terminal() {
+        return apply(&read_stdin()?);
+    }
+    let mut draft = Draft::new(OsStr::new("hull.yaml"))?;
+    let text: String = help.lines().map(|line| format!("# {line}\n")).collect();
+    let written = draft.file.write_all((text + document).as_bytes());
+    written.context("cannot write the document for the editor")?;
+    loop {
+        let Some(file) = draft.edit()? else { return Ok(()) };
+        let mut text = String::new();
+        file.take(MOST).read_to_string(&mut text).context("cannot read the document")?;
+        let Err(error) = apply(&text) else { return Ok(()) };
+        errors::report(&error, crate::ui::hints::Code::Plain);
+        eprint!("Press enter to edit it again, or Ctrl+C to leave everything as it is: ");
+        if std::io::stdin().read_line(&mut String::new()).unwrap_or(0) == 0 {
+            bail!("nothing was changed");
+        }
+    }
+}
+
+/// Says which keys a running container gets at its next start.
+pub fn say_what_needs_restart(all: &[Applied]) {
+    for Applied { container, need_restart } in all.iter().filter(|one| !one.need_restart.is_empty()) {
+        errors::note(
+            &format!("{container} runs, and gets this at its next start: {}", need_restart.join(", ")),
+            &format!("hull restart {container}"),
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! SIGKILL at random moments of snapshot, restore, copy, move and export: the container and each snapshot are whole, or the new
+//! one is not there.
+
+use std::time::{Duration, Instant};
+
+use hull_test_support::Scenario;
+
+/// How often each verb is killed.
+const ROUNDS: u32 = 17;
+
+/// Kills the command after a part of the time that it takes.
+fn killed(t: &Scenario, args: &[&str], round: u32, whole: Duration) {
+    let mut command = t.spawn(args);
+    // Spread over the whole time, and a little more: some finish.
+    std::thread::sleep(whole * (round % ROUNDS) / (ROUNDS - 2));
+    command.kill();
+    command.wait();
+}
+
+/// The sum of all of the container's files.
+fn sum(t: &Scenario, name: &str) -> String {
+    t.ok(&["start", name]);
+    let script = "cd /data && find . -type f | sort | xargs cat | md5sum";
+    let found = t.ok(&["exec", name, "sh", "-c", script]);
+    t.ok(&["stop", "-t", "0", name]);
+    found
+}
+
+fn snapshots(t: &Scenario, name: &str) -> Vec<String> {
+    let names = t.ok(&["snapshots", "ls", "--format", "{{.Name}}", name]);
+    names.lines().map(str::to_owned).collect()
+}
+
+fn containers(t: &Scenario) -> Vec<String> {
+    t.ok(&["ps", "-a", "--format", "{{.Names}}"]).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_killed_leaves_wholes() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]);
+    let script = "mkdir /data; for n in $(seq 300); do echo $n > /data/$n; done; \
+                  dd if=/dev/urandom of=/data/big bs=1M count=8 2>/dev/null";
+    t.ok(&["exec", "box", "sh", "-c", script]);
+    t.ok(&["snapshot", "box", "first"]);
+    t.ok(&["stop", "-t", "0", "box"]);
+    let before = sum(&t, "box");
+    let file = t.path("backup.tar");
+    let path = file.to_str().unwrap();
+    t.ok(&["storage", "create", "plain", "dir"]);
+    let image = t.path("image.tar");
+    let verbs: [&[&str]; 9] = [
+        &["snapshot", "box"],
+        &["restore", "box", "first"],
+        &["copy", "box", "copy"],
+        &["backup", "export", "box", path],
+        &["backup", "import", path, "copy"],
+        &["move", "box", "moved"],
+        &["move", "box", "-s", "plain"],
+        &["publish", "box/first", "--alias", "published"],
+        &["image", "export", "published", image.to_str().unwrap()],
+    ];
+    for verb in verbs {
+        let begun = Instant::now();
+        t.ok(verb);
+        let whole = begun.elapsed();
+        for round in 0..ROUNDS {
+            undo(&t, verb[0]);
+            killed(&t, verb, round, whole);
+            // Nothing that changes meets an obstacle.
+            let found = containers(&t);
+            assert!(found.iter().any(|name| name == "box" || name == "moved"), "{verb:?} {found:?}");
+            if found.iter().any(|name| name == "copy") {
+                assert_eq!(sum(&t, "copy"), before, "{verb:?} {round}");
+                assert!(snapshots(&t, "copy").contains(&"first".to_owned()));
+            }
+        }
+        undo(&t, verb[0]);
+        assert_eq!(sum(&t, "box"), before, "{verb:?}");
+        if verb[0] == "publish" {
+            t.ok(verb);
+        }
+        // A killed export may have left half of a file, which is no archive.
+        if verb[0] == "backup" && verb[1] == "export" {
+            t.ok(verb);
+        }
+    }
+    for name in snapshots(&t, "box") {
+        t.ok(&["restore", "box", &name]);
+        assert_eq!(sum(&t, "box"), before, "{name}");
+    }
+    t.ok(&["rm", "box"]);
+    t.ok(&["rmi", "published"]);
+    t.ok(&["storage", "delete", "plain"]);
+    assert!(t.traces_left().is_empty(), "{:?}", t.traces_left());
+}
+
+/// Makes the state from which each verb starts.
+fn undo(t: &Scenario, verb: &str) {
+    let found = containers(t);
+    match verb {
+        "copy" | "backup" if found.contains(&"copy".to_owned()) => drop(t.ok(&["rm", "-f", "copy"])),
+        "move" if found.contains(&"moved".to_owned()) => drop(t.ok(&["rename", "moved", "box"])),
+        "move" => drop(t.ok(&["move", "box", "--storage", "default"])),
+        // What a killed command has left does not keep an image from being made.
+        "publish" => drop(t.hull(&["rmi", "-f", "published"])),
+        _ => {}
+    }
+}
