@@ -7,6 +7,8 @@
 //! cgroups    where the machine keeps a process's limits, on v1, hybrid and v2
 //! leaks      what a scenario may not leave behind
 //! lxd        LXD's daemon and client, to be compared with
+//! lxc        LXC's programs, to be compared with
+//! beside     namespaces in which another engine runs
 //! fixtures   image archives made on this machine: busybox, Debian's minbase, skopeo's formats
 //! registry   Debian's docker-registry, in the scenario's own network
 //! saved      an image as an engine saved it: configuration and files, in lines that can be compared
@@ -30,6 +32,7 @@
 //! docker's.
 
 pub mod api_clients;
+pub mod beside;
 pub mod cgroups;
 pub mod composer;
 pub mod damage;
@@ -39,6 +42,7 @@ pub mod helper;
 pub mod http;
 pub mod inject;
 pub mod leaks;
+pub mod lxc;
 pub mod lxd;
 pub mod outcome;
 pub mod peers;
@@ -57,6 +61,7 @@ pub mod user;
 
 pub use composer::Composer;
 pub use docker_server::DockerServer;
+pub use lxc::Lxc;
 pub use lxd::Lxd;
 pub use outcome::{Outcome, Running};
 pub use registry::Registry;

@@ -3,8 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::outcome::{self, eventually_some};
-use crate::{Outcome, Scenario, skip};
+use crate::beside::{Beside, remove_lxc_cgroups};
+use crate::{Outcome, Scenario, outcome, skip};
 
 /// A pool of directories and a profile that has a root in it: what `lxd init` asks for first.
 const PRESEED: &str = "\
@@ -20,20 +20,11 @@ profiles:
       pool: default
 ";
 
-/// LXD shows a network's links by sysfs, which shows those of the namespace in which it was mounted; the cgroups of the
-/// machine lie on it.
-const NAMESPACES: &str = "\
-mkdir cgroup && mount --rbind /sys/fs/cgroup cgroup && mount -t sysfs sysfs /sys && mount --rbind cgroup /sys/fs/cgroup
-mount -t tmpfs run /run && mkdir -p /run/lock && ip link set lo up
-exec sleep 100000";
-
 /// A daemon of the real LXD.
 #[derive(Debug)]
 pub struct Lxd<'a> {
     scenario: &'a Scenario,
-    unshare: Child,
-    /// The first process of its pid namespace.
-    first: String,
+    beside: Beside<'a>,
     daemon: Option<Child>,
 }
 
@@ -46,20 +37,7 @@ impl<'a> Lxd<'a> {
                 return None;
             }
         }
-        let unshare = Command::new("unshare")
-            .args(["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--net", "sh", "-ec"])
-            .arg(NAMESPACES)
-            .current_dir(scenario.path(""))
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("unshare is installed");
-        let children = format!("/proc/{0}/task/{0}/children", unshare.id());
-        let first = eventually_some("the first process of LXD's namespaces sleeps", || {
-            let first = std::fs::read_to_string(&children).ok()?.trim().to_owned();
-            let name = std::fs::read_to_string(format!("/proc/{first}/comm")).ok()?;
-            (name == "sleep\n").then_some(first)
-        });
-        let mut lxd = Self { scenario, unshare, first, daemon: None };
+        let mut lxd = Self { beside: Beside::start(scenario), scenario, daemon: None };
         // Its socket's path must be short.
         std::fs::create_dir_all(scenario.path("lxd")).expect("own directory");
         let log = std::fs::File::create(scenario.path("lxd.log")).expect("own directory");
@@ -73,9 +51,7 @@ impl<'a> Lxd<'a> {
 
     /// A command in LXD's namespaces.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &self.first, "-p", "-m", "-n", "--"]).args(words);
-        command.current_dir(self.scenario.path("")).env("HOME", self.scenario.path("home"));
+        let mut command = self.beside.command(words);
         command.env("LXD_DIR", self.scenario.path("lxd")).env("LXD_CONF", self.scenario.path("lxd-conf"));
         command
     }
@@ -98,29 +74,10 @@ impl Drop for Lxd<'_> {
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
-        let _ = self.unshare.kill();
-        let _ = self.unshare.wait();
+        self.beside.end();
         if let Some(daemon) = &mut self.daemon {
             let _ = daemon.wait();
         }
-        remove_cgroups();
-    }
-}
-
-/// liblxc leaves cgroups behind where it was killed, and always the one to which a monitor moves at its end.
-fn remove_cgroups() {
-    let Ok(hierarchies) = std::fs::read_dir("/sys/fs/cgroup") else { return };
-    let roots = hierarchies.flatten().map(|entry| entry.path()).chain(["/sys/fs/cgroup".into()]);
-    for root in roots {
-        let Ok(entries) = std::fs::read_dir(&root) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name == "lxc.pivot"
-                || name.starts_with("lxc.monitor.peer")
-                || name.starts_with("lxc.payload.peer")
-            {
-                let _ = std::fs::remove_dir(entry.path());
-            }
-        }
+        remove_lxc_cgroups();
     }
 }

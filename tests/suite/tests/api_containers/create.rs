@@ -136,7 +136,8 @@ fn what_has_an_effect_is_done_or_refused() {
         assert!([400, 501].contains(&answer.status), "{answer}");
         assert!(answer.text().contains(words), "{answer}");
     };
-    refused(&mut client, json!({"StorageOpt": {"size": "1G"}}), "StorageOpt");
+    refused(&mut client, json!({"StorageOpt": {"size": "much"}}), "much");
+    refused(&mut client, json!({"StorageOpt": {"inodes": "5"}}), "inodes");
     refused(&mut client, json!({"IOMaximumIOps": 1}), "IOMaximumIOps");
     refused(&mut client, json!({"CapAdd": ["NOTHING"]}), "NOTHING");
     refused(&mut client, json!({"LogConfig": {"Type": "nothing"}}), "nothing");

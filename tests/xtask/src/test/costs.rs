@@ -158,6 +158,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "build_real", 60),
     ("tests/suite", "api_sdk_clients", 110),
     ("tests/suite", "bundles", 71),
+    ("tests/suite", "lxc_peers", 20),
     ("tests/suite", "lxd_peers", 60),
     ("tests/suite", "build_peers", 240),
     ("tests/suite", "api_recorded", 45),
