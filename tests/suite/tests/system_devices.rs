@@ -135,6 +135,40 @@ fn no_path_of_a_container_leads_a_mount_out_of_it() {
 }
 
 #[test]
+fn a_removed_disk_is_gone_wherever_the_container_has_moved_it() {
+    let Some(t) = containers() else { return };
+    let file = t.write("src/file", "of the host");
+    t.write("src/sub/below", "of the host, too");
+    let key = format!("source={}", file.parent().unwrap().display());
+    let inside = |script: &str| t.ok(&["exec", "box", "sh", "-c", script]);
+    t.ok(&["device", "add", "box", "kept", "disk", &key, "path=/kept", "readonly=true"]);
+    // A mount point cannot be renamed, but a directory above it can.
+    t.ok(&["device", "add", "box", "data", "disk", &key, "path=/mnt/data"]);
+    inside(
+        "mv /mnt /moved && mkdir -p '/a b' /part && mount --bind /moved/data '/a b' && mount --bind /moved/data/sub /part",
+    );
+    assert_eq!(inside("cat /moved/data/file '/a b/file' /part/below").len(), 2 * 11 + 16);
+    t.ok(&["device", "remove", "box", "data"]);
+    assert_eq!(inside("ls /moved/data '/a b' /part"), "/a b:\n\n/moved/data:\n\n/part:");
+    assert_eq!(inside("cat /kept/file"), "of the host", "another device with the same source stays");
+    // What nobody can reach is not said to be removed.
+    t.ok(&["device", "add", "box", "data", "disk", &key, "path=/mnt/data"]);
+    inside("mv /mnt /elsewhere && mount -t tmpfs none /elsewhere");
+    let said = refusal(&t, &["device", "remove", "box", "data"]);
+    assert!(said.contains("mounted something else on /elsewhere/data"), "{said}");
+    assert_eq!(t.ok(&["device", "list", "box"]), "data\nkept");
+    inside("umount /elsewhere");
+    t.ok(&["device", "remove", "box", "data"]);
+    assert_eq!(inside("ls /elsewhere/data"), "");
+    // Also below a root that the container has covered.
+    t.ok(&["device", "add", "box", "data", "disk", &key, "path=/srv/data"]);
+    inside("mount -t tmpfs none / && ls /srv/data/file");
+    t.ok(&["device", "remove", "box", "data"]);
+    let root = format!("/proc/{}/root/srv/data", t.pid_of("box"));
+    assert_eq!(std::fs::read_dir(root).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_wrong_is_named_and_changes_nothing() {
     let Some(t) = containers() else { return };
     for (args, reason) in [

@@ -70,6 +70,7 @@ pub use idmap::namespace as user_namespace;
 pub use init::serve_as_init;
 pub use rendezvous::start;
 pub use rootfs::{
-    DetachedMount, attach_mount, clone_from, detach_mount, find_mount, mount_at, mount_options,
+    DetachedMount, attach_mount, clone_from, covered, detach_mount, mount_at, mount_of, mount_options,
+    open_mount,
 };
 pub use stdio::Stdio;

@@ -10,6 +10,7 @@
 //! id_map    mappings of a user namespace     memory    release unused memory
 //! fs_ids    work with files as another user  loop_device  a file as a block device
 //! btrfs     subvolumes, snapshots, quotas    xfs       grow a mounted xfs
+//! mountinfo the mounts that a process sees
 //! self_exe  run from a copy of the program that cannot be written; reexec and entry decide when
 //! clock     the local time
 //! kind      kinds of errors                  context   what was being done when a call failed
@@ -28,6 +29,7 @@ mod kind;
 pub mod loop_device;
 pub mod memory;
 pub mod mount;
+pub mod mountinfo;
 pub mod net;
 pub mod process;
 pub mod reexec;

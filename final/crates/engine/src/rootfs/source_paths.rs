@@ -36,7 +36,7 @@ pub(super) fn nodes_directory(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("nodes")
 }
 
-pub(super) fn node_path(engine: &Engine, record: &Record, mount: &MountRecord) -> PathBuf {
+pub(crate) fn node_path(engine: &Engine, record: &Record, mount: &MountRecord) -> PathBuf {
     let device = mount.extras.device.as_deref().unwrap_or("node");
     nodes_directory(engine, record).join(file_name(device))
 }

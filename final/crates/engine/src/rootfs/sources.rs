@@ -20,8 +20,8 @@ use hull_storage::volumes::{MountedBy, fill_directory};
 use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-pub(crate) use super::source_paths::path;
 use super::source_paths::{directory, driver_path, is_directory, is_mount, make_directory};
+pub(crate) use super::source_paths::{node_path, path};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::mount_extras::Recursion;

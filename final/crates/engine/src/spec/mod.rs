@@ -32,7 +32,7 @@ use crate::records::userns::IdMaps;
 
 pub(crate) use cdi::request as cdi_request;
 pub(crate) use devices::node_rules;
-pub(crate) use mounts::one as one_mount;
+pub(crate) use mounts::{binds, one as one_mount};
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
 pub(crate) use resources::{check as check_resources, check_sysctls, device_rules, has_limits, limits};

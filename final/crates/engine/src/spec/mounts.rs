@@ -1,7 +1,7 @@
 //! The mounts of a container: docker's defaults, the host's `/usr` for the built-in image, the files that hull writes, and
 //! the user's mounts. A later mount covers an earlier one, so the user's come last, parents before children.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hull_runtime::defaults;
 use hull_runtime::spec::Mount;
@@ -51,6 +51,12 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
         }
     }
     Ok(mounts)
+}
+
+/// Where a container has bind mounts, each with its source.
+pub(crate) fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let all = mounts(engine, record)?.into_iter().filter(|mount| mount.kind.as_deref() == Some("bind"));
+    Ok(all.filter_map(|mount| Some((mount.destination, mount.source?.into()))).collect())
 }
 
 /// One mount of a record, for a container that runs.

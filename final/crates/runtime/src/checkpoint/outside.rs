@@ -1,12 +1,13 @@
 //! Resources of the host that a container uses: volumes and devices, shared namespaces, stdin, stdout and stderr.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use hull_sys::mountinfo::{self, Mounted};
 use rustix::fs::OFlags;
 
 use super::{Error, Message, field};
@@ -59,7 +60,8 @@ impl Outside {
             let found = root.find(&volume.destination, OFlags::PATH).step(step)?;
             let id = mount_id(std::process::id() as i32, found.as_raw_fd()).step(step)?;
             if let Some(found) = mounted.iter().find(|mounted| mounted.id == id) {
-                self.mounts.push((found.at.clone(), volume.destination.clone().into_os_string()));
+                self.mounts
+                    .push((found.at.clone().into_os_string(), volume.destination.clone().into_os_string()));
             }
         }
         Ok(())
@@ -68,15 +70,17 @@ impl Outside {
     /// Bind-mounted devices: masks of files, and in a user namespace all devices. A terminal belongs to the container.
     fn add_devices(&mut self, pid: i32, mounted: &[Mounted]) {
         for mount in mounted.iter().filter(|mount| mount.kind != "devpts") {
-            let path = Path::new(&format!("/proc/{pid}/root")).join(relative(&mount.at));
+            let path =
+                Path::new(&format!("/proc/{pid}/root")).join(mount.at.strip_prefix("/").unwrap_or(&mount.at));
             let Ok(found) = std::fs::symlink_metadata(path) else { continue };
-            let is_known = self.mounts.iter().any(|(at, _)| *at == mount.at);
+            let is_known = self.mounts.iter().any(|(at, _)| mount.at == Path::new(at));
             if is_known || !found.file_type().is_char_device() {
                 continue;
             }
             let is_null = found.rdev() == rustix::fs::makedev(1, 3);
-            let name = if is_null { NULL.into() } else { mount.at.clone() };
-            self.mounts.push((mount.at.clone(), name));
+            let at = mount.at.clone().into_os_string();
+            let name = if is_null { NULL.into() } else { at.clone() };
+            self.mounts.push((at, name));
         }
     }
 
@@ -214,49 +218,10 @@ pub(super) fn make_mount_points(spec: &Spec, bundle: &Path, root: &Path) -> Resu
     Ok(())
 }
 
-/// One line of /proc/PID/mountinfo (proc(5)).
-#[derive(Debug, PartialEq, Eq)]
-struct Mounted {
-    id: u64,
-    /// The path as the process sees it.
-    at: OsString,
-    /// The type of the file system.
-    kind: String,
-}
-
 fn mounts(pid: i32) -> Result<Vec<Mounted>> {
     let path = format!("/proc/{pid}/mountinfo");
     let text = std::fs::read(&path).step(|| format!("read {path}"))?;
-    Ok(text.split(|byte| *byte == b'\n').filter_map(mounted).collect())
-}
-
-fn mounted(line: &[u8]) -> Option<Mounted> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let id = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    let at = OsString::from_vec(unescape(words.nth(3)?));
-    let kind = words.skip_while(|word| *word != b"-").nth(1)?;
-    Some(Mounted { id, at, kind: String::from_utf8_lossy(kind).into_owned() })
-}
-
-/// Decodes the octal escapes of mountinfo: a space is `\040`.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::new();
-    let mut rest = text;
-    while let [first, others @ ..] = rest {
-        let digits = others.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match escaped.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                plain.push(byte);
-                rest = &others[3..];
-            }
-            None => {
-                plain.push(*first);
-                rest = others;
-            }
-        }
-    }
-    plain
+    Ok(mountinfo::parse(&text))
 }
 
 /// The identity of the file that a descriptor is open on.
@@ -264,24 +229,4 @@ fn mount_id(pid: i32, number: i32) -> std::io::Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"))?;
     let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
     id.ok_or_else(|| std::io::Error::from_raw_os_error(nix::libc::ENODATA))
-}
-
-fn relative(path: &OsStr) -> &Path {
-    let path = Path::new(path);
-    path.strip_prefix("/").unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_mountinfo_is_read_whole() {
-        let line = b"55 42 0:5 /null /proc/a\\040b rw,relatime master:1 - devtmpfs none rw,size=9k";
-        let expected = Mounted { id: 55, at: "/proc/a b".into(), kind: "devtmpfs".into() };
-        assert_eq!(mounted(line), Some(expected));
-        assert_eq!(mounted(b""), None);
-        assert_eq!(unescape(b"\\04"), b"\\04");
-        assert_eq!(unescape(b"a\\134b\\"), b"a\\b\\");
-    }
 }

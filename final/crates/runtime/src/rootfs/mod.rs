@@ -43,5 +43,5 @@ pub use options::mount_options;
 pub(crate) use options::{inapplicable as inapplicable_option, is_bind};
 pub(crate) use pivot::{enter_shared, is_propagation, pivot, prepare};
 pub(crate) use root::{Kind, Rootfs};
-pub use running::{attach_mount, detach_mount, find_mount};
+pub use running::{attach_mount, covered, detach_mount, mount_of, open_mount};
 pub(crate) use sources::{Source, Sources, answer, request};

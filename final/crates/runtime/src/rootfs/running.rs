@@ -7,8 +7,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use hull_sys::Kind;
+use hull_sys::mountinfo::Mounted;
 use nix::mount::{MntFlags, umount2};
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, OFlags, StatxFlags};
 
 use super::mounts::{ReadOnlyLater, mount};
 use super::root::{Rootfs, is_mount_root};
@@ -21,35 +22,40 @@ pub fn attach_mount(root: OwnedFd, asked: &Mount, tree: &OwnedFd) -> Result<()> 
     mount(&Rootfs::from(root), asked, Path::new("/"), Some(tree), None, &mut ReadOnlyLater::default())
 }
 
-/// Opens what is mounted at the destination, if `is_expected` says so of the mount's root. `None` if nothing is mounted
-/// there.
-pub fn find_mount(
-    root: OwnedFd,
-    destination: &Path,
-    is_expected: impl FnOnce(&OwnedFd) -> bool,
-) -> Result<Option<OwnedFd>> {
-    let shown = destination.display();
-    let found = match Rootfs::from(root).find(destination, OFlags::PATH) {
-        Ok(found) => found,
-        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => return Ok(None),
-        Err(errno) => return Err(errno).step(|| format!("resolve {shown} in the container")),
-    };
-    if !is_mount_root(&found) {
-        return Ok(None);
+/// Opens the root of a mount that mountinfo lists, from the root of the process that it was read of.
+pub fn open_mount(root: &OwnedFd, mounted: &Mounted) -> Result<OwnedFd> {
+    let found = hull_sys::fs::open_in_root(root, &mounted.at, OFlags::PATH | OFlags::NOFOLLOW);
+    match found.ok().filter(|found| mount_at(found) == Some(mounted.id)) {
+        Some(found) => Ok(found),
+        None => Err(covered(&mounted.at)),
     }
-    if !is_expected(&found) {
-        let text = format!("the container has mounted something else on {shown}; unmount that first");
-        return Err(Error::failed(Kind::Conflict, text));
-    }
-    Ok(Some(found))
 }
 
-/// Removes the mount that [`find_mount`] has found.
+/// The error for a mount that no path leads to.
+pub fn covered(at: &Path) -> Error {
+    let shown = at.display();
+    Error::failed(
+        Kind::Conflict,
+        format!("the container has mounted something else on {shown}; unmount that first"),
+    )
+}
+
+/// The id of the mount whose root is at the path, if there is one.
+pub fn mount_of(root: &OwnedFd, path: &Path) -> Option<u64> {
+    mount_at(&hull_sys::fs::open_in_root(root, path, OFlags::PATH).ok()?)
+}
+
+fn mount_at(file: &OwnedFd) -> Option<u64> {
+    let stat = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    is_mount_root(file).then_some(stat.stx_mnt_id)
+}
+
+/// Removes the mount whose root is open.
 ///
 /// There is no umount by descriptor. `own_descriptors` is `/proc/self/fd` of the caller's own procfs: a name in it leads to
 /// exactly the file that was found, whatever the container's /proc is.
-pub fn detach_mount(found: &OwnedFd, destination: &Path, own_descriptors: &OwnedFd) -> Result<()> {
-    let step = || format!("unmount {} in the container", destination.display());
+pub fn detach_mount(found: &OwnedFd, at: &Path, own_descriptors: &OwnedFd) -> Result<()> {
+    let step = || format!("unmount {} in the container", at.display());
     nix::unistd::fchdir(own_descriptors).step(step)?;
     umount2(found.as_raw_fd().to_string().as_str(), MntFlags::MNT_DETACH).step(step)
 }

@@ -46,7 +46,7 @@ pub(crate) fn apply(
     // A volume that is an image may be mounted by the container's monitor only. One that is missing cannot be looked at, and is
     // removed all the same.
     let _ = crate::pools::volumes::ensure_sources(engine, before);
-    mounts::check_removal(&gone, before, &container.init)?;
+    mounts::check_removal(engine, &gone, before, &container.init)?;
     let journal = journal(engine, &record.id);
     file::write_json_atomic(&journal, &old)?;
     let changed =
@@ -108,7 +108,7 @@ impl Running {
         let mut gone_first: Vec<&&MountRecord> = gone.iter().collect();
         gone_first.sort_by_key(|mount| std::cmp::Reverse(depth(mount)));
         for mount in gone_first {
-            mounts::detach(mount, before, &self.init)?;
+            mounts::detach(engine, mount, before, &self.init)?;
         }
         self.change_rules(engine, (&gone, &added), after)?;
         let mut in_order: Vec<&&MountRecord> = added.iter().collect();

@@ -5,12 +5,13 @@
 //! disk, unix, nic, proxy, gpu     the types, a file each
 //! rates    limits of the disk that a disk device is on
 //! change   from one set of effects to another, in a container that may run
-//! mounts   mounts of a container that runs
+//! mounts   mounts of a container that runs     attached  where they are by now
 //! ```
 //!
 //! A device is recorded before anything is made for it. While a running container is changed, its run directory has what it
 //! had before (`devices.json`): after a kill the next change finishes the one that was begun ([`change::settle`]).
 
+mod attached;
 pub(crate) mod change;
 mod disk;
 pub(crate) mod effects;

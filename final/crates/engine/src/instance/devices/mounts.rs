@@ -13,6 +13,7 @@ use hull_storage::process_id::ProcessId;
 use nix::errno::Errno;
 use rustix::fs::{CWD, Mode, OFlags, Stat};
 
+use super::attached::Search;
 use crate::child::in_child;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -53,39 +54,37 @@ pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &Proc
     })
 }
 
-/// Removes the mount of a device, if it is there.
-pub(super) fn detach(mount: &MountRecord, record: &Record, init: &ProcessId) -> Result<()> {
+/// Removes the mounts of a device, wherever the container has moved them.
+pub(super) fn detach(engine: &Engine, mount: &MountRecord, record: &Record, init: &ProcessId) -> Result<()> {
     let device = mount.extras.device.as_deref().unwrap_or_default();
-    run(&format!("remove device {device}"), || {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let own = rustix::fs::open("/proc/self/fd", flags, Mode::empty()).context(|| "open /proc".into())?;
-        match find(mount, record, init)? {
-            Some(found) => Ok(hull_runtime::detach_mount(&found, &mount.destination, &own)?),
-            None => Ok(()),
-        }
-    })
+    run(&format!("remove device {device}"), || entered(engine, mount, record, init)?.detach())
 }
 
 /// An error if the mounts cannot be removed, because the container has mounted something over them.
-pub(super) fn check_removal(mounts: &[&MountRecord], record: &Record, init: &ProcessId) -> Result<()> {
+pub(super) fn check_removal(
+    engine: &Engine,
+    mounts: &[&MountRecord],
+    record: &Record,
+    init: &ProcessId,
+) -> Result<()> {
     mounts.iter().try_for_each(|mount| {
         let device = mount.extras.device.as_deref().unwrap_or_default();
-        run(&format!("look at device {device}"), || find(mount, record, init).map(drop))
+        run(&format!("look at device {device}"), || entered(engine, mount, record, init)?.check())
     })
 }
 
-/// Enters the container, and opens the root of the mount.
-fn find(mount: &MountRecord, record: &Record, init: &ProcessId) -> Result<Option<OwnedFd>> {
+/// Enters the container, to look for the mounts of a device.
+fn entered<'a>(
+    engine: &Engine,
+    mount: &'a MountRecord,
+    record: &Record,
+    init: &ProcessId,
+) -> Result<Search<'a>> {
     let container = Namespaces::open(record, init)?;
-    let expected = expected(mount);
+    let mut search = Search::new(engine, record, mount, init)?;
     container.enter()?;
-    let is_expected = |found: &OwnedFd| match (&expected, identity_of(found)) {
-        (Some(expected), Ok(found)) => *expected == found,
-        // The source is gone, so nothing tells what its mount looks like.
-        (None, _) => true,
-        (_, Err(_)) => false,
-    };
-    Ok(hull_runtime::find_mount(open_root()?, &mount.destination, is_expected)?)
+    search.begin()?;
+    Ok(search)
 }
 
 /// In a child of this process, because entering a mount namespace cannot be undone for certain.
@@ -174,7 +173,7 @@ fn open_source(engine: &Engine, record: &Record, index: usize, container: &Names
 
 /// What tells one mounted file from another: its file system and inode, or the numbers of a device node.
 #[derive(Debug, PartialEq, Eq)]
-enum Identity {
+pub(super) enum Identity {
     File(u64, u64),
     Node(u64),
 }
@@ -187,19 +186,8 @@ fn identity(stat: &Stat) -> Identity {
     }
 }
 
-fn identity_of(file: &OwnedFd) -> rustix::io::Result<Identity> {
+pub(super) fn identity_of(file: &OwnedFd) -> rustix::io::Result<Identity> {
     rustix::fs::fstat(file).map(|stat| identity(&stat))
-}
-
-/// What the mount's root is to be. `None` if the source is gone.
-fn expected(mount: &MountRecord) -> Option<Identity> {
-    match &mount.extras.node {
-        Some(node) => {
-            let (major, minor) = nodes::numbers(mount, node).ok().flatten()?;
-            Some(Identity::Node(rustix::fs::makedev(major, minor)))
-        }
-        None => rustix::fs::stat(&mount.source).ok().map(|stat| identity(&stat)),
-    }
 }
 
 /// The kernel mounts directories on directories, and all else on what is none.

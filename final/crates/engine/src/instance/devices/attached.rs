@@ -1,0 +1,267 @@
+//! The mounts of a device in a container that runs, wherever they are by now.
+//!
+//! A mount stays in its directory when the container's root renames one above it, and a bind mount of it is another mount. So
+//! they are not looked for at the device's path: mountinfo (proc(5)) lists each mount of a namespace with the file system and
+//! the directory that it shows, and with its present path.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use hull_storage::process_id::ProcessId;
+use hull_sys::mountinfo::{self, Mounted};
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::mounts::{Identity, identity_of};
+use crate::engine::Engine;
+use crate::error::{Error, IoContext, Result};
+use crate::records::record::{MountRecord, Record};
+use crate::rootfs::{nodes, sources};
+
+/// How often the container may move a mount between a look at mountinfo and one at the path in it.
+const ROUNDS: usize = 50;
+
+/// What a mount shows.
+#[derive(Debug)]
+enum Source {
+    /// A file or directory of a file system.
+    File { device: String, root: PathBuf },
+    /// A node in the file system that a start has made for it, which has another number each time.
+    Node { root: PathBuf, numbers: Option<u64> },
+}
+
+/// What is looked for. Made before the container's mount namespace is entered, because it takes the host's files.
+pub(super) struct Search<'a> {
+    mount: &'a MountRecord,
+    source: Source,
+    is_source_there: bool,
+    /// The container's other bind mounts, which may show the same.
+    others: Vec<(PathBuf, Source)>,
+    /// Of the calling process, on the host's procfs.
+    process: OwnedFd,
+    /// A process may have another root than the mount namespace, so each is a view of its own.
+    views: Vec<View>,
+}
+
+struct View {
+    root: OwnedFd,
+    table: File,
+}
+
+/// A mount, and its root, if its path leads there.
+type Found = (Mounted, Result<OwnedFd>);
+
+impl<'a> Search<'a> {
+    pub(super) fn new(
+        engine: &Engine,
+        record: &Record,
+        mount: &'a MountRecord,
+        init: &ProcessId,
+    ) -> Result<Self> {
+        let table =
+            mountinfo::parse(&std::fs::read("/proc/self/mountinfo").context(|| "read the mounts".into())?);
+        let source = match &mount.extras.node {
+            Some(node) => {
+                let name = sources::node_path(engine, record, mount);
+                let root = Path::new("/").join(name.file_name().unwrap_or_default());
+                let numbers = nodes::numbers(mount, node).ok().flatten();
+                Source::Node {
+                    root,
+                    numbers: numbers.map(|(major, minor)| rustix::fs::makedev(major, minor)),
+                }
+            }
+            None => of_file(&table, &mount.source)?,
+        };
+        let mut others = Vec::new();
+        for (destination, source) in crate::spec::binds(engine, record)? {
+            if destination != mount.destination
+                && let Ok(source) = of_file(&table, &source)
+            {
+                others.push((destination, source));
+            }
+        }
+        let of_init = PathBuf::from(format!("/proc/{}", init.pid));
+        Ok(Self {
+            mount,
+            source,
+            is_source_there: match mount.extras.node.is_some() {
+                true => true,
+                // The monitor has mounted it for this run, where only it sees it.
+                false => !mount.extras.need_source() && mount.source.exists(),
+            },
+            others,
+            process: directory(Path::new("/proc/self"))?,
+            views: vec![View {
+                root: directory(&of_init.join("root"))?,
+                table: File::open(of_init.join("mountinfo"))
+                    .context(|| "read the container's mounts".into())?,
+            }],
+        })
+    }
+
+    /// To be called in the container's mount namespace, once.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let context = || "read the container's mounts".to_owned();
+        let table = rustix::fs::openat(&self.process, "mountinfo", OFlags::CLOEXEC, Mode::empty())
+            .context(context)?;
+        self.views.push(View { root: directory(Path::new("/"))?, table: table.into() });
+        Ok(())
+    }
+
+    /// An error if a mount of the device could not be removed.
+    pub(super) fn check(&mut self) -> Result<()> {
+        let mut last = None;
+        for _ in 0..ROUNDS {
+            let found = self.round()?;
+            if found.is_empty() {
+                return self.check_place();
+            }
+            match found.into_iter().find_map(|(_, held)| held.err()) {
+                None => return Ok(()),
+                error => last = error,
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    /// Removes all mounts of the device.
+    pub(super) fn detach(&mut self) -> Result<()> {
+        let own = rustix::fs::openat(&self.process, "fd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .context(|| "open /proc".into())?;
+        let (mut last, mut has_found) = (None, false);
+        for _ in 0..ROUNDS {
+            let found = self.round()?;
+            if found.is_empty() {
+                return if has_found { Ok(()) } else { self.check_place() };
+            }
+            has_found = true;
+            for (mounted, held) in found {
+                match held {
+                    Ok(held) => hull_runtime::detach_mount(&held, &mounted.at, &own)?,
+                    Err(error) => last = Some(error),
+                }
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    /// Nothing of the device is mounted: then nothing at all may be where it was, as it would look like the device.
+    fn check_place(&self) -> Result<()> {
+        let is_mount = |view: &View| hull_runtime::mount_of(&view.root, &self.mount.destination).is_some();
+        match self.views.iter().any(is_mount) {
+            true => Err(hull_runtime::covered(&self.mount.destination).into()),
+            false => Ok(()),
+        }
+    }
+
+    /// The mounts of the device at this moment.
+    fn round(&mut self) -> Result<Vec<Found>> {
+        let mut all: Vec<Found> = Vec::new();
+        for view in &mut self.views {
+            let table = view.read()?;
+            let mut kept = Vec::new();
+            for (destination, source) in &self.others {
+                let id = hull_runtime::mount_of(&view.root, destination);
+                kept.extend(
+                    table.iter().filter(|one| Some(one.id) == id && source.is_root_of(one)).map(|one| one.id),
+                );
+            }
+            // The container's root may be a part of the file system that the device shows.
+            let root = hull_runtime::mount_of(&view.root, Path::new("/"));
+            let is_root = |one: &&Mounted| Some(one.id) == root && !self.source.is_root_of(one);
+            kept.extend(table.iter().filter(is_root).map(|one| one.id));
+            // Nothing tells what the mount of a source that is gone looks like.
+            let in_its_place = match self.is_source_there {
+                true => None,
+                false => hull_runtime::mount_of(&view.root, &self.mount.destination),
+            };
+            for one in table {
+                let is_its = self.source.holds(&one) || Some(one.id) == in_its_place;
+                if !is_its || kept.contains(&one.id) {
+                    continue;
+                }
+                let held = hull_runtime::open_mount(&view.root, &one).map_err(Error::from);
+                if held.as_ref().is_ok_and(|held| !self.source.is_node(held)) {
+                    continue;
+                }
+                match all.iter_mut().find(|(known, _)| known.id == one.id) {
+                    Some((_, known)) if known.is_err() => *known = held,
+                    Some(_) => {}
+                    None => all.push((one, held)),
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl View {
+    fn read(&mut self) -> Result<Vec<Mounted>> {
+        let mut text = Vec::new();
+        // The kernel writes the list anew for a reader that begins again.
+        self.table
+            .rewind()
+            .and_then(|()| self.table.read_to_end(&mut text))
+            .context(|| "read the container's mounts".into())?;
+        Ok(mountinfo::parse(&text))
+    }
+}
+
+impl Source {
+    /// Whether the mount shows it, or a part of it.
+    fn holds(&self, mounted: &Mounted) -> bool {
+        match self {
+            Self::File { device, root } => {
+                mounted.device == *device && plain(&mounted.root).starts_with(root)
+            }
+            Self::Node { root, .. } => mounted.kind == "tmpfs" && plain(&mounted.root) == *root,
+        }
+    }
+
+    fn is_root_of(&self, mounted: &Mounted) -> bool {
+        matches!(self, Self::File { root, .. } if plain(&mounted.root) == *root) && self.holds(mounted)
+    }
+
+    /// Whether the file is the node, if it is one.
+    fn is_node(&self, file: &OwnedFd) -> bool {
+        match (self, identity_of(file)) {
+            (Self::File { .. }, _) => true,
+            (Self::Node { numbers: Some(numbers), .. }, Ok(found)) => found == Identity::Node(*numbers),
+            (Self::Node { numbers: None, .. }, Ok(found)) => matches!(found, Identity::Node(_)),
+            (_, Err(_)) => false,
+        }
+    }
+}
+
+/// The path without the mark of a file that has been removed.
+fn plain(root: &Path) -> PathBuf {
+    match root.to_str().and_then(|text| text.strip_suffix("//deleted")) {
+        Some(text) => PathBuf::from(text),
+        None => root.to_owned(),
+    }
+}
+
+/// The file system and the path in it of a file of the host. What is missing is below what is there.
+fn of_file(table: &[Mounted], path: &Path) -> Result<Source> {
+    use rustix::fs::{AtFlags, StatxFlags};
+    let context = || format!("look at {}", path.display());
+    let there = path.ancestors().find(|one| one.exists()).unwrap_or(Path::new("/"));
+    let missing = path.strip_prefix(there).unwrap_or(Path::new(""));
+    let there = std::fs::canonicalize(there).context(context)?;
+    let id =
+        rustix::fs::statx(CWD, &there, AtFlags::empty(), StatxFlags::MNT_ID).context(context)?.stx_mnt_id;
+    let none = || Error::Unsupported(format!("{} is on no mount of this machine", path.display()));
+    let line = table.iter().find(|one| one.id == id).ok_or_else(none)?;
+    let below = there.strip_prefix(&line.at).unwrap_or(Path::new(""));
+    // Joined with an empty path it would end in a slash, which paths are compared without.
+    Ok(Source::File {
+        device: line.device.clone(),
+        root: line.root.join(below).join(missing).components().collect(),
+    })
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).context(|| format!("open {}", path.display()))
+}
