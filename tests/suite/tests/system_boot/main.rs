@@ -56,6 +56,44 @@ fn busybox_is_stopped_in_order() {
 }
 
 #[test]
+fn an_init_that_hears_nothing_is_killed_in_time() {
+    let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
+    start(&t, System::Busybox, "box", &[]);
+    until(&t, "box", "test -e /run/booted");
+    assert_eq!(t.inspect("box", "{{.Config.StopTimeout}}"), "30", "LXD's time");
+    // A command of the shutdown that never ends holds the init up.
+    t.ok(&[
+        "exec",
+        "box",
+        "sh",
+        "-c",
+        "mv /bin/touch /bin/kept; printf '#!/bin/sh\nsleep 1000\n' > /bin/touch; chmod +x /bin/touch",
+    ]);
+    let begun = Instant::now();
+    t.ok(&["stop", "-t", "1", "box"]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "137");
+    // So does the command that is to tell it.
+    t.ok(&[
+        "run",
+        "-d",
+        "--system",
+        "--network",
+        "none",
+        "--name",
+        "deaf",
+        "--stop-timeout",
+        "1",
+        System::Busybox.image(),
+        "sleep",
+        "1000",
+    ]);
+    let begun = Instant::now();
+    t.ok(&["stop", "deaf"]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn an_init_that_has_only_begun_is_stopped_in_order() {
     let systems = [System::Busybox, System::Systemd, System::OpenRc, System::Runit];
     let Some(t) = Scenario::with_systems(&systems) else { return };

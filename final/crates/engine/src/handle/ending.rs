@@ -156,10 +156,10 @@ impl<'a> Ending<'a> {
                 }
                 self.kill()?;
             }
-            Stage::Signalled { .. } => {
+            Stage::Signalled { kill_at } => {
                 let is_due = self.ask_again.is_some_and(|at| at <= Instant::now());
                 if is_due && self.init_ended.is_none() {
-                    self.ask_init()?;
+                    self.ask_init(kill_at)?;
                 }
             }
             Stage::Killed { since } => {
@@ -203,21 +203,23 @@ impl<'a> Ending<'a> {
         if self.running.status == Status::Paused {
             self.engine.unpause(&self.id)?;
         }
+        let kill_at = Instant::now().checked_add(self.options.timeout);
         match self.running.state.halt.is_some() && self.options.by_init {
-            true => self.ask_init()?,
+            true => self.ask_init(kill_at)?,
             false => self.send(self.options.signal)?,
         }
-        self.stage = Stage::Signalled { kill_at: Instant::now().checked_add(self.options.timeout) };
+        self.stage = Stage::Signalled { kill_at };
         Ok(())
     }
 
     /// An init that has only begun hears nothing yet, and is asked again later.
-    fn ask_init(&mut self) -> Result<()> {
+    fn ask_init(&mut self, kill_at: Option<Instant>) -> Result<()> {
         self.ask_again = match self.running.state.halt.clone() {
             Some(Halt::Run(command)) => {
                 // Neither a failure nor success says whether the init has heard: runit's command succeeds while runit still boots,
                 // and runit drops the message. Once it ends the system, the message changes nothing.
-                let _ = halt::run(self.engine, &self.id, &command);
+                let left = kill_at.map(|at| at.saturating_duration_since(Instant::now()));
+                let _ = halt::run(self.engine, &self.id, &command, left);
                 Some(Instant::now() + ASK_AGAIN)
             }
             Some(Halt::Signal(signal)) if halt::hears(&self.running.state, signal) => {

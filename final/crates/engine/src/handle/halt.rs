@@ -52,18 +52,20 @@ fn awaits_signals(call: &str) -> bool {
     number.is_some_and(|number: i64| AWAIT_SIGNALS.contains(&number))
 }
 
-/// Runs the command as the container's root. It gets no longer than [`ANSWER`], and what it prints is not kept.
-pub(super) fn run(engine: &Engine, id: &str, command: &[String]) -> Result<()> {
+/// Runs the command as the container's root. It gets no longer than [`ANSWER`], nor than there is until the container is
+/// killed, and what it prints is not kept.
+pub(super) fn run(engine: &Engine, id: &str, command: &[String], left: Option<Duration>) -> Result<()> {
+    let limit = left.map_or(ANSWER, |left| left.min(ANSWER));
     let record = Record::load(engine.root(), id)?;
     let what = format!("run {:?} in container {}", command.join(" "), record.name);
     // The caller may have to end many containers, and is not to become the parent of a process of one.
-    match in_child(&what, || enter(engine, &record, command).map(|()| String::new()))? {
+    match in_child(&what, || enter(engine, &record, command, limit).map(|()| String::new()))? {
         Ok(_) => Ok(()),
         Err(report) => Err(report.into()),
     }
 }
 
-fn enter(engine: &Engine, record: &Record, command: &[String]) -> Result<()> {
+fn enter(engine: &Engine, record: &Record, command: &[String], limit: Duration) -> Result<()> {
     let snapshot = Snapshot::take(engine.root(), &record.id)?;
     let options = ExecOptions {
         command: command.to_vec(),
@@ -74,7 +76,7 @@ fn enter(engine: &Engine, record: &Record, command: &[String]) -> Result<()> {
     let entry = Entry::prepare(engine, record, &snapshot, &options, Identity::new()?)?;
     let stdio = Stdio::Fds { stdin: Some(null()?), stdout: Some(null()?), stderr: Some(null()?) };
     let (running, _) = entry.start(stdio)?;
-    let has_ended = hull_sys::wait::until_readable(&running.pidfd, Some(ANSWER));
+    let has_ended = hull_sys::wait::until_readable(&running.pidfd, Some(limit));
     if !has_ended.context(|| "wait for the command".into())? {
         process::pidfd_send_signal(running.pidfd.as_fd(), nix::libc::SIGKILL)
             .context(|| "end the command".into())?;

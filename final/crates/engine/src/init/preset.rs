@@ -11,9 +11,10 @@ use crate::records::record::Record;
 /// The path at which every distribution has its init.
 const INIT: &str = "/sbin/init";
 
-/// Seconds. systemd kills a service that does not stop after 90 (systemd-system.conf(5), `DefaultTimeoutStopSec`), and ends
-/// after that.
-const STOP_TIMEOUT: u32 = 100;
+/// Seconds: what LXD gives an instance when the machine goes down (`boot.host_shutdown_timeout`). docker's 10 are for one
+/// program; a system has to end its services first. A service that systemd waits longer for (systemd-system.conf(5),
+/// `DefaultTimeoutStopSec`: 90) takes a longer `--stop-timeout`.
+const STOP_TIMEOUT: u32 = 30;
 
 /// The longest host name (gethostname(2)), without its end.
 const LONGEST_NAME: usize = 63;
