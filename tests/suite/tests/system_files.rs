@@ -130,7 +130,29 @@ fn what_is_mounted_in_a_running_container_is_not_deleted() {
             let said = t.hull(&["file", "delete", "-f", &format!("{name}/{path}")]).fails(1).to_owned();
             assert!(said.contains("something is mounted there"), "{said}");
         }
+        // Nor what is above it, whether a directory or a file is mounted.
+        let source = t.write("src/file", "of the host");
+        let data = format!("source={}", source.parent().unwrap().display());
+        let file = format!("source={}", source.display());
+        t.ok(&["exec", name, "sh", "-c", "mkdir -p /data/kept /file; echo 1 > /data/kept/own"]);
+        t.ok(&["device", "add", name, "data", "disk", &data, "path=/data/sub dir"]);
+        t.ok(&["device", "add", name, "file", "disk", &file, "path=/file/below"]);
+        for (path, mounted) in [("data", "/data/sub dir"), ("file", "/file/below"), ("etc", "/etc/")] {
+            for flag in ["-r", "-f"] {
+                let said = t.hull(&["file", "delete", flag, &format!("{name}/{path}")]).fails(1).to_owned();
+                assert!(said.contains(&format!("something is mounted at {mounted}")), "{said}");
+            }
+        }
+        t.ok(&["exec", name, "cat", "/data/kept/own", "/data/sub dir/file", "/file/below"]);
         t.ok(&["exec", name, "sh", "-c", "test -e /proc/1 && test -s /etc/hosts && test -c /dev/null"]);
+    }
+    stop(&t);
+    for name in BOTH {
+        t.hull(&["file", "delete", "-r", &format!("{name}/data")]).fails(1);
+        t.ok(&["start", name]);
+        assert_eq!(t.ok(&["exec", name, "cat", "/data/kept/own", "/data/sub dir/file"]), "1\nof the host");
+        t.ok(&["device", "remove", name, "data", "file"]);
+        t.ok(&["file", "delete", "-r", &format!("{name}/data")]);
     }
     t.ok(&["rm", "-f", "own", "plain"]);
 }

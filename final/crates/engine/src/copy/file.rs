@@ -330,6 +330,10 @@ fn delete(view: &View, path: &Path, options: DeleteOptions) -> Result<()> {
     if tree::is_mount_point(&held) {
         return Err(invalid(&format!("path {shown}"), "something is mounted there, so it cannot be deleted"));
     }
+    if let Some(below) = view.mounted_below(&held)? {
+        let why = format!("something is mounted at {} in it, so nothing of it was deleted", below.display());
+        return Err(invalid(&format!("path {shown}"), &why));
+    }
     let is_directory = kind(&rustix::fs::fstat(&held).context(context)?) == FileType::Directory;
     if is_directory && (options.recursive || options.force) {
         let top = Path::new(&hull_sys::fs::fd_path(&parent)).join(name);

@@ -124,7 +124,10 @@ impl Engine {
         let record = self.find(name)?;
         let (root, guard) = ContainerRoot::open(self, &record)?;
         let is_running = guard.ended().is_some();
-        let view = View::container(root, name).with_ids(guard.ids(&record)).of_running(is_running);
+        let view = View::container(root, name)
+            .with_ids(guard.ids(&record))
+            .of_running(is_running)
+            .with_mounts(guard.mounts());
         let done = work(&view, path)?;
         // After the copy: if that failed, its error says more than that the container has ended.
         guard.finish()?;

@@ -70,6 +70,14 @@ impl ContainerRoot {
         }
     }
 
+    /// The mountinfo (proc(5)) that has its mounts.
+    pub(super) fn mounts(&self) -> PathBuf {
+        match &self.guard {
+            Guard::Init { pid, .. } => format!("/proc/{pid}/mountinfo").into(),
+            Guard::Stopped { .. } => "/proc/self/mountinfo".into(),
+        }
+    }
+
     /// The mount namespace of a running container. `None` for a stopped one, whose mounts are this process's.
     pub(super) fn mount_namespace(&self) -> Result<Option<OwnedFd>> {
         let Guard::Init { pidfd, pid } = &self.guard else { return Ok(None) };

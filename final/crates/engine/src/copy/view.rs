@@ -33,6 +33,8 @@ pub(super) struct View {
     pub ids: ContainerIds,
     /// Whether these are the files that processes of a running container see.
     pub is_running: bool,
+    /// The mountinfo (proc(5)) with the mounts of a container.
+    mounts: Option<PathBuf>,
 }
 
 /// A file or directory that is copied.
@@ -69,7 +71,12 @@ impl View {
             prefix: format!("{name}:"),
             ids: ContainerIds::default(),
             is_running: false,
+            mounts: None,
         }
+    }
+
+    pub(super) fn with_mounts(self, table: PathBuf) -> Self {
+        Self { mounts: Some(table), ..self }
     }
 
     pub(super) fn with_ids(self, ids: ContainerIds) -> Self {
@@ -89,6 +96,25 @@ impl View {
         }
     }
 
+    /// A mount below a file that was found: the first of them, as a path in the container.
+    pub(super) fn mounted_below(&self, found: &OwnedFd) -> Result<Option<PathBuf>> {
+        let Some(table) = &self.mounts else { return Ok(None) };
+        let context = || format!("look for mounts in {}", self.prefix);
+        // The kernel names both files from the root of the mount namespace that they are in.
+        let [root, found] = [&self.base, found].map(|file| std::fs::read_link(hull_sys::fs::fd_path(file)));
+        let (root, found) = (root.context(context)?, found.context(context)?);
+        let mounted = hull_sys::mountinfo::parse(&std::fs::read(table).context(context)?);
+        let first = mounted.into_iter().find_map(|one| {
+            // That of a process is written from the root of the process.
+            let at = match self.is_running {
+                true => root.join(one.at.strip_prefix("/").ok()?),
+                false => one.at,
+            };
+            (at != found && at.starts_with(&found)).then_some(at)
+        });
+        Ok(first.map(|at| Path::new("/").join(at.strip_prefix(&root).unwrap_or(&at))))
+    }
+
     /// Paths of the host are the caller's own, and resolve as in any other program.
     pub(super) fn host() -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -100,6 +126,7 @@ impl View {
             prefix: String::new(),
             ids: ContainerIds::default(),
             is_running: false,
+            mounts: None,
         })
     }
 
