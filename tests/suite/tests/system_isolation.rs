@@ -232,3 +232,31 @@ fn the_program_that_enters_a_system_cannot_be_written_from_inside() {
     t.ok(&["stop", "-t", "20", "box"]);
     assert!(std::fs::read(own).unwrap() == before, "hull's program was changed");
 }
+
+#[test]
+fn links_of_an_image_lead_no_file_of_hulls_into_proc_or_dev() {
+    let Some(t) = scenario() else { return };
+    let archive = t.path("linked.tar");
+    std::fs::copy(System::Busybox.archive().unwrap(), &archive).unwrap();
+    let etc = t.path("links/etc");
+    std::fs::create_dir_all(&etc).unwrap();
+    std::os::unix::fs::symlink("/proc/1/environ", etc.join("hosts")).unwrap();
+    std::os::unix::fs::symlink("../dev/null", etc.join("resolv.conf")).unwrap();
+    let mut append = Command::new("tar");
+    append.arg("-rf").arg(&archive).arg("-C").arg(t.path("links")).args(["etc/hosts", "etc/resolv.conf"]);
+    run(&mut append).ok();
+    t.ok(&["import", archive.to_str().unwrap(), "linked"]);
+    t.ok(&["run", "-d", "--system", "--name", "box", "linked"]);
+    t.ok(&["run", "-d", "--name", "plain", "linked", "sleep", "1000"]);
+    eventually("it has booted", || t.hull(&["exec", "box", "test", "-e", "/run/booted"]).success());
+    for name in ["box", "plain"] {
+        let seen = sh(
+            &t,
+            name,
+            "stat -c %F:%u /etc/hosts /etc/resolv.conf /dev/null; grep -c localhost /etc/hosts; cat /dev/null",
+        );
+        assert!(seen.starts_with("regular file:0\nregular file:0\ncharacter special file:"), "{seen}");
+        assert!(seen.lines().count() == 4 && !seen.ends_with("\n0"), "{seen}");
+        t.ok(&["restart", "-t", "0", name]);
+    }
+}

@@ -17,7 +17,7 @@ use crate::records::options::WindowSize;
 use crate::records::record::Record;
 use crate::records::state::State;
 use crate::rootfs::mount::rootfs;
-use crate::rootfs::{etc_files, sources};
+use crate::rootfs::{etc_files, etc_links, sources};
 use crate::runtimes::Runtime;
 use crate::spec;
 
@@ -39,6 +39,7 @@ fn write_bundle(
     size: Option<WindowSize>,
 ) -> Result<(PathBuf, Spec)> {
     etc_files::write(engine, record)?;
+    etc_links::replace(record, &rootfs(engine, record))?;
     crate::instance::seed::write(record, &rootfs(engine, record))?;
     let bundle = engine.root().container_run_dir(&record.id);
     let mut spec = spec::build(engine, record, &rootfs(engine, record), state.cgroup.as_deref())?;

@@ -3,6 +3,7 @@
 //! ```text
 //! mount        the root, and the volumes' first content
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
+//! etc_links    links of an image in their places
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! source_paths where they are
@@ -12,6 +13,7 @@
 //! ```
 
 pub(crate) mod etc_files;
+pub(crate) mod etc_links;
 mod forward;
 mod handed;
 pub(crate) mod host_mount;
