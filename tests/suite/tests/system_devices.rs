@@ -239,7 +239,15 @@ fn device_nodes_can_be_opened_while_they_are_devices() {
     assert_eq!(open("box").ok(), "1", "after a reboot from inside");
     for name in ["box", "plain"] {
         t.ok(&["device", "remove", name, "own"]);
-        assert_ne!(t.ok(&["exec", name, "sh", "-c", "stat -c %F /dev/own"]), "character special file");
+        t.hull(&["exec", name, "test", "-e", "/dev/own"]).fails(1);
+        // The mount point of a device goes with it, and a file of the container's own stays.
+        t.ok(&["exec", name, "touch", "/dev/mine"]);
+        t.ok(&["device", "add", name, "own", "unix-char", "source=/dev/zero", "path=/dev/own"]);
+        t.ok(&["device", "add", name, "mine", "unix-char", "source=/dev/zero", "path=/dev/mine"]);
+        t.ok(&["device", "remove", name, "own", "mine"]);
+        let left =
+            t.ok(&["exec", name, "sh", "-c", "ls /dev/own /dev/mine 2>/dev/null; stat -c %F /dev/mine"]);
+        assert_eq!(left, "/dev/mine\nregular empty file");
     }
 }
 

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use rustix::fs::{CWD, Mode, OFlags, Stat};
 
 use super::attached::Search;
+use super::points::Point;
 use crate::child::in_child;
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
@@ -42,6 +43,7 @@ pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &Proc
         let tree = open_source(engine, record, index, &container)?;
         let identity = identity_of(&tree).context(|| format!("look at the source of device {device}"))?;
         let asked = crate::spec::one_mount(engine, record, index);
+        let point = Point::of(engine, record, mount)?;
         container.enter()?;
         container.as_root(|| {
             let there = open_root()?;
@@ -49,6 +51,7 @@ pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &Proc
                 return Ok(());
             }
             check_place(&there, &mount.destination, &tree, device)?;
+            point.note(&there)?;
             Ok(hull_runtime::attach_mount(there, &asked, &tree)?)
         })
     })
@@ -57,7 +60,11 @@ pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &Proc
 /// Removes the mounts of a device, wherever the container has moved them.
 pub(super) fn detach(engine: &Engine, mount: &MountRecord, record: &Record, init: &ProcessId) -> Result<()> {
     let device = mount.extras.device.as_deref().unwrap_or_default();
-    run(&format!("remove device {device}"), || entered(engine, mount, record, init)?.detach())
+    run(&format!("remove device {device}"), || {
+        let point = Point::of(engine, record, mount)?;
+        entered(engine, mount, record, init)?.detach()?;
+        point.remove(&open_root()?)
+    })
 }
 
 /// An error if the mounts cannot be removed, because the container has mounted something over them.
