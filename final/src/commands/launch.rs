@@ -3,12 +3,13 @@
 use anyhow::Result;
 use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::{CreateOptions, StorageOptions};
-use hull_engine::{DEFAULT_PROFILE, Engine, Instance, Pull, Record, StartAttach};
+use hull_engine::{DEFAULT_PROFILE, Detail, Engine, Instance, Pull, Record, StartAttach};
 use hull_lxd::Devices;
 
 use super::{create, daemon, instance_flags, registry, remotes, run};
 use crate::cli::launch::Launch;
-use crate::ui::errors::{self, Exit};
+use crate::ui::errors::{self, Exit, Hint};
+use crate::ui::hints;
 use crate::ui::output;
 use crate::ui::progress::{Layers, PULL};
 
@@ -19,8 +20,20 @@ pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
     Ok(0)
 }
 
-/// Creates the container, pulling its image where it is missing.
+/// Creates the container, fetching its image where it is missing.
 pub fn create(engine: &Engine, args: &Launch) -> Result<Record> {
+    create_from(engine, args).map_err(|error| match hints::classify(&error).1 {
+        // Who types REMOTE:IMAGE needs no account of a registry.
+        Some(Detail::NotInRegistry | Detail::RegistryDenied { .. }) => {
+            let hint = "check the name: hull images lists the images of this machine, and hull remote list the servers of \
+                        images (REMOTE:IMAGE)";
+            error.context(Hint(hint.into()))
+        }
+        _ => error,
+    })
+}
+
+fn create_from(engine: &Engine, args: &Launch) -> Result<Record> {
     let daemon = daemon::read()?;
     let options = options(engine, args, daemon)?;
     let pull = Pull {

@@ -10,6 +10,7 @@ use hull_engine::{
 use hull_lxd::schedule;
 use serde::Serialize;
 
+use super::instances::moment;
 use super::systemd::snapshot_timer;
 use super::transfer::{self, Place};
 use super::{each, inspect, instance_flags, open};
@@ -23,11 +24,13 @@ const COLUMNS: Columns = Columns {
     titles: &[
         ("Container", "CONTAINER"),
         ("Name", "SNAPSHOT"),
+        ("Taken", "TAKEN AT"),
+        ("Expires", "EXPIRES AT"),
         ("TakenAt", "TAKEN AT"),
         ("ExpiresAt", "EXPIRES AT"),
         ("Scheduled", "SCHEDULED"),
     ],
-    shown: &["Container", "Name", "TakenAt", "ExpiresAt"],
+    shown: &["Container", "Name", "Taken", "Expires"],
 };
 
 /// A snapshot, as a list and `info` show it.
@@ -40,6 +43,16 @@ struct Row {
     /// Empty for a snapshot that is kept for ever.
     expires_at: String,
     scheduled: bool,
+}
+
+/// A row of the list, whose table has the times without seconds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    #[serde(flatten)]
+    row: Row,
+    taken: String,
+    expires: String,
 }
 
 /// All that `info` shows.
@@ -192,7 +205,11 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
     };
     let mut rows = Vec::new();
     for container in containers {
-        rows.extend(engine.snapshots(&container)?.iter().map(|snapshot| row(&container, snapshot)));
+        rows.extend(engine.snapshots(&container)?.iter().map(|snapshot| Listed {
+            row: row(&container, snapshot),
+            taken: moment(snapshot.created.0),
+            expires: snapshot.expires.map(|time| moment(time.0)).unwrap_or_default(),
+        }));
     }
     list::print(COLUMNS, &rows, args.format.as_deref())?;
     Ok(0)

@@ -107,7 +107,9 @@ fn what_is_wrong_is_refused_and_changes_nothing() {
         ("limits.memry=1GiB", "did you mean limits.memory?"),
         ("limits.memory=1 gigabyte", "a size is a number"),
         ("limits.memory=1MiB", "minimum memory limit"),
+        ("limits.memory=0%", "invalid value \"0%\" of limits.memory: the minimum memory limit"),
         ("limits.cpu=99999-99999", "limits.cpu"),
+        ("limits.cpu=0-999", "invalid value \"0-999\" of limits.cpu: this machine has"),
         ("limits.kernel.nofiles=5", "did you mean nofile?"),
         ("security.syscalls.intercept.mount=true", "not supported"),
         ("security.syscalls.deny=no_such_call", "no system call no_such_call"),
@@ -220,7 +222,7 @@ fn a_profile_reaches_all_of_its_containers_or_none() {
     assert_eq!(config(&t, &["get", "other", "limits.processes"]), "");
     // It is refused in one container, so it changes none of them.
     let refused = t.hull(&["profile", "set", "small", "limits.memory=1MiB"]);
-    assert!(refused.fails(1).contains("container box: invalid memory limit"));
+    assert!(refused.fails(1).contains("container box: invalid value \"1MiB\" of limits.memory"));
     assert_eq!(memory(&t, "box"), "134217728");
     assert_eq!(t.ok(&["profile", "get", "small", "limits.memory"]), "128MiB");
     let refused = t.hull(&["profile", "delete", "small"]);

@@ -116,6 +116,8 @@ fn layers_go_with_the_last_that_names_them() {
     t.ok(&["rm", "box/moved"]);
     assert_eq!(layers(&t, "box"), ["1"]);
     // The first layer is named by the container itself.
+    let table = t.ok(&["snapshots", "ls", "box"]);
+    assert!(table.contains(" UTC") && !table.contains('.'), "{table}");
     t.ok(&["snapshots", "delete", "box/a", "box/same"]);
     assert!(directory(&t, "box").join("upper/one").exists());
     assert_eq!(files(&t, "box"), "d d/old one twin two");

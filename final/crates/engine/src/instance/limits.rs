@@ -39,7 +39,10 @@ pub(super) fn put(
         limits.cpuset_cpus = match change.get("limits.cpu").map(|text| parse("limits.cpu", text, cpu::cpus)) {
             None => None,
             Some(wanted) => match wanted? {
-                Cpus::Set(set) => Some(set),
+                Cpus::Set(set) => {
+                    crate::spec::check_cpus(&set).map_err(|why| wrong(change, "limits.cpu", why))?;
+                    Some(set)
+                }
                 Cpus::Count(count) => cpus::choose(engine, id, count, limits.cpuset_cpus.as_deref())?,
             },
         };
@@ -106,6 +109,12 @@ pub(crate) fn refuse_flags(keys: &Config, before: &ResourceOptions, after: &Reso
     }
 }
 
+/// The error for a value, as it was written.
+fn wrong(change: &Change<'_>, key: &str, why: String) -> Error {
+    let value = change.get(key).unwrap_or_default().into();
+    hull_lxd::Error::Value { name: key.into(), value, why }.into()
+}
+
 fn parse<T>(key: &str, text: &str, parse: fn(&str) -> std::result::Result<T, String>) -> Result<T> {
     let error = |why| hull_lxd::Error::Value { name: key.into(), value: text.into(), why };
     Ok(parse(text).map_err(error)?)
@@ -145,6 +154,10 @@ fn memory(change: &Change<'_>, limits: &mut ResourceOptions) -> Result<()> {
         }
         None => None,
     };
+    // docker's least: no program starts with less.
+    if limit.is_some_and(|limit| limit < crate::spec::LEAST_MEMORY) {
+        return Err(wrong(change, MEMORY[0], "the minimum memory limit is 6MiB".into()));
+    }
     let is_soft = change.get(MEMORY[1]) == Some("soft");
     limits.memory = limit.filter(|_| !is_soft);
     limits.memory_swap = limits.memory;

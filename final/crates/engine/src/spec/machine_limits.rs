@@ -4,16 +4,25 @@ use crate::error::{Error, Result};
 use crate::records::options::ResourceOptions;
 
 pub(super) fn check(asked: &ResourceOptions) -> Result<()> {
-    asked.nano_cpus.map_or(Ok(()), check_cpus)?;
+    asked.nano_cpus.map_or(Ok(()), check_nano_cpus)?;
     check_cpuset("--cpuset-cpus", asked.cpuset_cpus.as_deref(), "cpu")?;
     check_cpuset("--cpuset-mems", asked.cpuset_mems.as_deref(), "node")
 }
 
-/// Checks a list of CPUs or memory nodes. The kernel's own error for one that does not exist is a bare ERANGE.
+/// Says why this machine has none of the CPUs of a list, or not all.
+pub(crate) fn check_cpus(wanted: &str) -> std::result::Result<(), String> {
+    check_list(wanted, "cpu")
+}
+
 fn check_cpuset(flag: &str, wanted: Option<&str>, kind: &str) -> Result<()> {
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
-    let invalid = |why: String| Error::Invalid { what: format!("{flag} {wanted:?}"), why };
-    let list = cpuset(wanted).ok_or_else(|| invalid("expected a list such as 0-2,4".into()))?;
+    let invalid = |why| Error::Invalid { what: format!("{flag} {wanted:?}"), why };
+    check_list(wanted, kind).map_err(invalid)
+}
+
+/// Checks a list of CPUs or memory nodes. The kernel's own error for one that does not exist is a bare ERANGE.
+fn check_list(wanted: &str, kind: &str) -> std::result::Result<(), String> {
+    let list = cpuset(wanted).ok_or("expected a list such as 0-2,4")?;
     // A kernel without NUMA has no such directory, and one node.
     let path = format!("/sys/devices/system/{kind}/online");
     let text = std::fs::read_to_string(path).unwrap_or_else(|_| "0".into());
@@ -21,7 +30,7 @@ fn check_cpuset(flag: &str, wanted: Option<&str>, kind: &str) -> Result<()> {
     let is_online = |number: u16| online.iter().any(|(first, last)| (*first..=*last).contains(&number));
     match list.into_iter().flat_map(|(first, last)| first..=last).all(is_online) {
         true => Ok(()),
-        false => Err(invalid(format!("this machine has {}", text.trim()))),
+        false => Err(format!("this machine has {}", text.trim())),
     }
 }
 
@@ -36,7 +45,7 @@ fn cpuset(text: &str) -> Option<Vec<(u16, u16)>> {
 }
 
 /// More CPUs than the machine has would be no limit, and are most likely a mistake. docker refuses them, too.
-fn check_cpus(nano_cpus: u64) -> Result<()> {
+fn check_nano_cpus(nano_cpus: u64) -> Result<()> {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if nano_cpus <= cpus as u64 * 1_000_000_000 {
         return Ok(());

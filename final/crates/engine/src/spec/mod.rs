@@ -32,10 +32,13 @@ use crate::records::userns::IdMaps;
 
 pub(crate) use cdi::request as cdi_request;
 pub(crate) use devices::node_rules;
+pub(crate) use machine_limits::check_cpus;
 pub(crate) use mounts::{binds, one as one_mount};
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
-pub(crate) use resources::{check as check_resources, check_sysctls, device_rules, has_limits, limits};
+pub(crate) use resources::{
+    LEAST_MEMORY, check as check_resources, check_sysctls, device_rules, has_limits, limits,
+};
 
 /// `rootfs` is the mounted root file system; `cgroup` is a path below the cgroup root.
 pub(crate) fn build(engine: &Engine, record: &Record, rootfs: &Path, cgroup: Option<&str>) -> Result<Spec> {

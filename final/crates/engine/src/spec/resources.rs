@@ -18,7 +18,7 @@ use crate::records::record::Record;
 /// Microseconds: the kernel's own default period (cpu.max, cpu.cfs_period_us).
 const PERIOD: u64 = 100_000;
 /// docker's minimum: with less, not even a shell starts.
-const LEAST_MEMORY: i64 = 6 << 20;
+pub(crate) const LEAST_MEMORY: i64 = 6 << 20;
 
 pub(super) fn resources(record: &Record) -> Result<Resources> {
     Ok(Resources { devices: device_rules(record)?, ..limits(&record.options.resources)? })
