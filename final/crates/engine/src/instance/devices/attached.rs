@@ -13,7 +13,7 @@ use hull_storage::process_id::ProcessId;
 use hull_sys::mountinfo::{self, Mounted};
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::mounts::{Identity, identity_of};
+use super::identity::{Identity, identity_of};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::records::record::{MountRecord, Record};

@@ -6,7 +6,7 @@
 //! rates    limits of the disk that a disk device is on
 //! change   from one set of effects to another, in a container that may run
 //! mounts   mounts of a container that runs     attached  where they are by now
-//! points   files in /dev that are their mount points
+//! points   files in /dev that are their mount points          identity  telling mounted files apart
 //! ```
 //!
 //! A device is recorded before anything is made for it. While a running container is changed, its run directory has what it
@@ -17,6 +17,7 @@ pub(crate) mod change;
 mod disk;
 pub(crate) mod effects;
 mod gpu;
+mod identity;
 mod mounts;
 mod nic;
 mod points;

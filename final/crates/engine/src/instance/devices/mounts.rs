@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use hull_storage::process_id::ProcessId;
 use nix::errno::Errno;
-use rustix::fs::{CWD, Mode, OFlags, Stat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::attached::Search;
+use super::identity::{Identity, identity_of};
 use super::points::Point;
 use crate::child::in_child;
 use crate::engine::Engine;
@@ -176,25 +177,6 @@ fn open_source(engine: &Engine, record: &Record, index: usize, container: &Names
             .context(|| format!("map the ids of {} (shift)", path.display()))?;
     }
     Ok(tree)
-}
-
-/// What tells one mounted file from another: its file system and inode, or the numbers of a device node.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Identity {
-    File(u64, u64),
-    Node(u64),
-}
-
-fn identity(stat: &Stat) -> Identity {
-    use rustix::fs::FileType;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::CharacterDevice | FileType::BlockDevice => Identity::Node(stat.st_rdev),
-        _ => Identity::File(stat.st_dev, stat.st_ino),
-    }
-}
-
-pub(super) fn identity_of(file: &OwnedFd) -> rustix::io::Result<Identity> {
-    rustix::fs::fstat(file).map(|stat| identity(&stat))
 }
 
 /// The kernel mounts directories on directories, and all else on what is none.
