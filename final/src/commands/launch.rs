@@ -23,7 +23,7 @@ pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
 /// Creates the container, fetching its image where it is missing.
 pub fn create(engine: &Engine, args: &Launch) -> Result<Record> {
     create_from(engine, args).map_err(|error| match hints::classify(&error).1 {
-        // Who types REMOTE:IMAGE needs no account of a registry.
+        // A mistyped REMOTE:IMAGE is no reason to log in to a registry.
         Some(Detail::NotInRegistry | Detail::RegistryDenied { .. }) => {
             let hint = "check the name: hull images lists the images of this machine, and hull remote list the servers of \
                         images (REMOTE:IMAGE)";

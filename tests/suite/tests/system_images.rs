@@ -305,7 +305,7 @@ fn images_come_from_a_server_of_simplestreams() {
         "busybox/1 Busybox one x86_64 (20240101_00:00)"
     );
     assert!(t.hull(&["image", "copy", "mine:nothing"]).fails(1).contains("No such image"));
-    // Who types the name of no remote needs no account of a registry.
+    // A mistyped REMOTE:IMAGE is no reason to log in to a registry.
     let said = t.hull(&["launch", "-n", "none", &format!("{}/no:such", server.host), "box"]).stderr;
     assert!(said.contains("hull remote list") && !said.contains("login"), "{said}");
     let id = t.ok(&["image", "copy", "mine:busybox", "local:", "--copy-aliases", "--alias", "bb"]);

@@ -1,4 +1,4 @@
-//! Links in place of the files in /etc that hull mounts.
+//! Links of an image at the paths of the files in /etc that hull mounts.
 //!
 //! A link of the image is followed within the container's root, as in docker: /etc/resolv.conf of a distribution often is one.
 //! But a link into /proc, /sys or /dev would have a file mounted over one of the kernel's, or of the container's devices, which

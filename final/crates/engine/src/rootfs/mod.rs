@@ -3,7 +3,7 @@
 //! ```text
 //! mount        the root, and the volumes' first content
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
-//! etc_links    links of an image in their places
+//! etc_links    links of an image at their paths
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! source_paths where they are
