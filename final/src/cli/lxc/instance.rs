@@ -94,7 +94,7 @@ pub struct List {
     pub filters: Vec<String>,
 }
 
-/// Several instances, or all.
+// Several instances, or all. A doc comment would become the help of the verbs that have this.
 #[derive(Debug, Args)]
 pub struct Many {
     /// All instances

@@ -81,7 +81,7 @@ pub enum Tool {
     Unfreeze(Deferred<One>),
 }
 
-/// A container, by an option or as an argument.
+// A container, by an option or as an argument. A doc comment would become the help of the verbs that have this.
 #[derive(Debug, Args)]
 pub struct One {
     /// The container
@@ -128,7 +128,7 @@ pub struct Attach {
 #[derive(Debug, Args)]
 pub struct Checkconfig {}
 
-/// Whatever is typed: the answer is one sentence.
+// Whatever is typed: the answer is one sentence.
 #[derive(Debug, Args)]
 pub struct Execute {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
