@@ -124,7 +124,7 @@ fn say_what_is_shared(engine: &Engine) {
     if !engine.has_own_views() {
         errors::note(
             "/proc shows the container the machine's memory and processors, and not its limits",
-            "lxcfs, where it runs, shows it its own",
+            "install lxcfs and start its service: free, top and uptime in the container then show its share",
         );
     }
 }

@@ -27,7 +27,8 @@ fn pair(word: &str) -> Result<(String, String)> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value_of(value)?)),
         _ => {
             let error = anyhow::anyhow!("invalid setting {word:?}");
-            Err(error.context(Hint("it is KEY=VALUE".into())))
+            Err(error
+                .context(Hint("it is KEY=VALUE, or one KEY and its VALUE; unset takes a key back".into())))
         }
     }
 }

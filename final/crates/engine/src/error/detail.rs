@@ -256,7 +256,13 @@ impl Detail {
             Storage::ForeignDirectory { .. } => Self::ForeignDirectory,
             Storage::NameTaken { name, .. } => Self::NameTaken { container: name.clone() },
             Storage::NoSuchVolume(_) => Self::NoSuchVolume,
-            Storage::VolumeInUse { users, .. } => Self::VolumeInUse { containers: users.clone() },
+            Storage::VolumeInUse { name, users } => match name.split_once('/') {
+                // A volume of a pool is taken from a container, which goes on without it.
+                Some((pool, volume)) => Self::Advice(format!(
+                    "take it from them first: hull storage volume detach {pool} {volume} CONTAINER"
+                )),
+                None => Self::VolumeInUse { containers: users.clone() },
+            },
             Storage::Overlay { obstacle, .. } => Self::Overlay((*obstacle)?),
             _ => return None,
         })

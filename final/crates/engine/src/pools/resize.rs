@@ -30,8 +30,9 @@ impl Engine {
     }
 
     fn resize_root(&self, record: &mut Record, size: Option<u64>) -> Result<()> {
-        let limitless =
-            || invalid("size", "the container was made without one, in a pool that limits nobody later");
+        let limitless = || {
+            invalid("size", "in this pool, only a container that was made with a size can get another one")
+        };
         let Some(place) = &record.writable.pool else {
             // A new size that is none is no change.
             return size.map_or(Ok(()), |_| Err(limitless()));

@@ -90,7 +90,7 @@ fn refuse(what: &str, mut asked: Vec<String>) -> Result<()> {
         false => Err(Error::Invalid {
             what: format!("backup: {what}"),
             why: format!(
-                "it asks for what belongs to this machine ({}), and gets it only from who trusts it: --trusted",
+                "it asks for what belongs to this machine ({}): --trusted gives it that, if you know where the archive is from",
                 asked.join(", ")
             ),
         }),
