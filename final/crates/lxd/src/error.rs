@@ -4,9 +4,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// `near` is the name that was probably meant.
+    /// `near` is the name that was probably meant, and `choices` are those that can stand in its place.
     #[error("unknown {what} {name:?}")]
-    Unknown { what: String, name: String, near: Option<String> },
+    Unknown { what: String, name: String, near: Option<String>, choices: Vec<String> },
     #[error("invalid value {value:?} of {name}: {why}")]
     Value { name: String, value: String, why: String },
     #[error("invalid {what}: {why}")]
@@ -19,7 +19,9 @@ pub enum Error {
 impl Error {
     /// The error for a name that is none of `known`.
     pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::Unknown { what: what.into(), name: name.into(), near: nearest(known, name).map(str::to_owned) }
+        let known: Vec<&str> = known.into_iter().collect();
+        let near = nearest(known.iter().copied(), name).map(str::to_owned);
+        Self::Unknown { what: what.into(), name: name.into(), near, choices: choices(&known, name) }
     }
 
     pub(crate) fn value(name: &str, value: &str, why: impl Into<String>) -> Self {
@@ -38,10 +40,27 @@ impl Error {
         }
     }
 
+    /// The names that there are, if they are few enough for a line or two.
+    pub fn choices(&self) -> &[String] {
+        match self {
+            Self::Unknown { choices, .. } => choices,
+            _ => &[],
+        }
+    }
+
     /// Whether LXD has what was asked for, and hull does not.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Unsupported { .. })
     }
+}
+
+/// The names of the typed one's family: those that begin as it does, up to its first dot.
+fn choices(known: &[&str], typed: &str) -> Vec<String> {
+    const MOST: usize = 24;
+    let family = typed.find('.').map_or("", |dot| &typed[..=dot]);
+    let names: Vec<String> =
+        known.iter().filter(|name| name.starts_with(family)).map(|name| (*name).to_owned()).collect();
+    if names.len() > MOST { Vec::new() } else { names }
 }
 
 /// The name that a slip of the keys or two make of the typed one.
@@ -49,4 +68,17 @@ fn nearest<'a>(known: impl IntoIterator<Item = &'a str>, typed: &str) -> Option<
     let slips = if typed.chars().count() < 7 { 1 } else { 2 };
     let near = known.into_iter().map(|name| (strsim::damerau_levenshtein(name, typed), name));
     near.filter(|(distance, _)| *distance <= slips).min().map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn an_unknown_name_has_its_family_as_choices() {
+        let known = ["limits.cpu", "limits.memory", "user.*"];
+        assert_eq!(Error::unknown("key", "limits.foo", known).choices(), ["limits.cpu", "limits.memory"]);
+        assert_eq!(Error::unknown("device type", "foo", ["disk", "nic"]).choices(), ["disk", "nic"]);
+        assert!(Error::unknown("key", "nope.foo", known).choices().is_empty());
+    }
 }

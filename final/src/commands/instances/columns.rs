@@ -58,7 +58,9 @@ pub fn parse(text: &str) -> Result<Vec<Column>> {
         }
         for letter in word.chars() {
             if !LETTERS.iter().any(|(known, _)| *known == letter) {
-                bail!("invalid columns {text:?}: there is no column {letter:?}");
+                let known: Vec<String> =
+                    LETTERS.iter().map(|(letter, title)| format!("{letter} {title}")).collect();
+                bail!("invalid columns {text:?}: there is no column {letter:?}, but {}", known.join(", "));
             }
             columns.push(Column::Letter(letter));
         }

@@ -64,7 +64,13 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut titles = Vec::new();
     for letter in args.columns.chars().filter(|letter| *letter != ',') {
         let Some((_, title)) = COLUMNS.iter().find(|(known, _)| *known == letter) else {
-            bail!("invalid columns {:?}: there is no column {letter:?}", args.columns);
+            let known: Vec<String> =
+                COLUMNS.iter().map(|(letter, title)| format!("{letter} {title}")).collect();
+            bail!(
+                "invalid columns {:?}: there is no column {letter:?}, but {}",
+                args.columns,
+                known.join(", ")
+            );
         };
         titles.push(*title);
     }

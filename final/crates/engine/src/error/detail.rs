@@ -191,7 +191,7 @@ impl Detail {
             Error::NoSuchProfile(_) => Self::NoSuchProfile,
             Error::ProfileInUse { name, .. } => Self::ProfileInUse { name: name.clone() },
             Error::Protected(name) => Self::ProtectedContainer { container: name.clone() },
-            Error::Lxd(error) => return error.near().map(|name| Self::DidYouMean { name: name.into() }),
+            Error::Lxd(error) => return Self::of_setting(error),
             Error::NoSuchDriver(driver) => Self::NoSuchNetworkDriver { driver: driver.clone() },
             Error::Parent { link, problem } => Self::Parent { link: link.clone(), problem: problem.clone() },
             Error::NetworkInUse { network, user } => {
@@ -266,6 +266,15 @@ impl Detail {
             Storage::Overlay { obstacle, .. } => Self::Overlay((*obstacle)?),
             _ => return None,
         })
+    }
+
+    /// The same for an error of the crate `lxd`.
+    fn of_setting(error: &hull_lxd::Error) -> Option<Self> {
+        if let Some(near) = error.near() {
+            return Some(Self::DidYouMean { name: near.into() });
+        }
+        let choices = error.choices();
+        (!choices.is_empty()).then(|| Self::Advice(format!("there are {}", choices.join(", "))))
     }
 
     /// The same for an error of the crate `network`.
