@@ -5,6 +5,7 @@ use hull_docker::wire::container::CreateRequest;
 use hull_engine::options::{CreateOptions, StorageOptions};
 use hull_engine::{DEFAULT_PROFILE, Detail, Engine, Instance, Pull, Record, StartAttach};
 use hull_lxd::Devices;
+use hull_sys::Kind;
 
 use super::{create, daemon, instance_flags, registry, remotes, run};
 use crate::cli::launch::Launch;
@@ -46,10 +47,19 @@ fn create_from(engine: &Engine, args: &Launch) -> Result<Record> {
 
 /// Starts it, and says what it shares with others and what its image asks for in vain.
 pub fn start(engine: &Engine, record: &Record) -> Result<()> {
-    engine.start_created(record, StartAttach::Detached, None)?;
+    engine.start_created(record, StartAttach::Detached, None).map_err(without_init)?;
     say_what_is_shared(engine);
     run::say_what_is_dropped(engine, &record.id);
     Ok(())
+}
+
+/// Most images of docker's registries are those of a program, without an init.
+fn without_init(error: hull_engine::Error) -> anyhow::Error {
+    let hint = "the image has no init: hull run starts a program; images of whole distributions are those of hull remote list, as in images:debian/12";
+    match error.kind() {
+        Kind::ProgramNotFound => anyhow::Error::new(error).context(Hint(hint.into())),
+        _ => error.into(),
+    }
 }
 
 fn options(engine: &Engine, args: &Launch, daemon: &daemon::Daemon) -> Result<CreateOptions> {

@@ -120,7 +120,9 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::NoSuchSnapshot { container } => {
             return Some(format!("hull snapshots list {container} lists them"));
         }
-        Detail::SnapshotExists => "hull snapshot --reuse replaces it",
+        Detail::SnapshotExists => {
+            "choose another name, or take it with hull snapshot --reuse, which replaces that one"
+        }
         Detail::NoSuchVolume => "hull volume ls lists all volumes",
         Detail::NoSuchPool => "hull storage list lists all storage pools",
         Detail::NoSuchPoolVolume { pool } => {
