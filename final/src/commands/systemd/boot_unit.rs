@@ -18,6 +18,8 @@ const NAME: &str = "hull-boot.service";
 /// Exists where systemd is PID 1: sd_booted(3).
 const BOOTED: &str = "/run/systemd/system";
 
+const INSTEAD: &str = "hull boot enable --print-openrc prints a service for OpenRC; any other init can run hull boot start, and hull boot stop at the end";
+
 /// Which systemd runs the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manager {
@@ -81,7 +83,7 @@ pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
         output::text(&text)?;
         return Ok(0);
     }
-    need_systemd()?;
+    need_systemd("hull boot", INSTEAD)?;
     let path = manager.unit()?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
@@ -100,7 +102,7 @@ pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
 
 /// The containers keep running: the unit is not stopped.
 pub fn disable() -> Result<u8> {
-    need_systemd()?;
+    need_systemd("hull boot", INSTEAD)?;
     let manager = Manager::of_this_user();
     let path = manager.unit()?;
     if path.exists() {
@@ -113,7 +115,7 @@ pub fn disable() -> Result<u8> {
 
 /// Exits with 1 if containers do not start with the machine, as `systemctl is-enabled` does.
 pub fn status() -> Result<u8> {
-    need_systemd()?;
+    need_systemd("hull boot", INSTEAD)?;
     let manager = Manager::of_this_user();
     let says = |verb: &str| -> Result<String> {
         let output = manager.systemctl(&[verb, NAME]).output().context("cannot run systemctl")?;
@@ -128,13 +130,13 @@ pub fn status() -> Result<u8> {
     Ok(u8::from(!enabled))
 }
 
-pub(super) fn need_systemd() -> Result<()> {
+/// Refuses `command` where systemd is not PID 1, and says what to do instead.
+pub(super) fn need_systemd(command: &str, instead: &str) -> Result<()> {
     if Path::new(BOOTED).is_dir() {
         return Ok(());
     }
-    let error = anyhow::anyhow!("this machine was not booted with systemd, which hull boot needs");
-    Err(error.context(Hint("hull boot enable --print-openrc prints a service for OpenRC; any other init can run hull boot start, and \
-                              hull boot stop at the end".into())))
+    let error = anyhow::anyhow!("this machine was not booted with systemd, which {command} needs");
+    Err(error.context(Hint(instead.into())))
 }
 
 fn text(manager: Manager, global: &Global) -> Result<String> {

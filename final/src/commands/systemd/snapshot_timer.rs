@@ -12,6 +12,9 @@ use crate::ui::output;
 const TIMER: &str = "hull-snapshots.timer";
 const SERVICE: &str = "hull-snapshots.service";
 
+const COMMAND: &str = "hull snapshots enable";
+const INSTEAD: &str = "a job of cron that runs hull snapshots run each minute does the same";
+
 pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
     let manager = Manager::of_this_user();
     if args.user && manager == Manager::System {
@@ -26,7 +29,7 @@ pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
         }
         return Ok(0);
     }
-    need_systemd()?;
+    need_systemd(COMMAND, INSTEAD)?;
     let directory = manager.directory()?;
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
     for (name, text) in &units {
@@ -39,7 +42,7 @@ pub fn enable(global: &Global, args: &Enable) -> Result<u8> {
 }
 
 pub fn disable() -> Result<u8> {
-    need_systemd()?;
+    need_systemd(COMMAND, INSTEAD)?;
     let manager = Manager::of_this_user();
     let directory = manager.directory()?;
     if directory.join(TIMER).exists() {
@@ -54,7 +57,7 @@ pub fn disable() -> Result<u8> {
 
 /// Exits with 1 if no snapshots are taken, as `systemctl is-enabled` does.
 pub fn status() -> Result<u8> {
-    need_systemd()?;
+    need_systemd(COMMAND, INSTEAD)?;
     let manager = Manager::of_this_user();
     let is_installed = manager.directory()?.join(TIMER).exists();
     let output = manager.systemctl(&["is-enabled", TIMER]).output().context("cannot run systemctl")?;

@@ -104,7 +104,9 @@ pub(crate) fn refuse_flags(keys: &Config, before: &ResourceOptions, after: &Reso
         None => Ok(()),
         Some(key) => Err(Error::Invalid {
             what: "update".into(),
-            why: format!("{key} says that in the container's configuration, or in a profile: change the key"),
+            why: format!(
+                "the key {key} of the container or of a profile sets it: hull container config set changes the key"
+            ),
         }),
     }
 }
