@@ -153,6 +153,21 @@ fn an_image_grows_while_it_is_used() {
 }
 
 #[test]
+fn a_start_in_a_full_pool_is_an_error_until_the_pool_grows() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    create(&t, &["x", "image", "size=320MiB"]);
+    t.ok(&["create", "--name", "box", "--storage", "x", "busybox", "sh", "-c", "touch /new && sleep 1000"]);
+    t.ok(&["run", "--name", "filler", "--storage", "x", "busybox", "sh", "-c", "cat /dev/zero >/big; true"]);
+    refused(&t, &["start", "box"], &["No space left on device"]);
+    t.ok(&["storage", "set", "x", "size=640MiB"]);
+    t.ok(&["start", "box"]);
+    t.ok(&["exec", "box", "ls", "/new"]);
+    t.ok(&["rm", "-f", "box", "filler"]);
+    t.ok(&["storage", "delete", "x"]);
+    no_loops(&t);
+}
+
+#[test]
 fn a_missing_or_damaged_pool_is_an_error_and_loses_nothing() {
     let Some(t) = Scenario::with_busybox() else { return };
     create(&t, &["x", "image", "size=320MiB"]);

@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
 };
 
 use crate::directory::make_dirs;
@@ -88,12 +88,28 @@ impl Overlay {
                 mounted.unwrap_or_else(|error| Err(failed("take the ids of the container's root")(error)))
             }
         };
-        mounted.map_err(|Failure { step, error }| Error::Overlay {
+        let usable = mounted.and_then(|()| self.refuse_read_only(target));
+        usable.map_err(|Failure { step, error }| Error::Overlay {
             target: target.to_owned(),
             step,
             source: error.into(),
             obstacle: self.obstacle(error),
         })
+    }
+
+    /// An overlay whose work directory the kernel could not make is mounted read-only, and only the kernel's log says why
+    /// (fs/overlayfs/super.c, `ovl_make_workdir`). The usual reason is a full disk.
+    fn refuse_read_only(&self, target: &Path) -> Result<(), Failure> {
+        let mounted = rustix::fs::statvfs(target).map_err(failed("statvfs"))?;
+        if !mounted.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            return Ok(());
+        }
+        unmount(target, UnmountFlags::DETACH).map_err(failed("umount"))?;
+        let attempt = self.work.join("attempt");
+        let made = rustix::fs::mkdir(&attempt, Mode::RWXU);
+        let _ = rustix::fs::rmdir(&attempt);
+        let error = made.err().unwrap_or(Errno::ROFS);
+        Err(Failure { step: "make the work directory".into(), error })
     }
 
     fn mount(&self, paths: &Paths<'_>, target: &Path) -> Result<(), Failure> {
