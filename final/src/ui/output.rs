@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use hull_storage::file::nameless;
+use hull_sys::fs::link_open_file;
 use hull_sys::sparse::HoleWriter;
 use serde::Serialize;
 use serde_json::Value;
@@ -95,19 +97,31 @@ pub fn object<T: Serialize>(object: &T, format: Option<&str>, shown: impl FnOnce
     }
 }
 
-/// Writes to a file beside the target and renames it, so that a failure leaves what was there.
+/// Writes to a file beside the target, which takes the target's name when it is complete. A failure leaves what was there. A
+/// killed command leaves nothing where the file system has files without a name.
 pub fn file(path: &Path, write: impl FnOnce(BufWriter<HoleWriter<File>>) -> Result<()>) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     // A device or a pipe is written to as it is; renaming would put a file in its place.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return write(buffered(File::options().write(true).open(path).with_context(cannot)?));
     }
-    let unfinished = path.with_added_extension(format!("{}.tmp", std::process::id()));
-    let file = File::create_new(&unfinished).with_context(cannot)?;
-    let written =
-        write(buffered(file)).and_then(|()| std::fs::rename(&unfinished, path).with_context(cannot));
+    let (Some(name), parent) = (path.file_name(), path.parent()) else { bail!("{path:?} names no file") };
+    let parent = parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Held open: the write may change the mount namespace, and a link from one mount to another is refused (linkat(2)).
+    let directory = File::open(parent).with_context(cannot)?;
+    let unfinished = Path::new(name).with_added_extension(format!("{}.tmp", std::process::id()));
+    let written = match nameless(&directory, Path::new("."), 0o666).with_context(cannot)? {
+        Some(file) => {
+            write(buffered(file.try_clone().with_context(cannot)?))?;
+            // linkat(2) replaces nothing, and renameat(2) does.
+            link_open_file(&file, &directory, &unfinished).with_context(cannot)
+        }
+        None => write(buffered(File::create_new(parent.join(&unfinished)).with_context(cannot)?)),
+    };
+    let rename = || rustix::fs::renameat(&directory, &unfinished, &directory, name).with_context(cannot);
+    let written = written.and_then(|()| rename());
     if written.is_err() {
-        let _ = std::fs::remove_file(&unfinished);
+        let _ = rustix::fs::unlinkat(&directory, &unfinished, rustix::fs::AtFlags::empty());
     }
     written
 }

@@ -4,6 +4,7 @@ mod fake_registry;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use fake_registry::{Content, MANIFEST, digest, gzip, tar};
 use hull_test_support::outcome::{run, run_with_input, wrapped};
@@ -301,6 +302,25 @@ fn several_images_travel_in_one_archive_compressed_or_not() {
         ]);
         run(skopeo.arg(format!("oci:{}", t.path("layout").display()))).ok();
     }
+}
+
+#[test]
+fn an_archive_whose_command_is_killed_leaves_no_part_of_it() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "--name", "box", "busybox", "dd", "if=/dev/urandom", "of=/big", "bs=1M", "count=30"]);
+    let target = t.write("out/box.tar", "before");
+    let directory = target.parent().unwrap();
+    let names = || std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    for delay in [5, 10, 20, 40] {
+        let mut export = t.spawn(&["export", "-o", target.to_str().unwrap(), "box"]);
+        std::thread::sleep(Duration::from_millis(delay));
+        export.kill();
+        export.wait();
+        assert_eq!(names().collect::<Vec<_>>(), ["box.tar"], "{delay} ms");
+    }
+    t.ok(&["export", "-o", target.to_str().unwrap(), "box"]);
+    assert_eq!(names().collect::<Vec<_>>(), ["box.tar"]);
+    assert!(std::fs::metadata(&target).unwrap().len() > 30 << 20);
 }
 
 #[test]

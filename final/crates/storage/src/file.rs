@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -86,7 +87,7 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     let context = || format!("create {}", path.display());
     // link(2) fails if the name exists; rename(2) would replace the file.
     let linked = match write_nameless(path, &bytes).context(context)? {
-        Some(file) => hull_sys::fs::link_open_file(&file, path).map_err(io::Error::from),
+        Some(file) => hull_sys::fs::link_open_file(&file, CWD, path).map_err(io::Error::from),
         None => {
             let temporary = write_beside(path, &[&bytes], 0o600).context(context)?;
             let linked = fs::hard_link(&temporary, path);
@@ -101,19 +102,24 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     }
 }
 
-/// Writes a file without a name, which a killed writer cannot leave behind. Returns `None` if the file system has no
-/// such files (open(2), `O_TMPFILE`).
+/// Writes a file without a name. Returns `None` if the file system has no such files.
 fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let opened = OpenOptions::new().write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(directory);
-    let mut file = match opened {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
-            return Ok(None);
-        }
-        opened => opened?,
+    let Some(mut file) = nameless(CWD, path.parent().unwrap_or(Path::new("/")), 0o600)? else {
+        return Ok(None);
     };
     file.write_all(content)?;
     Ok(Some(file))
+}
+
+/// Opens a new file without a name in a directory. A killed writer leaves nothing of it. Returns `None` if the file system has
+/// no such files (open(2), `O_TMPFILE`).
+pub fn nameless(at: impl AsFd, directory: &Path, mode: u32) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::openat(at, directory, flags, Mode::from_raw_mode(mode)) {
+        Ok(file) => Ok(Some(File::from(file))),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Removes the temporary files of killed writers from a directory.

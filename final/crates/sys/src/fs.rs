@@ -151,10 +151,10 @@ fn grow(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> nix::Result<Ve
 }
 
 /// Gives an open file without a name (open(2), `O_TMPFILE`) a name. linkat(2) goes through /proc, because `AT_EMPTY_PATH`
-/// would take a capability.
-pub fn link_open_file(file: &File, path: &Path) -> nix::Result<()> {
+/// would take a capability. `path` begins at `directory`, which has to be on the mount through which the file was opened.
+pub fn link_open_file(file: &File, directory: impl AsFd, path: &Path) -> nix::Result<()> {
     let own = fd_path(file);
-    rustix::fs::linkat(rustix::fs::CWD, own, rustix::fs::CWD, path, rustix::fs::AtFlags::SYMLINK_FOLLOW)
+    rustix::fs::linkat(rustix::fs::CWD, own, directory, path, rustix::fs::AtFlags::SYMLINK_FOLLOW)
         .map_err(errno)
 }
 

@@ -270,7 +270,7 @@ fn receive(mut body: impl Read, path: &Path, url: &str, most: u64) -> Result<(Di
 
 /// Gives the file another name: mode and time are the same already.
 fn place(download: &Download, target: &Path) -> Result<()> {
-    if hull_sys::fs::link_open_file(&download.file, target).is_ok() {
+    if hull_sys::fs::link_open_file(&download.file, rustix::fs::CWD, target).is_ok() {
         return Ok(());
     }
     let action = || format!("make {}", target.display());

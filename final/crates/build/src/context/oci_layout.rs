@@ -79,7 +79,7 @@ fn take(source: &Tree, digest: &Digest, layout: &Path, depth: u32) -> Result<()>
     if target.exists() {
         return Ok(());
     }
-    if hull_sys::fs::link_open_file(&file, &target).is_err() {
+    if hull_sys::fs::link_open_file(&file, rustix::fs::CWD, &target).is_err() {
         let copied = File::create_new(&target).and_then(|mut to| std::io::copy(&mut file, &mut to));
         copied.context(|| format!("copy {}", name.display()))?;
     }
