@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
 use crate::directory::make_dirs;
@@ -104,7 +104,8 @@ impl Overlay {
         if !mounted.f_flag.contains(StatVfsMountFlags::RDONLY) {
             return Ok(());
         }
-        unmount(target, UnmountFlags::DETACH).map_err(failed("umount"))?;
+        nix::mount::umount2(target, nix::mount::MntFlags::MNT_DETACH)
+            .map_err(|errno| failed("umount")(Errno::from_raw_os_error(errno as i32)))?;
         let attempt = self.work.join("attempt");
         let made = rustix::fs::mkdir(&attempt, Mode::RWXU);
         let _ = rustix::fs::rmdir(&attempt);
