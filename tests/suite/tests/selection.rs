@@ -63,7 +63,6 @@ fn the_latest_container_is_meant_without_a_name() {
         &["stop"],
         &["wait"],
         &["port"],
-        &["top"],
     ] {
         t.hull(words).fails(1);
     }
