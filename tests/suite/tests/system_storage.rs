@@ -381,7 +381,7 @@ fn the_root_of_a_container_gets_another_size_while_it_runs() {
     refused(&t, &["device", "unset", "file", "root", "size"], &["keeps one"]);
     t.ok(&["restart", "-t", "0", "file"]);
     t.ok(&["launch", image, "plain"]);
-    refused(&t, &["device", "override", "plain", "root", "size=1GiB"], &["made without one"]);
+    refused(&t, &["device", "override", "plain", "root", "size=1GiB"], &["made with a size"]);
     for (wrong, words) in
         [("root", "DEVICE,KEY=VALUE"), ("none,path=/x", "type=TYPE"), ("root,siz=1", "size")]
     {

@@ -4,7 +4,7 @@ mod macvlan;
 pub mod vxlan;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use macvlan::{MacvlanMode, create_macvlan};
 
@@ -196,6 +196,24 @@ fn read_link(reply: Reply<'_>) -> Option<Link> {
 pub fn set_up(socket: &mut Socket, index: u32) -> Result<()> {
     let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, IFF_UP, IFF_UP));
     Ok(socket.request(message, || format!("bring link {index} up"))?)
+}
+
+/// How long to wait until the kernel has destroyed a network namespace: usually a few hundred milliseconds, longer when
+/// many are destroyed at once.
+const NAMESPACE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same for a macvlan. The kernel refuses a MAC address that another macvlan of the parent has (EADDRINUSE). If the
+/// container was restarted, that is its previous link, whose namespace the kernel destroys in the background: wait for it.
+pub fn set_up_macvlan(socket: &mut Socket, index: u32) -> Result<()> {
+    let deadline = Instant::now() + NAMESPACE_TIMEOUT;
+    loop {
+        match set_up(socket, index) {
+            Err(error) if error.errno() == Some(libc::EADDRINUSE) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Waits until a link carries packets. Until then the kernel drops what is sent over it, and a bridge drops what it receives

@@ -66,7 +66,10 @@ pub(super) fn add(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> 
         let prefix = if address.is_ipv6() { 128 } else { 32 };
         addresses::add(&mut inner, Address { link: link.index, ip: *address, prefix })?;
     }
-    links::set_up(&mut inner, link.index)?;
+    match nic.kind {
+        NicKind::Macvlan => links::set_up_macvlan(&mut inner, link.index)?,
+        _ => links::set_up(&mut inner, link.index)?,
+    }
     if nic.kind == NicKind::Routed {
         route(nic, &link, &mut inner, host)?;
     }

@@ -5,7 +5,6 @@
 //! namespace and is destroyed with it.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use hull_network::links::{self, MacvlanMode, Namespace, Peer};
 use hull_network::namespace;
@@ -43,9 +42,6 @@ enum Mode {
 /// docker's key of `-o` for the mode.
 const MODE: &str = "macvlan_mode";
 
-/// How long to wait until the kernel has destroyed a network namespace: usually a few hundred milliseconds, longer when
-/// many are destroyed at once.
-const NAMESPACE_TIMEOUT: Duration = Duration::from_secs(10);
 const EADDRINUSE: i32 = nix::libc::EADDRINUSE;
 
 impl Macvlan {
@@ -167,23 +163,13 @@ impl Driver for Macvlan {
     }
 }
 
-/// Brings the container's link up. The kernel refuses a MAC address that another macvlan of the parent has. If the
-/// container was restarted, that is its previous link, whose namespace the kernel destroys in the background: wait for it.
 fn set_up(endpoint: &Endpoint, link: u32, inner: &mut Socket) -> Result<()> {
-    let deadline = Instant::now() + NAMESPACE_TIMEOUT;
-    loop {
-        match links::set_up(inner, link) {
-            Err(error) if error.errno() == Some(EADDRINUSE) && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Err(error) if error.errno() == Some(EADDRINUSE) => {
-                return Err(Error::Invalid {
-                    what: format!("MAC address {} on network {}", endpoint.mac, endpoint.network.name),
-                    why: "another link of the same parent has it".into(),
-                });
-            }
-            done => return Ok(done?),
-        }
+    match links::set_up_macvlan(inner, link) {
+        Err(error) if error.errno() == Some(EADDRINUSE) => Err(Error::Invalid {
+            what: format!("MAC address {} on network {}", endpoint.mac, endpoint.network.name),
+            why: "another link of the same parent has it".into(),
+        }),
+        done => Ok(done?),
     }
 }
 
