@@ -305,6 +305,20 @@ fn several_images_travel_in_one_archive_compressed_or_not() {
 }
 
 #[test]
+fn the_root_directory_has_the_owner_and_the_mode_of_the_images() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["create", "--name", "box", "busybox"]);
+    t.ok(&["export", "-o", t.path("files.tar").to_str().unwrap(), "box"]);
+    let script = "mkdir root && tar -xf files.tar -C root && chmod 711 root && chown 5:6 root && tar -cf root.tar -C root .";
+    run(Command::new("sh").args(["-ec", script]).current_dir(t.path(""))).ok();
+    t.ok(&["import", t.path("root.tar").to_str().unwrap(), "imported"]);
+    for options in [&[][..], &["--rm"], &["--userns", "auto"]] {
+        let command = ["imported", "/bin/busybox", "stat", "-c", "%a %u:%g", "/"];
+        assert_eq!(t.ok(&[&["run"], options, &command].concat()), "711 5:6", "{options:?}");
+    }
+}
+
+#[test]
 fn an_archive_whose_command_is_killed_leaves_no_part_of_it() {
     let Some(t) = Scenario::with_busybox() else { return };
     t.ok(&["run", "--name", "box", "busybox", "dd", "if=/dev/urandom", "of=/big", "bs=1M", "count=30"]);

@@ -71,6 +71,11 @@ impl Source {
         Ok(())
     }
 
+    /// Whether the container writes to this layer.
+    fn is_at(&self, layer: &WritableLayer) -> bool {
+        matches!(self, Self::Overlay(_, own) if own.upper() == layer.upper())
+    }
+
     /// For somebody who looks at a container that does not run.
     fn mount_to_look(&self, target: &Path) -> Result<()> {
         match self {
@@ -163,8 +168,8 @@ pub(crate) fn mount_root(engine: &Engine, record: &Record) -> Result<()> {
         )));
     }
     let source = Source::of(engine, record)?;
-    if is_new {
-        // Before the kernel does: it makes the same directory, unless the container's files are elsewhere.
+    if is_new && !source.is_at(&mark) {
+        // The kernel makes this directory only where the overlay has its work directory.
         mark.note_mounted()?;
     }
     if is_shared {
