@@ -24,6 +24,12 @@ fn what_containers_use_here_works_and_each_gap_has_a_reason_and_a_fix() {
         let is_explained = one["why"].is_string() && one["fix"].is_string();
         assert_eq!(one["works"] == false, is_explained, "{one}");
     }
+    // Beside v1, the controller may be the one of v2.
+    let of_v2 =
+        |mount: &str| std::fs::read_to_string(format!("{mount}/cgroup.controllers")).unwrap_or_default();
+    let has_hugetlb = std::path::Path::new("/sys/fs/cgroup/hugetlb").exists()
+        || ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].iter().any(|mount| of_v2(mount).contains("hugetlb"));
+    assert_eq!(found(&findings, "hugetlb")["works"], has_hugetlb);
     let text = t.ok(&["doctor"]);
     assert!(text.contains("Everything that containers need is there."), "{text}");
     assert!(text.lines().any(|line| line.starts_with("  ok ") && line.contains(" overlay ")), "{text}");

@@ -1,5 +1,7 @@
 //! Control groups: which hierarchies are mounted, and which controllers they have.
 
+use std::path::Path;
+
 use hull_runtime::cgroups::{Layout, delegated};
 use hull_sys::bpf::{Instruction, load_device_program};
 
@@ -64,19 +66,23 @@ fn has_controller(name: &str) -> Tried {
         _ if name == "swap" => layout.available().swap,
         Layout::V1 { hierarchies, .. } => {
             let name = if name == "io" { "blkio" } else { name };
-            hierarchies.iter().any(|one| one.controllers.iter().any(|controller| controller == name))
+            let is_of_v1 = hierarchies.iter().any(|one| one.controllers.iter().any(|own| own == name));
+            // Beside hierarchies of v1, the one of v2 is used for this controller alone.
+            is_of_v1
+                || name == "hugetlb" && hierarchies.iter().any(|one| one.v2 && is_of_v2(&one.mount, name))
         }
         // Neither is a controller of v2: each cgroup can be frozen, and a BPF program guards devices.
         Layout::V2 { .. } if name == "freezer" => true,
         Layout::V2 { .. } if name == "devices" => return guards_devices(),
-        Layout::V2 { mount } => {
-            let path = mount.join("cgroup.controllers");
-            let controllers = hull_sys::fs::read_kernel_text(&path).unwrap_or_default();
-            controllers.split_whitespace().any(|controller| controller == name)
-        }
+        Layout::V2 { mount } => is_of_v2(mount, name),
     };
     has.then_some(())
         .ok_or_else(|| format!("the cgroups of this machine (v{}) do not have it", layout.describe()))
+}
+
+fn is_of_v2(mount: &Path, name: &str) -> bool {
+    let controllers = hull_sys::fs::read_kernel_text(&mount.join("cgroup.controllers")).unwrap_or_default();
+    controllers.split_whitespace().any(|controller| controller == name)
 }
 
 /// Loads a program that allows every device: `r0 = 1; exit`. It is attached to nothing.
