@@ -129,7 +129,7 @@ impl<R: Read> Read for Xz<R> {
 const BOMB: u64 = 4 << 30;
 const RATIO: u64 = 200;
 
-/// Whether so many bytes of content are out of all proportion to those that they were packed in.
+/// Whether the number of unpacked bytes is out of all proportion to the number of packed ones.
 pub(crate) fn is_bomb(unpacked: u64, packed: u64) -> bool {
     unpacked > BOMB && unpacked / RATIO > packed
 }

@@ -37,7 +37,7 @@ impl<W: Write> Packing<W> {
         })
     }
 
-    /// Writes what is left.
+    /// Writes what is left, and the end of the compressed stream.
     pub fn finish(self) -> io::Result<()> {
         match self {
             Self::Nothing(mut to) => to.flush(),

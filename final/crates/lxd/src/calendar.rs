@@ -6,7 +6,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
-/// How far back [`due_since`] looks: no schedule is rarer than once in a year, but for those of a leap day.
+/// How far back [`due_since`] looks. The rarest schedules are those of 29 February, which are due every four years.
 const MOST_DAYS: i64 = 366 * 4 + 1;
 
 /// A moment on a clock of some time zone.
@@ -21,7 +21,7 @@ pub struct Clock {
     pub weekday: u64,
 }
 
-/// The moment, in seconds since 1970, at which what was made at `from` expires. `None`: never.
+/// When something that was made at `from` expires. Both times are seconds since 1970. `None` means never.
 pub fn expires(from: i64, expiry: &[(u64, char)]) -> Option<i64> {
     if expiry.is_empty() {
         return None;
@@ -30,7 +30,7 @@ pub fn expires(from: i64, expiry: &[(u64, char)]) -> Option<i64> {
         let numbers = expiry.iter().filter(|(_, found)| *found == unit).map(|(number, _)| *number);
         i64::try_from(numbers.sum::<u64>()).unwrap_or(i64::MAX)
     };
-    // The calendar's units first, as a date; what is beyond the end of a month runs into the next one.
+    // Months and years are added to the date first. A day beyond the end of its month runs into the next month.
     let (year, month, day) = date(from.div_euclid(DAY));
     let months = month - 1 + sum('m').checked_add(sum('y').checked_mul(12)?)?;
     let day_number = day_number(year.checked_add(months.div_euclid(12))?, months.rem_euclid(12) + 1, day);
@@ -58,7 +58,7 @@ pub fn due_since(text: &str, since: i64, now: i64, clock: impl Fn(i64) -> Clock)
         {
             return true;
         }
-        // To the last minute of the hour before, or of the day before.
+        // Nothing in this day, or in this hour, is due: the loop goes on with the last minute of the one before.
         at -= match () {
             () if of_day.is_empty() => HOUR * local.hour as i64 + MINUTE * (local.minute as i64 + 1),
             () if !of_day.iter().any(|cron| cron.hours.contains(&local.hour)) => {
@@ -93,7 +93,7 @@ struct Cron {
     days: Vec<u64>,
     months: Vec<u64>,
     weekdays: Vec<u64>,
-    /// crontab(5): if both kinds of days are restricted, one of them is enough.
+    /// Whether a day has to fit only one of the two kinds, because both are restricted (crontab(5)).
     either_day: bool,
 }
 
@@ -120,8 +120,8 @@ impl Cron {
     }
 }
 
-/// Year, month (1 to 12) and day of the month of a day since 1970, in the Gregorian calendar. A year begins in March here, so
-/// that its last day is the one that leap years add.
+/// Year, month (1 to 12) and day of the month of a day since 1970, in the Gregorian calendar. The calculation lets a year
+/// begin in March, so that the day which leap years add is its last one.
 pub fn date(day: i64) -> (i64, i64, i64) {
     let day = day + 719_468;
     let era = day.div_euclid(146_097);

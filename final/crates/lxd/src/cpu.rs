@@ -8,18 +8,18 @@ const MOST: u64 = 8192;
 /// `limits.cpu`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cpus {
-    /// So many, whichever.
+    /// This number of CPUs, no matter which.
     Count(usize),
-    /// These, in the kernel's syntax of a cpuset.
+    /// These CPUs, in the kernel's syntax of a cpuset.
     Set(String),
 }
 
 /// `limits.cpu.allowance`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
-    /// Beside others that want the CPUs: of the share that a container without a setting has.
+    /// A share that counts only while others want the CPUs, in percent of the share of a container without this key.
     Percent(u64),
-    /// Never more: microseconds of CPU time in each period.
+    /// A limit that always holds: microseconds of CPU time in each period.
     Time { quota: u64, period: u64 },
 }
 
@@ -43,7 +43,7 @@ pub fn cpus(text: &str) -> Result<Cpus, String> {
     Ok(Cpus::Set(text.into()))
 }
 
-/// The CPUs of a set in the kernel's syntax. Empty if it is not one.
+/// The CPUs of a set in the kernel's syntax. Parts that are no CPU or range are passed over.
 pub fn members(set: &str) -> Vec<usize> {
     let mut members = Vec::new();
     for part in set.trim().split(',') {
@@ -69,7 +69,7 @@ pub fn allowance(text: &str) -> Result<Allowance, String> {
     };
     let (quota, period) = text.split_once('/').ok_or_else(why)?;
     match (milliseconds(quota), milliseconds(period)) {
-        // The kernel's bounds of a period (sched/core.c, tg_set_cfs_bandwidth).
+        // The kernel's upper bound of a period (sched/core.c, tg_set_cfs_bandwidth).
         (Some(_), Some(period)) if period > 1_000_000 => Err("a period is at most 1000ms".into()),
         (Some(quota), Some(period)) => Ok(Allowance::Time { quota, period }),
         _ => Err(why()),

@@ -126,7 +126,7 @@ pub const TYPES: &[Type] = &[
     Type { name: "unix-char", keys: UNIX },
 ];
 
-/// Types and keys of LXD that hull does not have, and why.
+/// Types of LXD's devices that hull does not have, and why.
 const LACKING: &[(&str, &str)] = &[
     ("infiniband", "give it the device files as unix-char, and the link as a nic"),
     ("pci", "it is a virtual machine's"),
@@ -134,6 +134,7 @@ const LACKING: &[(&str, &str)] = &[
     ("unix-hotplug", "nothing of hull waits for devices to appear: add a unix-char when it has"),
     ("usb", "nothing of hull waits for devices to appear: add its file below /dev/bus/usb as unix-char"),
 ];
+/// Beginnings of their keys that hull does not have, and why.
 const LACKING_KEYS: &[(&str, &str)] = &[
     ("boot.priority", "it is a virtual machine's"),
     ("ceph.", "hull works on one machine"),
@@ -159,7 +160,8 @@ pub fn check_all(devices: &Devices) -> Result<()> {
     devices.iter().try_for_each(|(name, device)| check(name, device))
 }
 
-/// Refuses a device that cannot be: whatever depends on the machine is looked at when it is applied.
+/// Refuses a device with a wrong name, type, key or value. What depends on the machine is checked when the device is
+/// applied.
 pub fn check(name: &str, device: &Device) -> Result<()> {
     check_name(name)?;
     let Some(kind) = device.get("type") else {
@@ -202,7 +204,7 @@ fn check_key(kind: &Type, key: &str, value: &str) -> Result<()> {
     }
 }
 
-/// Which keys go together.
+/// Refuses a device whose keys do not go together. The error says why.
 fn whole(kind: &str, device: &Device) -> Result<(), String> {
     let has = |key: &str| device.get(key).is_some_and(|value| !value.is_empty());
     let need = |key: &str| if has(key) { Ok(()) } else { Err(format!("a {kind} needs {key}")) };

@@ -12,12 +12,12 @@ pub struct Instance {
     pub architecture: String,
     pub description: String,
     pub settings: Settings,
-    /// It is removed when it stops.
+    /// Whether the container is removed when it stops.
     pub ephemeral: bool,
     pub profiles: Vec<String>,
 }
 
-/// A profile. The name and the users of a document that is edited are not read.
+/// A profile. The users in a document that is read are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Profile {
 
 const INSTANCE: [&str; 7] =
     ["architecture", "config", "description", "devices", "ephemeral", "profiles", "stateful"];
-/// What LXD's own documents also have, and what cannot be changed by an edit.
+/// Entries that LXD's documents also have, and that an edit does not change.
 const INSTANCE_SHOWN: [&str; 8] = [
     "created_at",
     "expanded_config",
@@ -89,7 +89,7 @@ impl Profile {
     }
 }
 
-/// The mapping that a text is, with none but the known keys. An empty text is an empty one.
+/// Reads a text as a mapping, and refuses keys that are not `known`. An empty text is an empty mapping.
 pub fn mapping(text: &str, known: &[&str]) -> Result<Map<String, Value>> {
     let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     if is_empty {
@@ -120,7 +120,7 @@ fn settings(document: &Map<String, Value>) -> Result<Settings> {
     Ok(Settings { config, devices })
 }
 
-/// A mapping of texts. A number or a boolean, which somebody has written without quotes, is taken for its text.
+/// Reads a mapping of texts. A number or a boolean that was written without quotes is taken as a text.
 pub fn texts(value: Option<&Value>, what: &str) -> Result<Config> {
     let entries = match value {
         None | Some(Value::Null) => return Ok(Config::new()),

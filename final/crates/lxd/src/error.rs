@@ -4,20 +4,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// `near` is the name that was probably meant, and `choices` are those that can stand in its place.
+    /// `near` is the known name that was probably meant, and `choices` are the names that are valid here.
     #[error("unknown {what} {name:?}")]
     Unknown { what: String, name: String, near: Option<String>, choices: Vec<String> },
     #[error("invalid value {value:?} of {name}: {why}")]
     Value { name: String, value: String, why: String },
     #[error("invalid {what}: {why}")]
     Invalid { what: String, why: String },
-    /// LXD has it, and hull does not.
+    /// LXD has this, and hull does not.
     #[error("{name} is not supported: {why}")]
     Unsupported { name: String, why: &'static str },
 }
 
 impl Error {
-    /// The error for a name that is none of `known`.
+    /// The error for a name that is not among `known`.
     pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         let near = nearest(known.iter().copied(), name).map(str::to_owned);
@@ -40,7 +40,7 @@ impl Error {
         }
     }
 
-    /// The names that there are, if they are few enough for a line or two.
+    /// The valid names, if they are few enough for a line or two.
     pub fn choices(&self) -> &[String] {
         match self {
             Self::Unknown { choices, .. } => choices,
@@ -54,7 +54,7 @@ impl Error {
     }
 }
 
-/// The names of the typed one's family: those that begin as it does, up to its first dot.
+/// The known names that begin like the typed name, up to its first dot. Empty if there are too many of them to print.
 fn choices(known: &[&str], typed: &str) -> Vec<String> {
     const MOST: usize = 24;
     let family = typed.find('.').map_or("", |dot| &typed[..=dot]);
@@ -63,7 +63,7 @@ fn choices(known: &[&str], typed: &str) -> Vec<String> {
     if names.len() > MOST { Vec::new() } else { names }
 }
 
-/// The name that a slip of the keys or two make of the typed one.
+/// The known name that differs from the typed one by one typing error, or by two if the typed name is long.
 fn nearest<'a>(known: impl IntoIterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
     let slips = if typed.chars().count() < 7 { 1 } else { 2 };
     let near = known.into_iter().map(|name| (strsim::damerau_levenshtein(name, typed), name));

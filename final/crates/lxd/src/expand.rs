@@ -1,4 +1,4 @@
-//! Profiles and a container's own settings become one set.
+//! Combines profiles and a container's own settings into one set.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The devices that the container has: one of the type `none` hides a profile's device of the same name.
+    /// The devices that the container has. A device of the type `none` only hides a profile's device of the same name.
     pub fn active_devices(&self) -> impl Iterator<Item = (&str, &Device)> {
         let devices = self.devices.iter().map(|(name, device)| (name.as_str(), device));
         devices.filter(|(_, device)| device.get("type").is_none_or(|kind| kind != "none"))
     }
 }
 
-/// A later set overrides an earlier one: a key by its value, and a device as a whole.
+/// Combines sets of settings. A later set overrides an earlier one: its keys one by one, and its devices as a whole.
 pub fn expand<'a>(sets: impl IntoIterator<Item = &'a Settings>) -> Settings {
     let mut all = Settings::default();
     for set in sets {

@@ -10,7 +10,7 @@ pub enum Ids {
     Groups,
 }
 
-/// One line.
+/// One line of `raw.idmap`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     pub ids: Ids,

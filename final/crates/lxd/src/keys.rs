@@ -4,20 +4,20 @@ use crate::error::{Error, Result};
 use crate::rlimit;
 use crate::value::Value;
 
-/// When a running container has the value.
+/// When a running container gets a new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// At once.
     Live,
     /// At the next start.
     Start,
-    /// Processes that `exec` starts from now on have it, and the others at the next start.
+    /// Processes that `exec` starts get it at once, and the container's own processes at the next start.
     Exec,
-    /// It is looked up when it is needed.
+    /// Nothing is applied: hull reads the value when it needs it.
     Stored,
 }
 
-/// A key. One whose name ends with `.*` stands for all keys with its beginning.
+/// A key. A name that ends with `.*` stands for all keys that begin with the part before the star.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
     pub name: &'static str,
@@ -191,7 +191,7 @@ const LACKING: &[(&str, &str)] = &[
     ("security.syscalls.intercept.", SUPERVISOR),
 ];
 
-/// The key of a name.
+/// Finds the table's entry for a key.
 pub fn find(name: &str) -> Result<&'static Key> {
     if let Some(key) = TABLE.iter().find(|key| key.name == name) {
         return Ok(key);
@@ -211,7 +211,7 @@ fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|key| key.name)
 }
 
-/// What may stand instead of the star.
+/// Refuses a key with a part that the star may not stand for.
 fn member(key: &Key, name: &str) -> Result<()> {
     let rest = name.strip_prefix(key.name.trim_end_matches('*')).unwrap_or_default();
     let is_sane = name.chars().all(|character| !character.is_control() && !character.is_whitespace());
@@ -227,7 +227,7 @@ fn member(key: &Key, name: &str) -> Result<()> {
     }
 }
 
-/// Refuses a key that does not exist, and a value that it does not accept.
+/// Refuses a key that does not exist, and a value that the key does not accept.
 pub fn check(name: &str, value: &str) -> Result<&'static Key> {
     let key = find(name)?;
     let refused = |why: String| Error::value(name, value, why);

@@ -1,7 +1,7 @@
 //! LXD's formats: configuration keys, devices, sizes, and the YAML documents of `show` and `edit`. No I/O.
 //!
 //! ```text
-//! error      what is wrong with a key, a device or a document, and which name is near
+//! error      what is wrong with a key, a device or a document, and which known name is similar
 //! size       1GiB, 10%, 100Mbit, 30iops      cpu       2, 0-1,3, 50%, 25ms/100ms
 //! idmap      both 1000 1000                  rlimit    1024:4096, unlimited
 //! pattern    the names of scheduled snapshots
@@ -10,7 +10,7 @@
 //! keys       the configuration keys of a container
 //! network    the configuration keys of networks
 //! device     the types of devices, and their keys
-//! expand     profiles and a container's own settings become one set
+//! expand     combines profiles and a container's own settings
 //! yaml       YAML as LXD prints it           document  the documents of containers and profiles
 //! ```
 

@@ -17,7 +17,7 @@ pub enum Setting {
     Nat(bool),
     /// `bridge.mtu`.
     Mtu(u32),
-    /// `user.*`, which nothing reads; an empty one is removed.
+    /// `user.*`, which hull only keeps. An empty value removes the key.
     User { key: String, value: String },
 }
 
@@ -56,10 +56,10 @@ const LACKING: &[(&str, &str)] = &[
     ("tunnel.", "hull network create --driver vxlan makes a network over several machines"),
 ];
 
-/// The keys that a network has, for the hint about a slip.
+/// The keys of a network, among which a hint finds the one that was meant.
 pub const NAMES: [&str; 5] = ["bridge.mtu", "ipv4.address", "ipv4.nat", "ipv6.address", "ipv6.nat"];
 
-/// Reads a key and its value. An empty value is that of a key that is unset.
+/// Reads a key and its value. An empty value unsets the key.
 pub fn parse(key: &str, value: &str) -> Result<Setting> {
     let refused = |why: String| Error::value(key, value, why);
     match key {
@@ -75,7 +75,7 @@ pub fn parse(key: &str, value: &str) -> Result<Setting> {
             };
             Ok(Setting::Address { is_v6, gateway })
         }
-        // As in LXD's own networks, which `network create` makes with it.
+        // A network that LXD creates has NAT, so that is the value of an unset key.
         "ipv4.nat" | "ipv6.nat" if value.is_empty() => Ok(Setting::Nat(true)),
         "ipv4.nat" | "ipv6.nat" => boolean(value).map(Setting::Nat).map_err(refused),
         "bridge.mtu" => match value.parse() {

@@ -1,5 +1,5 @@
-//! `snapshots.pattern`: the names of scheduled snapshots. LXD takes templates of pongo2; of these, `{{ creation_date }}` and
-//! its filter `date`, whose layout is Go's, are known here.
+//! `snapshots.pattern`: the names of scheduled snapshots. LXD accepts templates of pongo2. hull knows only
+//! `{{ creation_date }}` and its filter `date`, which takes a layout of Go's.
 
 /// A date and time on a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Moment {
 
 type Field = (&'static str, fn(&Moment) -> String);
 
-/// What a layout of Go's may have, by its text there: time.Layout.
+/// The fields of a layout of Go's (time.Layout), each by the text that stands for it.
 const FIELDS: [Field; 7] = [
     ("2006", |at| format!("{:04}", at.year)),
     ("01", |at| format!("{:02}", at.month)),
@@ -26,7 +26,7 @@ const FIELDS: [Field; 7] = [
     ("06", |at| format!("{:02}", at.year % 100)),
 ];
 
-/// The name that a pattern gives. `%d` becomes one more than the highest number that `taken` have there.
+/// The name that a pattern gives. `%d` becomes the number after the highest one that the `taken` names have in its place.
 pub fn name(pattern: &str, at: &Moment, taken: &[String]) -> Result<String, String> {
     let text = expand(pattern, at)?;
     let Some((before, after)) = text.split_once("%d") else { return Ok(text) };

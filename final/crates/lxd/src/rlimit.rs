@@ -22,7 +22,7 @@ pub const NAMES: [&str; 16] = [
     "stack",
 ];
 
-/// `None` is without limit.
+/// A soft and a hard limit. `None` means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub soft: Option<u64>,

@@ -15,10 +15,12 @@ const FIELDS: [(&str, u64, u64); 5] = [
     ("day of the week", 0, 7),
 ];
 
-/// The units of an expiry, and their seconds. Months and years are calendar units, which only the date can tell.
+/// The units of an expiry: seconds, minutes, hours, days, weeks, months and years. The length of a month or a year depends
+/// on the date.
 pub const UNITS: [char; 7] = ['S', 'M', 'H', 'd', 'w', 'm', 'y'];
 
-/// One schedule of a text with commas between several: an alias, or the five fields of cron. An empty text is no schedule.
+/// Refuses a text that is neither the five fields of cron nor aliases with commas between them. An empty text is refused,
+/// too.
 pub fn check(text: &str) -> Result<(), String> {
     if text.split_whitespace().count() == FIELDS.len() {
         return cron(text);
@@ -67,7 +69,7 @@ pub fn values(field: &str, least: u64, greatest: u64) -> Option<Vec<u64>> {
     Some(values)
 }
 
-/// `1w 2d`: numbers and their units. An empty text never expires.
+/// Reads numbers and their units, such as `1w 2d`. An empty text has none, which means no expiry.
 pub fn expiry(text: &str) -> Result<Vec<(u64, char)>, String> {
     let part = |part: &str| {
         let unit = part.chars().last().filter(|unit| UNITS.contains(unit))?;

@@ -8,7 +8,7 @@ pub enum Amount {
 }
 
 impl Amount {
-    /// In bytes, of a machine that has `all`.
+    /// The amount in bytes, on a machine that has `all` bytes.
     pub fn of(self, all: u64) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -17,7 +17,7 @@ impl Amount {
     }
 }
 
-/// What a disk does in a second.
+/// How much a disk may do in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskRate {
     Bytes(u64),
@@ -46,7 +46,7 @@ pub fn amount(text: &str) -> Result<Amount, String> {
     }
 }
 
-/// The part before the sign.
+/// Reads the part before a percent sign.
 pub(crate) fn percent(number: &str) -> Result<u64, String> {
     let percent = digits(number).filter(|percent| *percent <= 100);
     percent.ok_or_else(|| "a percentage is between 0% and 100%".into())
@@ -62,7 +62,7 @@ pub fn disk_rate(text: &str) -> Result<DiskRate, String> {
     }
 }
 
-/// Only digits: Rust's own parser takes a sign, too.
+/// Reads a number that consists of digits only. Rust's own parser accepts a sign, too.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
@@ -73,7 +73,7 @@ fn number_with(text: &str, unit: &str, why: &str) -> Result<u64, String> {
     let (number, suffix) = text.split_at(end);
     let factor = factor(suffix.trim_start(), unit).ok_or_else(|| why.to_owned())?;
     let number = digits(number).ok_or_else(|| why.to_owned())?;
-    // The cgroup files of the kernel take signed numbers.
+    // The kernel reads signed numbers from cgroup files, so nothing above the largest one is accepted.
     let product = number.checked_mul(factor).filter(|product| i64::try_from(*product).is_ok());
     product.ok_or_else(|| "it is too large".into())
 }

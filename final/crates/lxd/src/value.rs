@@ -9,7 +9,7 @@ use crate::{cpu, idmap, rlimit, schedule, size};
 pub enum Value {
     Text,
     Bool,
-    /// From the first to the second.
+    /// A whole number from the first to the second.
     Integer(i64, i64),
     Size,
     /// A size, or a percentage of what the machine has.
@@ -32,7 +32,7 @@ pub enum Value {
     /// Permissions in octal.
     Mode,
     Mac,
-    /// `none` is no address.
+    /// Addresses with commas between them, or `none`, or `auto`.
     Ipv4,
     Ipv6,
     /// An address and the length of its prefix, several with commas between them.
@@ -43,7 +43,7 @@ pub enum Value {
     UserData,
 }
 
-/// The forms of a boolean value, as LXD takes them.
+/// Reads a boolean value in any form that LXD accepts.
 pub fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -53,7 +53,7 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 }
 
 impl Value {
-    /// Why the text is not accepted.
+    /// Checks a text. The error says why the text is not accepted.
     pub fn check(self, text: &str) -> Result<(), String> {
         match self {
             Self::Text => Ok(()),
@@ -95,7 +95,7 @@ fn integer(text: &str, least: i64, most: i64) -> Result<(), String> {
     })
 }
 
-/// The names of system calls in a text with one on each line.
+/// Reads the names of system calls, one on each line.
 pub fn syscalls(text: &str) -> Result<Vec<&str>, String> {
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let names = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,4 +1,5 @@
-//! YAML as LXD prints it: blocks, sequences at the indentation of their key, and texts of several lines as they are.
+//! Writes YAML as LXD prints it: in blocks, sequences at the indentation of their key, and texts of several lines as
+//! literal blocks.
 
 use hull_yaml::tree::is_plain_string;
 use serde_json::Value;
@@ -21,7 +22,7 @@ fn indent(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n(' ', depth));
 }
 
-/// `goes_on` if the first entry stands behind a dash.
+/// With `goes_on`, the first entry stands behind a dash on the same line.
 fn mapping(text: &mut String, entries: &serde_json::Map<String, Value>, depth: usize, goes_on: bool) {
     for (index, (key, value)) in entries.iter().enumerate() {
         if index > 0 || !goes_on {
@@ -74,12 +75,12 @@ fn sequence(text: &mut String, items: &[Value], depth: usize) {
 fn one_line(value: &Value) -> String {
     match value {
         Value::String(text) => string(text),
-        // JSON's other scalars, and empty collections, are YAML's.
+        // JSON's other scalars and its empty collections are valid YAML.
         other => other.to_string(),
     }
 }
 
-/// A text in quotes, unless it can be read as nothing but itself. JSON's quotes are YAML's.
+/// Writes a text in quotes, unless YAML can read it only as this text. Texts in JSON's quotes are valid YAML.
 fn string(text: &str) -> String {
     let inner = |character: char| character.is_ascii_alphanumeric() || "._/@+-=,()~^$".contains(character);
     let is_word = text.chars().all(|character| inner(character) || character == ' ' || character == ':');
@@ -93,7 +94,7 @@ fn string(text: &str) -> String {
 
 fn quoted(text: &str) -> String {
     let mut quoted = Value::String(text.into()).to_string();
-    // JSON leaves these as they are, and YAML does not allow the first ones and takes the others for line breaks.
+    // JSON does not escape these characters. YAML forbids some of them, and takes others for line breaks.
     for character in ('\u{7f}'..='\u{9f}').chain(['\u{2028}', '\u{2029}', '\u{feff}', '\u{fffe}', '\u{ffff}'])
     {
         quoted = quoted.replace(character, &format!("\\u{:04x}", u32::from(character)));
@@ -101,7 +102,7 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Whether a text has several lines, and can stand as it is.
+/// Whether a text has several lines and can be written as a literal block.
 fn is_literal(text: &str) -> bool {
     let is_printable = |character: char| character == '\n' || !character.is_control() && !is_break(character);
     let trimmed = text.trim_end_matches('\n');

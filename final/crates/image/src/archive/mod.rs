@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! import    a root file system becomes an image    change  CMD, ENV, … given beside it (change_build: HEALTHCHECK, ONBUILD, SHELL)
-//!   received  the archives of one image           system  which of LXD's archives one is
+//!   received  the archives of one image           system  LXD's tars: whole images, and metadata alone
 //! load      images out of an archive or directory:
 //!   contents  the files in it, staged and hashed   layout  index.json of an OCI layout
 //!   docker    manifest.json of docker save

@@ -38,7 +38,7 @@ pub struct ImportOptions {
 pub struct Received<'a> {
     images: &'a Images,
     staging: Staging,
-    /// Of all bytes of the archives, one after the other: what LXD calls the image's fingerprint.
+    /// The hash of all archives, one after the other, which LXD calls the image's fingerprint.
     hash: Sha256,
     metadata: Option<Metadata>,
     root: Option<Root>,
@@ -46,7 +46,7 @@ pub struct Received<'a> {
 
 struct Root {
     layer: Staged,
-    /// It is known to be a distribution's.
+    /// Whether an init was found. A tar without LXD's metadata is not searched for one.
     has_init: bool,
 }
 
@@ -57,8 +57,8 @@ enum Archive {
 }
 
 impl<'a> Received<'a> {
-    /// Reads an archive: the tar of a root file system, plain or compressed, or a squashfs file system, or an image of
-    /// LXD's, or its metadata alone. With `expected`, it has to be the archive with this digest.
+    /// Reads an archive: the tar of a root file system, plain or compressed, a squashfs file system, an image of LXD's, or
+    /// the metadata of one. With `expected`, the archive has to have this digest.
     pub fn take(images: &'a Images, stream: impl Read, expected: Option<&Digest>) -> Result<Self> {
         let staging = Staging::new(&images.layers())?;
         let mut received = Self { images, staging, hash: Sha256::new(), metadata: None, root: None };
@@ -81,7 +81,7 @@ impl<'a> Received<'a> {
         Ok(received)
     }
 
-    /// Whether it is the half of an image that has no files.
+    /// Whether only an image's metadata were read, and its root file system is still missing.
     pub fn wants_root(&self) -> bool {
         self.root.is_none()
     }
@@ -153,8 +153,8 @@ impl<'a> Received<'a> {
         Ok(id)
     }
 
-    /// Stores an archive: a squashfs file system as it is, because it is not read from its beginning to its end, and a tar
-    /// uncompressed, so that its digest is its diff ID.
+    /// Stores an archive. A squashfs file system is stored as it is, because it is not read from its beginning to its end.
+    /// A tar is stored uncompressed, so that its digest is its diff ID.
     fn stage(&mut self, stream: impl Read, expected: Option<&Digest>) -> Result<Archive> {
         let mut stream = Fed { stream, own: Sha256::new(), all: &mut self.hash };
         let archive = store(&self.staging, &mut stream)?;
@@ -180,7 +180,7 @@ fn store(staging: &Staging, stream: &mut impl Read) -> Result<Archive> {
         return Ok(Archive::Squashfs(staging.add_all(&mut whole)?));
     }
     let tar = staging.add_all(&mut Bounded::new(BufReader::with_capacity(BUFFER, &mut whole))?)?;
-    // What lies behind the end of a compressed stream belongs to the fingerprint.
+    // Bytes after the end of a compressed stream belong to the fingerprint, too.
     drain(&mut whole)?;
     Ok(Archive::Tar(tar))
 }
@@ -191,7 +191,7 @@ fn other_digest(expected: &Digest, found: &Digest) -> Error {
 
 const BUFFER: usize = 128 * 1024;
 
-/// Hashes what is read.
+/// A reader that hashes what it reads.
 struct Fed<'a, R> {
     stream: R,
     own: Sha256,
@@ -217,7 +217,7 @@ pub(crate) fn now() -> String {
     humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
-/// RFC 3339, of metadata that say when the image was made.
+/// The metadata's time of creation, in RFC 3339. `None` if they have none.
 fn created(metadata: &Metadata) -> Option<String> {
     let seconds =
         u64::try_from(metadata.creation_date).ok().filter(|seconds| (1..YEAR_9999).contains(seconds))?;
@@ -228,7 +228,7 @@ fn created(metadata: &Metadata) -> Option<String> {
 /// The last second that RFC 3339 can express.
 const YEAR_9999: u64 = 253_402_300_799;
 
-/// The annotations. What the caller says of the image comes before what the archive says.
+/// The annotations of the image. The caller's properties override those of the archive.
 fn described(
     metadata: Option<Metadata>,
     properties: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! The tars of LXD's images: which half or whole of an image one is, and its root as a layer.
+//! The tars of LXD's images: tells a whole image from its metadata alone, and makes a layer of the root.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,16 +18,16 @@ use crate::packing::{Content, Entry, Kind, Packer};
 use crate::squashfs::Squashfs;
 use crate::staging::{Staged, Staging, not_stored};
 
-/// Where the programs that may be a distribution's init lie. `/sbin` may be a link to `/usr/sbin`.
+/// The paths of a distribution's init. `/sbin` may be a link to `/usr/sbin`.
 const INITS: [&str; 2] = ["sbin/init", "usr/sbin/init"];
 
-/// The members of a tar, by where LXD has them.
+/// The parts of LXD's images that a tar has.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     metadata: Option<String>,
     templates: BTreeMap<String, String>,
     has_root: bool,
-    /// Something of another name lies beside them, so it is no image of LXD's.
+    /// The tar has a member of another name, so it is no image of LXD's.
     is_other: bool,
 }
 
@@ -142,7 +142,7 @@ pub(super) fn unified_root(staging: &Staging, path: &Path) -> Result<(Staged, bo
     Ok((staged, found))
 }
 
-/// A file with holes, as a layer has it: without.
+/// Writes a file with holes out in full, because a layer's tar has no holes.
 fn unpacked(staging: &Staging, members: &mut Members<impl BufRead>, member: &Member) -> Result<File> {
     let path = staging.path().join("file");
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
@@ -153,7 +153,7 @@ fn unpacked(staging: &Staging, members: &mut Members<impl BufRead>, member: &Mem
     Ok(file)
 }
 
-/// A member below `rootfs/`, as a file of the layer.
+/// The layer's entry for a member below `rootfs/`. `None` for any other member.
 fn root_entry(member: &Member) -> Result<Option<Entry>> {
     let below = |path: &Path| relative(path).map(|path| path.strip_prefix("rootfs").map(PathBuf::from).ok());
     let Some(path) = below(&member.path)? else { return Ok(None) };
@@ -213,7 +213,7 @@ pub(super) fn squashfs_root(staging: &Staging, path: &Path) -> Result<(Staged, b
     Ok((staged, found))
 }
 
-/// A layer's tar gives such names a meaning, and would hide a file instead of having one.
+/// Refuses the name of a whiteout: in a layer's tar, the member would hide a file instead of adding one.
 fn refuse_whiteout(path: &Path) -> Result<()> {
     match path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".wh.")) {
         true => Err(Error::Refused {
@@ -224,7 +224,7 @@ fn refuse_whiteout(path: &Path) -> Result<()> {
     }
 }
 
-/// A failure to write is the disk's, and any other one that of what is read.
+/// Adds an entry. An error of the operating system comes from writing to the disk, and any other error from what is read.
 fn put(packer: &mut Packer<impl std::io::Write>, entry: &Entry, content: Content<'_>) -> Result<()> {
     packer.put(entry, content).map_err(|error| match error.raw_os_error() {
         Some(_) => not_stored(error),

@@ -171,7 +171,7 @@ impl Catalog {
     ) -> Result<()> {
         let entries: Vec<_> =
             self.lines().filter(|line| which(line)).map(Line::entry).collect::<Result<_>>()?;
-        // The key of an entry without a name is the digest that changes.
+        // An entry without a name has its digest as its key, and the digest changes. So the old entries are removed first.
         self.retain(|line| !which(line));
         for mut entry in entries {
             change(&mut entry);

@@ -12,10 +12,10 @@ const PROPERTY: &str = "org.hull.property.";
 const TEMPLATES: &str = "org.hull.templates";
 /// Seconds since the epoch.
 const EXPIRY: &str = "org.hull.expiry-date";
-/// The hash that LXD has as the image's fingerprint: that of the archives from which it was made.
+/// LXD's fingerprint of the image: the hash of the archives from which the image was made.
 pub(crate) const FINGERPRINT: &str = "org.hull.lxd-fingerprint";
 
-/// What is known of an image in LXD's words.
+/// An image in LXD's words.
 #[derive(Debug, Clone)]
 pub struct Described {
     /// The image's id.
@@ -49,13 +49,13 @@ pub(crate) fn to_annotations(metadata: &Metadata) -> Result<BTreeMap<String, Str
     Ok(annotations)
 }
 
-/// Puts other properties in the place of an image's.
+/// Replaces the properties of an image.
 pub(crate) fn set_properties(annotations: &mut BTreeMap<String, String>, wanted: &BTreeMap<String, String>) {
     annotations.retain(|key, _| !key.starts_with(PROPERTY));
     annotations.extend(properties(wanted));
 }
 
-/// LXD's description of an image, of which the annotations are the half that OCI does not have.
+/// LXD's description of an image. What OCI's configuration does not have comes from the annotations.
 pub(crate) fn to_metadata(annotations: &BTreeMap<String, String>, config: &ImageConfig) -> Result<Metadata> {
     let templates: Option<BTreeMap<String, Template>> = match annotations.get(TEMPLATES) {
         Some(text) => Some(
@@ -77,7 +77,7 @@ pub(crate) fn to_metadata(annotations: &BTreeMap<String, String>, config: &Image
     })
 }
 
-/// The kernel's name of an architecture, which LXD uses, for OCI's, which is Go's.
+/// The kernel's name of an architecture, which LXD uses. OCI uses Go's names.
 fn architecture(config: &ImageConfig) -> String {
     let kernels = match (config.architecture.as_str(), config.variant.as_deref()) {
         ("amd64", _) => "x86_64",

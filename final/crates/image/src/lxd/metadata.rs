@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// Bytes of metadata.yaml and of each template. Real ones have a few thousand.
+/// The most bytes of metadata.yaml, and of each template. Real ones have a few thousand.
 pub(crate) const MOST_TEXT: u64 = 256 << 10;
 
 /// How many templates an image may have. Real ones have a handful.
@@ -19,32 +19,33 @@ pub(crate) const MOST_TEMPLATES: usize = 64;
 pub struct Metadata {
     /// As uname(1) writes it.
     pub architecture: String,
-    /// Seconds since the epoch, as the next one, which is zero for never.
+    /// Seconds since the epoch.
     pub creation_date: i64,
+    /// Seconds since the epoch. Zero means never.
     pub expiry_date: i64,
     pub properties: BTreeMap<String, String>,
-    /// By the path of the file in the container that is made from it.
+    /// The templates, each by the path of the file in the container that is made from it.
     pub templates: BTreeMap<String, Template>,
 }
 
-/// A file of the container that is written anew when something happens to it.
+/// A file of the container that is written anew when one of some events happens to the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Template {
-    /// `create`, `copy`, `start`, `rename`.
+    /// The events: `create`, `copy`, `start`, `rename`.
     pub when: Vec<String>,
-    /// Only if the file does not exist.
+    /// Whether the file is written only if it does not exist.
     pub create_only: bool,
     /// The name of the file with the template.
     pub template: String,
     pub properties: BTreeMap<String, String>,
-    /// What is in that file; metadata.yaml does not have it.
+    /// The content of the file with the template, which metadata.yaml does not have.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub content: String,
 }
 
 impl Metadata {
-    /// Reads metadata.yaml. `contents` has the templates' files.
+    /// Reads metadata.yaml. `contents` has the files with the templates, by their names.
     pub fn parse(text: &str, contents: &BTreeMap<String, String>) -> Result<Self> {
         let invalid = |why: String| Error::Damaged(format!("metadata.yaml: {why}"));
         let value = hull_yaml::parse(text).map_err(|error| invalid(error.to_string()))?;
@@ -63,19 +64,19 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// metadata.yaml.
+    /// The text of metadata.yaml.
     pub fn to_yaml(&self) -> Result<String> {
         let mut value = serde_json::to_value(self)
             .map_err(|source| Error::Json { path: "the image's metadata".into(), source })?;
         for template in value["templates"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
-            // It is a file of its own.
+            // The content is in a file of its own.
             template.as_object_mut().map(|template| template.remove("content"));
         }
         Ok(hull_lxd::yaml::write(&value))
     }
 }
 
-/// LXD reads every scalar as the type that it wants, and YAML's null as the empty value.
+/// Reads values as LXD does: a scalar among properties is a text, and YAML's null is the empty value.
 fn as_read(value: Value) -> Value {
     let Value::Object(mut top) = value else { return value };
     top.retain(|_, value| !value.is_null());
@@ -89,7 +90,7 @@ fn as_read(value: Value) -> Value {
             if let Some(properties) = template.get_mut("properties") {
                 *properties = texts(properties.take());
             }
-            // What the file is called comes with the file.
+            // The content comes from the file with the template, and never from metadata.yaml.
             template.remove("content");
         }
     }

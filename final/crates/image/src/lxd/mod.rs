@@ -1,11 +1,11 @@
-//! What LXD knows of an image beside its files: metadata.yaml and templates, on an OCI image.
+//! What LXD knows of an image beside its files: metadata.yaml and templates, kept with an OCI image.
 //!
 //! ```text
 //! metadata     metadata.yaml, read and written    annotations  the same as annotations of a manifest
 //! properties   shows and changes them
 //! ```
-//! They are annotations of the manifest and not labels of the configuration: the configuration's digest is the image's id,
-//! and LXD changes the properties of an image that keeps its id. Registries and archives keep annotations.
+//! They are annotations of the manifest and not labels of the configuration. The digest of the configuration is the image's
+//! id, and in LXD an image keeps its id when its properties change. Registries and archives keep annotations.
 
 mod annotations;
 mod metadata;

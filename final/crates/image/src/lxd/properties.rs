@@ -32,7 +32,7 @@ impl Images {
     /// The image that was made of archives with this hash, if there is one.
     pub fn with_fingerprint(&self, fingerprint: &str) -> Result<Option<crate::Digest>> {
         for line in self.catalog()?.lines() {
-            // A damaged image is none that can be used instead.
+            // A damaged image cannot be used, so it is passed over.
             let Ok((manifest, _)) = line.entry().and_then(|entry| self.documents(&entry)) else { continue };
             if manifest.annotations.get(FINGERPRINT).is_some_and(|own| own == fingerprint) {
                 return Ok(Some(manifest.config.digest));
@@ -55,15 +55,15 @@ impl Images {
         })
     }
 
-    /// Changes the annotations of an image's manifest. Its id stays, because that is the digest of its configuration. A
-    /// name with a digest still stands for the manifest as it was.
+    /// Changes the annotations of an image's manifest. The image keeps its id, which is the digest of its configuration. A
+    /// name with a digest still stands for the unchanged manifest.
     fn annotate(
         &self,
         name: &str,
         change: impl FnOnce(&mut BTreeMap<String, String>, &ImageConfig) -> Result<()>,
     ) -> Result<()> {
         let staging = Staging::new(&self.layers())?;
-        // From here on no other command changes entries: of two changes at the same time none is lost.
+        // From here on no other command can change entries, so none of two changes at the same time is lost.
         let mut catalog = self.change()?;
         let entry = match catalog.catalog.find(name) {
             Some(line) => line.entry()?,

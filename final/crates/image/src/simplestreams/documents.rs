@@ -1,4 +1,4 @@
-//! The documents, as far as hull reads them.
+//! A server's documents, as far as hull reads them.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Whether it is a list of images. Others are of clouds.
+    /// Whether this is a list of images to download. Other lists are those of clouds.
     pub(super) fn has_images(&self) -> bool {
         self.format == "products:1.0" && self.datatype == "image-downloads"
     }
@@ -60,7 +60,7 @@ pub(super) struct Item {
     pub path: String,
     pub sha256: String,
     pub size: u64,
-    /// Hashes of this file and of one with a root, one after the other.
+    /// Hashes of this file and a file with a root, one after the other.
     pub combined_squashfs_sha256: String,
     pub combined_rootxz_sha256: String,
     pub combined_sha256: String,

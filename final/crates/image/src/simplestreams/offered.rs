@@ -17,7 +17,7 @@ pub(super) struct Download {
 /// An image that a server has.
 #[derive(Debug, Clone)]
 pub struct Offered {
-    /// The names that stand for it: none for a version that is not the newest.
+    /// The image's names. A version that is not the newest has none.
     pub aliases: Vec<String>,
     /// The hash of its files, one after the other.
     pub fingerprint: Digest,
@@ -27,13 +27,13 @@ pub struct Offered {
     pub serial: String,
     /// Bytes of its files.
     pub size: u64,
-    /// A whole image, or the half without files.
+    /// A whole image, or the metadata of one.
     pub(super) first: Download,
-    /// The half with files.
+    /// The root file system, where `first` is metadata.
     pub(super) root: Option<Download>,
 }
 
-/// LXD's files, and those of its fork, which has the same format.
+/// The types of LXD's files, and of those of its fork Incus, which have the same format.
 const METADATA: [&str; 2] = ["lxd.tar.xz", "incus.tar.xz"];
 const UNIFIED: [&str; 2] = ["lxd_combined.tar.gz", "incus_combined.tar.gz"];
 
@@ -69,7 +69,7 @@ pub(super) fn offered(list: &Products) -> Vec<Offered> {
     offered
 }
 
-/// The image that a name stands for, or the beginning of a fingerprint.
+/// Finds an image by a name, or by the beginning of its fingerprint.
 pub fn find<'a>(images: &'a [Offered], name: &str) -> Option<&'a Offered> {
     let by_alias = images.iter().find(|image| image.aliases.iter().any(|alias| alias == name));
     let is_hash = name.len() >= 6 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -77,8 +77,8 @@ pub fn find<'a>(images: &'a [Offered], name: &str) -> Option<&'a Offered> {
     by_alias.or_else(by_hash)
 }
 
-/// The files of a version: squashfs is preferred to a tar, because it is smaller. `None` if hull can use none of them, as
-/// those of a virtual machine.
+/// The files of a version: squashfs is preferred to a tar, because it is smaller. `None` if hull can use none of them,
+/// because they are a virtual machine's, for example.
 fn files(items: &BTreeMap<String, Item>) -> Option<(Download, Option<Download>, Digest)> {
     let of_type = |kinds: &[&str]| items.values().find(|item| kinds.contains(&item.ftype.as_str()));
     if let Some(metadata) = of_type(&METADATA) {
@@ -105,7 +105,7 @@ fn download(item: &Item) -> Option<Download> {
     Some(Download { path: item.path.clone(), size: item.size, digest: hash(&item.sha256)? })
 }
 
-/// Each name, and the name with the architecture, as LXD has them.
+/// The names of a product, as LXD has them: each with the architecture, and for this machine's architecture also without.
 fn aliases(product: &Product) -> Vec<String> {
     let names = product.aliases.split(',').map(str::trim).filter(|name| !name.is_empty());
     let host = Platform::host();

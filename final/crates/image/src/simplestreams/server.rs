@@ -11,7 +11,7 @@ use crate::error::{Error, RegistryProblem, Result};
 use crate::registry::{Access, fetch, is_loopback};
 use crate::store::Images;
 
-/// Bytes of a list. Those of public servers have some million.
+/// The most bytes of a list. The lists of public servers have a few million.
 const MOST_OF_A_LIST: u64 = 64 << 20;
 
 /// How many lists a server may have.
@@ -87,7 +87,7 @@ impl<'a> Server<'a> {
         serde_json::from_slice(&text).map_err(|error| self.wrong(&format!("{path} cannot be read: {error}")))
     }
 
-    /// A file that ends after as many bytes as the list says.
+    /// The content of a file, cut off after as many bytes as the list says.
     fn file(&self, file: &Download) -> Result<impl Read + use<>> {
         Ok(self.get(&file.path)?.take(file.size))
     }

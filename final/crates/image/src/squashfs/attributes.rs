@@ -13,10 +13,11 @@ const ELSEWHERE: u16 = 0x100;
 const NAME: u16 = 255;
 const VALUE: u32 = 64 << 10;
 
-/// Bytes of all values of a file. File systems store them in a block or a few.
+/// The most bytes of all values of a file. File systems store the values in a block or a few.
 const TOTAL: usize = 256 << 10;
 
-/// More than fit into XATTR_LIST_MAX with the shortest names.
+/// The most attributes of a file. The kernel lists at most XATTR_LIST_MAX bytes of names, which is about as many short
+/// names.
 const COUNT: u32 = 8192;
 
 impl Squashfs {
@@ -60,7 +61,7 @@ struct Stored {
 
 enum Value {
     Here(Vec<u8>),
-    /// It is the same as that of another attribute: the reference of that value.
+    /// The reference of the value, which is stored with another attribute.
     At(u64),
 }
 

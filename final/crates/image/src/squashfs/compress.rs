@@ -1,4 +1,4 @@
-//! Decompresses one block. Blocks are small, so the result is limited and not the proportion.
+//! Decompresses one block. Blocks are small, so it is enough to limit the size of the result.
 
 use std::io::{Cursor, Read};
 
@@ -7,7 +7,8 @@ use lzma_rust2::XzReader;
 use super::damaged;
 use crate::error::{Error, Result};
 
-/// KiB: an xz dictionary is at most as large as a block, which is 1 MiB, and the decoder has its own tables.
+/// The memory of the xz decoder, in KiB. A dictionary is at most as large as a block, which is 1 MiB, and the decoder has
+/// its own tables.
 const XZ_MEMORY: u32 = 8 << 10;
 
 /// The numbers in the header: squashfs_fs.h.

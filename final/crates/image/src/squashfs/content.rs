@@ -1,4 +1,4 @@
-//! The bytes of a file: whole blocks, and the end, which shares a block with the ends of other files.
+//! The bytes of a file: whole blocks, and a fragment for the end, which shares a block with the ends of other files.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -11,10 +11,10 @@ use crate::error::Result;
 /// The bit of a block's length which says that the block is not compressed.
 const PLAIN: u32 = 1 << 24;
 
-/// How many blocks of ends are kept. Files that follow each other share them.
+/// How many blocks of fragments are kept in memory. Files that follow each other share such blocks.
 const KEPT: usize = 4;
 
-/// Decompressed blocks of ends, by their index.
+/// Decompressed blocks of fragments, by their index.
 #[derive(Default)]
 pub(super) struct Fragments(VecDeque<(u32, Rc<Vec<u8>>)>);
 
@@ -25,8 +25,9 @@ pub(super) struct Reader<'a> {
     /// Where the next block is.
     position: u64,
     next: usize,
-    /// Bytes that have not been handed out, of the file and of the present block.
+    /// How many bytes of the file have not been handed out.
     left: u64,
+    /// The present block, and where the next byte is in it.
     block: Rc<Vec<u8>>,
     offset: usize,
 }

@@ -11,7 +11,7 @@ use super::{Squashfs, damaged};
 use crate::compression::is_bomb;
 use crate::error::Result;
 
-/// "There is none", in the index of a fragment or of attributes.
+/// The index that stands for no fragment, or for no attributes.
 const NONE: u32 = u32::MAX;
 
 /// The kernel's PATH_MAX.
@@ -61,7 +61,8 @@ impl Squashfs {
         let (number, mode) = (at.u16()?, at.u16()?);
         let (uid, gid) = (at.u16()?, at.u16()?);
         let modified = i64::from(at.u32()?);
-        // The inode's own number. References are used instead, which cannot contradict each other.
+        // This is the inode's own number. References identify inodes instead, because a hostile file system can give a
+        // number twice.
         at.u32()?;
         let (kind, attributes) = match number {
             1 => (short_directory(&mut at)?, NONE),
@@ -129,7 +130,7 @@ fn content(
     if is_bomb(size, length) {
         return Err(damaged("a file is out of all proportion to it"));
     }
-    // Without a capacity: the table may end long before the list.
+    // No capacity is reserved, because the table may end long before the list should.
     let mut blocks = Vec::new();
     for _ in 0..count {
         blocks.push(at.u32()?);

@@ -17,7 +17,7 @@ const RUN: u32 = 256;
 pub(super) type Named = (OsString, u64);
 
 impl Squashfs {
-    /// The names in a directory, which may be `most`.
+    /// The names in a directory. More than `most` are an error.
     pub(super) fn names(&mut self, listing: Listing, most: usize) -> Result<Vec<Named>> {
         let mut left = listing.size.saturating_sub(UNSTORED);
         let mut names = Vec::new();

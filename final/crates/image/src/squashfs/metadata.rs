@@ -12,8 +12,8 @@ const BLOCK: usize = 8192;
 /// The bit of a block's length which says that the block is not compressed.
 const PLAIN: u16 = 1 << 15;
 
-/// How many blocks are kept: inodes and names that belong together lie close to each other, and mksquashfs writes them in the
-/// order in which they are read.
+/// How many blocks are kept in memory. Inodes and names that belong together lie close to each other, and mksquashfs writes
+/// them in the order in which they are read.
 const KEPT: usize = 256;
 
 /// Blocks by their position.
@@ -22,7 +22,7 @@ pub(super) struct Cache(HashMap<u64, Rc<Block>>);
 
 struct Block {
     bytes: Vec<u8>,
-    /// Where the next one is.
+    /// Where the next block is.
     next: u64,
 }
 
@@ -49,7 +49,8 @@ impl Squashfs {
         self.cursor(at, (reference & 0xffff) as usize)
     }
 
-    /// Entries of equal size, of which a list at `at` tells the blocks: the entry of this index.
+    /// Begins to read at an entry of a table whose entries have equal sizes. The list at `at` has the positions of the
+    /// table's blocks.
     pub(super) fn indexed(&mut self, at: u64, index: usize, size: usize) -> Result<Cursor<'_>> {
         let (block, offset) = (index / (BLOCK / size), index % (BLOCK / size) * size);
         let position = at.checked_add(8 * block as u64).ok_or_else(|| damaged("an index is too large"))?;

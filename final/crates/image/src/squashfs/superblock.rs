@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 pub(super) const SIZE: usize = 96;
 
-/// "There is none", in a field with the position of a table.
+/// The position that stands for no table.
 const NONE: u64 = u64::MAX;
 
 /// mksquashfs(1): the largest block.

@@ -1,4 +1,4 @@
-//! From the root through all directories. Each inode becomes one entry, and each further name of it a hard link.
+//! Walks from the root through all directories. Each inode becomes one entry, and each further name of it a hard link.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::{Squashfs, damaged};
 use crate::error::Result;
 use crate::packing::{self, Content, Entry};
 
-/// The longest path: the kernel's PATH_MAX. Directories can thus not be deeper than half of it.
+/// The longest path: the kernel's PATH_MAX. It also bounds the depth of directories, to half as many.
 const LONGEST: usize = 4096;
 
-/// Bytes of all paths, which are kept for hard links.
+/// The most bytes of all paths together, which are kept for hard links.
 const PATHS: usize = 512 << 20;
 
 /// How many names there may be. A distribution with a desktop has some hundred thousand.
@@ -79,7 +79,7 @@ impl Squashfs {
             Kind::Node(kind, device) => {
                 sink(&self.entry(path, &inode, packing::Kind::Node { kind, device })?, Content::None)
             }
-            // Left out, as everywhere: a socket is of no use without the program that created it.
+            // Sockets are left out, as in all layers: a socket is of no use without the program that created it.
             Kind::Socket => Ok(()),
         }
     }
