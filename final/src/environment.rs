@@ -122,7 +122,7 @@ pub fn listen_fds() -> Vec<(i32, String)> {
     (FIRST..FIRST + count).map(|number| (number, names.next().unwrap_or("unknown").to_owned())).collect()
 }
 
-/// Where files go that nobody needs after the command: TMPDIR.
+/// The directory of files that are needed only while the command runs: TMPDIR.
 pub fn temporary() -> PathBuf {
     std::env::temp_dir()
 }

@@ -1,7 +1,8 @@
-//! The name under which hull was started. Through a link called `docker`, `podman` or `buildah` it keeps to what programs that start
-//! these read from them, where that differs from hull's own output. Through one called `docker-compose` or `podman-compose`, the
-//! words after the name are those of `hull compose`. Through `lxc` they are LXD's, and through `lxc-start` and its like LXC's:
-//! these have command lines of their own, since LXD's `info`, `list` or `export` mean something else than docker's.
+//! The name under which hull was started. Through a link called `docker`, `podman` or `buildah` it keeps to what programs
+//! that start these read from them, where that differs from hull's own output. Through one called `docker-compose` or
+//! `podman-compose`, the words after the name are those of `hull compose`. Through `lxc` they are LXD's, and through
+//! `lxc-start` and others they are LXC's. These have command lines of their own, since LXD's `info`, `list` or `export`
+//! mean something else than docker's.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -102,7 +103,7 @@ impl Persona {
         matches!(Self::own(), Self::DockerCompose | Self::PodmanCompose)
     }
 
-    /// LXD's client or one of LXC's programs, which say 1 for every failure of their own.
+    /// LXD's client or one of LXC's programs, which exit with 1 after every failure of their own.
     pub fn is_lxc() -> bool {
         matches!(Self::own(), Self::Lxc | Self::LxcTool(_))
     }

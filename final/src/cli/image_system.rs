@@ -1,4 +1,4 @@
-//! The verbs on images that LXD has and docker has not.
+//! The verbs on images that LXD has and docker does not have.
 
 use std::path::PathBuf;
 

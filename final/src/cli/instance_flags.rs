@@ -1,4 +1,4 @@
-//! What is different in a container that is made from another one, or from an archive, in LXD's words.
+//! The flags of LXD that change settings of a container while it is made from another one or from an archive.
 
 use clap::Args;
 

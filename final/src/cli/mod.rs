@@ -14,7 +14,7 @@
 //! file                                          file: LXD's push, pull, edit, delete, mount
 //! config, profile                               keys and devices in LXD's words
 //! snapshot                                      snapshots of containers
-//! instance_flags                                what is different in a copy
+//! instance_flags                                which settings of a copy differ
 //! device                                        LXD's devices of a container
 //! serve, context                                serve: docker's API, and where clients find it
 //! build, build_flags, build_request             build: its flags, and the request that they make

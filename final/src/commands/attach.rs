@@ -15,7 +15,8 @@ pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     join(engine, &container, args.detach_keys.as_deref(), !args.no_stdin, args.sig_proxy)
 }
 
-/// `takes_stdin` and `sig_proxy` hold where the container allows them.
+/// Joins a container's streams. Input is passed on only if the container takes input, and signals only if it has no
+/// terminal.
 pub fn join(
     engine: &Engine,
     container: &str,

@@ -53,7 +53,7 @@ fn get(engine: &Engine, args: &Get) -> Result<u8> {
 }
 
 fn set(engine: &Engine, args: &Set) -> Result<u8> {
-    // LXD takes the value as a word of its own, too.
+    // As in LXD, the value may also be a word of its own.
     let keys = match args.keys.as_slice() {
         [key, value] if !key.contains('=') => BTreeMap::from([(key.clone(), value.clone())]),
         keys => pairs(keys)?,
@@ -89,7 +89,7 @@ fn say(done: &str, applied: &Applied) -> Result<u8> {
     need_restart(applied)
 }
 
-/// What a running container gets only with its next start.
+/// Says which changes a running container gets only at its next start.
 pub(super) fn need_restart(applied: &Applied) -> Result<u8> {
     if !applied.need_restart.is_empty() {
         let (what, container) = (applied.need_restart.join(", "), &applied.container);

@@ -9,7 +9,7 @@ use crate::cli::system::Doctor;
 use crate::environment;
 use crate::ui::output;
 
-/// Opens no engine: what this finds may be why none can be opened.
+/// Opens no engine, because something that this finds may keep an engine from being opened.
 pub fn doctor(global: &Global, args: &Doctor) -> Result<u8> {
     let paths = Paths::choose(global.root.clone(), global.runroot.clone(), environment::paths());
     let patient = Patient { programs: environment::search_path(), data: paths.data };

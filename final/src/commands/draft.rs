@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use crate::environment;
 use crate::ui::errors::Hint;
 
-/// Where neither VISUAL nor EDITOR says: the editor that every system has (POSIX).
+/// The editor where neither VISUAL nor EDITOR is set. POSIX requires it on every system.
 const USUAL: &str = "vi";
 
-/// The file that is being edited, in a directory that only this user sees. Both go with this value.
+/// The file that is being edited, in a directory that only this user sees. Both are removed when this value is dropped.
 #[derive(Debug)]
 pub struct Draft {
     directory: PathBuf,
@@ -23,7 +23,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// An empty draft. By the end of its name, an editor knows what it is.
+    /// Makes an empty draft. Editors recognize the format of a file by the end of its name.
     pub fn new(name: &OsStr) -> Result<Self> {
         let template = environment::temporary().join("hull-edit-XXXXXX");
         let directory = nix::unistd::mkdtemp(&template).map_err(std::io::Error::from);
@@ -38,12 +38,12 @@ impl Draft {
         }
     }
 
-    /// Lets the user change it. Returns it as it is afterwards, or `None` if it is the same.
+    /// Lets the user change the draft. Returns the changed file, or `None` if nothing has changed.
     pub fn edit(&self) -> Result<Option<File>> {
         let before = self.content()?;
         let editor = ["VISUAL", "EDITOR"].into_iter().find_map(environment::variable);
         let editor = editor.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| USUAL.into());
-        // By a shell, because the variable may hold arguments, too.
+        // The editor is run by a shell, because the variable may hold arguments, too.
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&self.path);
         let ended = command.status().with_context(|| format!("cannot run the editor {editor}"))?;
@@ -57,7 +57,7 @@ impl Draft {
         }
     }
 
-    /// Opened anew: editors replace the file.
+    /// Opens the file anew, because editors may replace it.
     fn open(&self) -> Result<File> {
         File::open(&self.path).with_context(|| format!("cannot open {}", self.path.display()))
     }
@@ -72,7 +72,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // With what the editor has left beside it.
+        // The editor may have left other files in the directory.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -16,7 +16,7 @@ use crate::cli::file::{Delete, Edit, FileVerb, Mount, Pull, Push};
 use crate::ui::errors::Hint;
 use crate::ui::output;
 
-/// Stands for stdin or stdout.
+/// The word that stands for stdin or stdout.
 const STREAM: &str = "-";
 
 pub fn run(engine: &Engine, verb: &FileVerb) -> Result<u8> {
@@ -40,7 +40,7 @@ fn remote(word: &str) -> Result<(&str, PathBuf)> {
     }
 }
 
-/// What follows the first slash, which may be another slash. One at the end keeps its meaning.
+/// The path without slashes at its beginning. A slash at its end is kept, because it has a meaning.
 fn path_of(path: &str) -> &str {
     path.trim_start_matches('/')
 }
@@ -103,7 +103,7 @@ fn delete(engine: &Engine, args: &Delete) -> Result<u8> {
     Ok(0)
 }
 
-/// Files that follow one another and are of one container are handled together: a stopped one is mounted once.
+/// Groups files by their containers, so that a stopped container is mounted once for all of its files.
 fn by_container(words: &[String]) -> Result<Vec<(&str, Vec<PathBuf>)>> {
     let mut groups: Vec<(&str, Vec<PathBuf>)> = Vec::new();
     for word in words {
@@ -119,7 +119,7 @@ fn by_container(words: &[String]) -> Result<Vec<(&str, Vec<PathBuf>)>> {
 fn edit(engine: &Engine, args: &Edit) -> Result<u8> {
     let (name, path) = remote(&args.file)?;
     let options = PushOptions { content_only: true, ..PushOptions::default() };
-    // As LXD: what comes from a pipe is the new content.
+    // As in LXD, what comes from a pipe is the new content.
     if !io::stdin().is_terminal() {
         let stdin = duplicate(io::stdin(), "stdin")?;
         engine.push_files(&[PushSource::Stream(&stdin)], name, &path, options)?;
@@ -127,7 +127,8 @@ fn edit(engine: &Engine, args: &Edit) -> Result<u8> {
     }
     let draft = Draft::new(path.file_name().unwrap_or_default())?;
     let mut copy = draft.file.try_clone().context("cannot duplicate a descriptor")?;
-    // In a child, with which the mounts of a stopped container go: the user may start it before the editor ends.
+    // A child reads the file, and the mounts of a stopped container go with the child. So the user can start the container
+    // before the editor ends.
     hull_engine::in_child("read the file", || {
         let paths = std::slice::from_ref(&path);
         engine.pull_files(name, paths, PullTarget::Stream(&mut copy), PullOptions::default())?;
@@ -140,7 +141,7 @@ fn edit(engine: &Engine, args: &Edit) -> Result<u8> {
     Ok(0)
 }
 
-/// Waits in the foreground, because the mount is for as long as somebody works in it.
+/// Mounts a directory, and stays in the foreground until the mount is no longer needed.
 fn mount(engine: &Engine, args: &Mount) -> Result<u8> {
     let (name, path) = match args.source.contains('/') {
         true => remote(&args.source)?,

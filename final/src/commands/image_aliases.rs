@@ -29,12 +29,12 @@ pub fn run(engine: &Engine, verb: &Alias) -> Result<u8> {
     Ok(0)
 }
 
-/// A name as LXD has it. The tag that docker adds to a name without one is no part of it.
+/// A name as LXD has it: without the tag that docker adds to a name without a tag.
 pub fn lxd_alias(name: &str) -> &str {
     name.strip_suffix(":latest").unwrap_or(name)
 }
 
-/// A name that no image has.
+/// Refuses a name that an image has already.
 pub fn free(engine: &Engine, alias: &str) -> Result<Reference> {
     let reference = Reference::parse(alias)?;
     if engine.images().has(&reference) {
@@ -83,7 +83,7 @@ fn list(engine: &Engine, args: &AliasList) -> Result<()> {
             alias: if is_lxc { lxd_alias(name).to_owned() } else { name.clone() },
             fingerprint: human::short_id(&id).to_owned(),
             r#type: "CONTAINER",
-            // LXD's is one of the name, which hull's names do not have.
+            // In LXD, the description is that of the name. Names in hull have no descriptions.
             description: if is_lxc { String::new() } else { description.clone() },
         }));
     }

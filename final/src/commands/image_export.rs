@@ -45,7 +45,7 @@ pub fn export(engine: &Engine, args: &Export) -> Result<u8> {
     Ok(0)
 }
 
-/// Writes a file, which appears whole.
+/// Writes a file, which appears only when it is complete.
 fn file(path: &Path, packing: PackedWith, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     output::file(path, |file| packed(file, packing, write))?;
     output::own(path.display())

@@ -15,7 +15,7 @@ use crate::cli::image_system::{GetProperty, SetProperty};
 use crate::persona::Persona;
 use crate::ui::{errors, output};
 
-/// LXD's text for a time that never comes.
+/// LXD's text for no time.
 const NEVER: &str = "1970-01-01T00:00:00Z";
 
 pub fn info(engine: &Engine, name: &str) -> Result<u8> {
@@ -45,7 +45,7 @@ pub fn info(engine: &Engine, name: &str) -> Result<u8> {
     Ok(0)
 }
 
-/// RFC 3339, or LXD's text for none.
+/// A time in RFC 3339.
 fn time(seconds: i64) -> String {
     let since = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let time = std::time::UNIX_EPOCH.checked_add(since);
@@ -113,7 +113,7 @@ pub fn set(engine: &Engine, args: &SetProperty) -> Result<u8> {
     Ok(0)
 }
 
-/// The entries of a document that somebody may write, those that LXD's `show` has among them.
+/// The entries that an edited document may have, including those that only LXD's `show` prints.
 const KNOWN: [&str; 5] = ["properties", "auto_update", "public", "expires_at", "profiles"];
 
 const HELP: &str = "The properties of an image. Lines that begin with # are ignored.";

@@ -22,7 +22,7 @@ pub fn changes(flags: &InstanceFlags) -> Result<InstanceChanges> {
     Ok(InstanceChanges { config, devices, profiles })
 }
 
-/// The same flags as words, for another hull.
+/// The same flags as words for the command line of another hull.
 pub fn words(flags: &InstanceFlags) -> Vec<String> {
     let lists = [("--config", &flags.config), ("--device", &flags.device), ("--profile", &flags.profile)];
     let lists = lists.into_iter().flat_map(|(flag, values)| values.iter().map(move |value| (flag, value)));

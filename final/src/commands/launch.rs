@@ -24,7 +24,7 @@ pub fn launch(engine: &Engine, args: &Launch) -> Result<u8> {
 /// Creates the container, fetching its image where it is missing.
 pub fn create(engine: &Engine, args: &Launch) -> Result<Record> {
     create_from(engine, args).map_err(|error| match hints::classify(&error).1 {
-        // A mistyped REMOTE:IMAGE is no reason to log in to a registry.
+        // The name may be a mistyped REMOTE:IMAGE, so a hint to log in to a registry would be wrong.
         Some(Detail::NotInRegistry | Detail::RegistryDenied { .. }) => {
             let hint = "check the name: hull images lists the images of this machine, and hull remote list the servers of \
                         images (REMOTE:IMAGE)";
@@ -45,7 +45,7 @@ fn create_from(engine: &Engine, args: &Launch) -> Result<Record> {
     engine.create_pulling(options, &pull).map_err(create::with_context)
 }
 
-/// Starts it, and says what it shares with others and what its image asks for in vain.
+/// Starts the container, and says what it shares with others and which requests of its image are ignored.
 pub fn start(engine: &Engine, record: &Record) -> Result<()> {
     engine.start_created(record, StartAttach::Detached, None).map_err(without_init)?;
     say_what_is_shared(engine);
@@ -53,7 +53,7 @@ pub fn start(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Most images of docker's registries are those of a program, without an init.
+/// Adds a hint if the image has no init. Most images in docker's registries are made for one program and have none.
 fn without_init(error: hull_engine::Error) -> anyhow::Error {
     let hint = "the image has no init: hull run starts a program; images of whole distributions are those of hull remote list, as in images:debian/12";
     match error.kind() {
@@ -91,7 +91,7 @@ fn options(engine: &Engine, args: &Launch, daemon: &daemon::Daemon) -> Result<Cr
     })
 }
 
-/// The container's own devices: those of its profiles with other keys, and new ones.
+/// The container's own devices: devices of its profiles with changed keys, and new devices.
 fn devices(engine: &Engine, profiles: &[String], changes: &[String]) -> Result<Devices> {
     let mut devices = Devices::new();
     if changes.is_empty() {
@@ -124,7 +124,7 @@ fn key(text: &str) -> Result<(String, String)> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Says what such a container shares with others, against what its user may expect.
+/// Says what the container shares with others, which its user may not expect.
 fn say_what_is_shared(engine: &Engine) {
     if hull_sys::id_map::in_user_namespace() {
         errors::warn_only(

@@ -118,7 +118,7 @@ pub fn rm(engine: &Engine, args: &Rm) -> Result<u8> {
     let names = selection::chosen(engine, &args.containers, args.ignore, |_| true)?;
     let ignore = args.force || args.ignore;
     let mut outcome = Outcome::default();
-    // LXD's names for snapshots, which no container can have.
+    // These are LXD's names for snapshots, which no container can have.
     let (snapshots, names): (Vec<_>, Vec<_>) =
         names.into_iter().partition(|name| SnapshotName::parse(name).is_some());
     for name in &snapshots {

@@ -16,12 +16,12 @@ use crate::cli::network::{Attach, Detach, ListLeases};
 use crate::ui::errors::Hint;
 use crate::ui::{grid, output};
 
-/// The label with the description.
+/// The label that holds the description.
 const DESCRIPTION: &str = "description";
 
 type Config = BTreeMap<String, String>;
 
-/// The keys of a network, as they are.
+/// The keys of a network with their present values.
 fn config(network: &NetworkRecord) -> Config {
     let mut config: Config =
         network.labels.clone().into_iter().filter(|(key, _)| key.starts_with("user.")).collect();
@@ -68,7 +68,7 @@ pub fn show(engine: &Engine, name: &str) -> Result<u8> {
 }
 
 pub fn get(engine: &Engine, name: &str, key: &str) -> Result<u8> {
-    // A key that no network has is a slip, and not one that is unset.
+    // A key that no network can have is an error, and not a key without a value.
     if !network::NAMES.contains(&key) && !key.starts_with("user.") {
         network::parse(key, "")?;
     }
@@ -128,7 +128,7 @@ pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
         let Some(mut changed) = draft.edit()? else { return Ok(0) };
         changed.read_to_string(&mut text).context("cannot read the draft")?;
     } else {
-        // As LXD: what comes from a pipe is the new document.
+        // As in LXD, what comes from a pipe is the new document.
         io::stdin().read_to_string(&mut text).context("cannot read the settings")?;
     }
     let known = ["config", "description", "name", "type", "used_by", "managed", "status", "locations"];
@@ -159,14 +159,14 @@ pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
     Ok(0)
 }
 
-/// A device of the container, as `hull device add` makes it.
+/// Adds a device to the container, as `hull device add` does.
 pub fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     let device = args.device.as_ref().unwrap_or(&args.network);
     let applied = engine.attach_network(&args.container, device, &args.network, args.interface.as_deref())?;
     device::need_restart(&applied)
 }
 
-/// A container is on a network by a device, or by docker's `--network` and `network connect`.
+/// Disconnects a container, whether a device or docker's `--network` or `network connect` has connected it.
 pub fn detach(engine: &Engine, args: &Detach) -> Result<u8> {
     let device = args.device.as_deref();
     if let Some(applied) = engine.detach_network(&args.container, device, &args.network)? {
@@ -187,7 +187,7 @@ pub fn list_leases(engine: &Engine, args: &ListLeases) -> Result<u8> {
         rows.push([lease.holder, lease.mac, lease.address.to_string(), kind.into()]);
     }
     let gateways: Vec<IpAddr> = network.pools.iter().map(|pool| pool.gateway()).collect();
-    // The host has these only where it has an end of the network.
+    // The host has these addresses only if it has a link in the network.
     if !network.link.is_empty() {
         let name = format!("{}.gw", network.name);
         rows.extend(

@@ -32,7 +32,7 @@ pub fn publish(engine: &Engine, args: &Publish) -> Result<u8> {
         None => engine.commit(&args.container, &options),
     };
     if was_running {
-        // It runs again whether or not the image could be made.
+        // The container is started again whether or not the image could be made.
         engine.start(&args.container, StartAttach::Detached, None)?;
     }
     let id = published?;
@@ -46,7 +46,7 @@ pub fn publish(engine: &Engine, args: &Publish) -> Result<u8> {
     Ok(0)
 }
 
-/// Stops a running container, if that is allowed. Returns whether it has been running.
+/// Stops a running container, if that is allowed. Returns whether the container was running.
 fn stop(engine: &Engine, args: &Publish) -> Result<bool> {
     if !engine.is_active(&args.container)? {
         return Ok(false);

@@ -38,7 +38,7 @@ pub fn run(engine: &Engine, verb: &remote::Remote) -> Result<u8> {
     Ok(0)
 }
 
-/// An address that images can be fetched from.
+/// Refuses an address from which no images can be fetched.
 fn checked(url: &str) -> Result<Remote> {
     Server::new(&access()?, url)?;
     Ok(Remote { url: url.to_owned() })
@@ -103,8 +103,8 @@ pub fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
     Ok(0)
 }
 
-/// The id of an image that is named with its remote, which is fetched if it is not here. `None` for any other name; an image
-/// of this machine comes first.
+/// Fetches an image that is named with its remote, unless it is here already, and returns its id. `None` if the word names
+/// an image of this machine, or no remote.
 pub fn fetched(engine: &Engine, word: &str) -> Result<Option<String>> {
     let remotes = engine.remotes()?;
     let Some((remote, image)) = remotes.split_or_default(word) else { return Ok(None) };
@@ -137,10 +137,10 @@ struct ImageRow {
     size: String,
 }
 
-/// `image ls REMOTE:[TEXT]`: the images of a server. False if the word names none.
+/// `image ls REMOTE:`: lists the images of a server. False if the word names no remote.
 pub fn list_images(engine: &Engine, word: &str, format: Option<&str>) -> Result<bool> {
     let remotes = engine.remotes()?;
-    // `ubuntu:22.04` is docker's name of an image, so only the name of a remote alone is one.
+    // `ubuntu:22.04` is docker's name of an image, so a word names a remote only if nothing follows the colon.
     let found = remotes.split(word);
     if let (None, Some(name)) = (&found, word.strip_suffix(':').filter(|name| *name != hull_engine::LOCAL)) {
         remotes.find(name)?;

@@ -21,7 +21,7 @@ pub fn help_on(words: &[String]) -> Result<u8> {
     help_of(Cli::command(), words)
 }
 
-/// The same for another command line.
+/// The same for the command line `cli`.
 pub fn help_of(cli: clap::Command, words: &[String]) -> Result<u8> {
     let mut root = cli.clone();
     root.build();

@@ -1,4 +1,5 @@
-//! What the verbs on configurations share: pairs of keys and values, documents in an editor, and what a change has come to.
+//! What the verbs on configurations share: pairs of keys and values, documents in an editor, and notes about changes that
+//! take a restart.
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Read, Write};
@@ -9,7 +10,7 @@ use hull_engine::Applied;
 use super::draft::Draft;
 use crate::ui::errors::{self, Hint};
 
-/// How much is read of a value or a document.
+/// The most bytes of a value or a document.
 const MOST: u64 = 1 << 20;
 
 /// `KEY=VALUE …`, or one key and its value. An empty value takes the key back.

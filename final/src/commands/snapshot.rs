@@ -113,7 +113,7 @@ fn take(engine: &Engine, args: &Snapshot) -> Result<u8> {
     Ok(0)
 }
 
-/// A time from now, or a date.
+/// Reads the value of `--expiry`: a time from now, or a date.
 fn expiry(text: &str) -> Result<Timestamp> {
     if let Ok(parts) = schedule::expiry(text) {
         return Timestamp::now().after(&parts).context("--expiry is empty");

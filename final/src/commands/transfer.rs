@@ -1,5 +1,5 @@
-//! Containers as archives: `backup`, and `copy` and `move` to another root or, through ssh, to another machine. hull runs there as
-//! `hull backup import --trusted -`, and reads the archive from its standard input.
+//! Containers as archives: `backup`, and `copy` and `move` to another root or, through ssh, to another machine. There,
+//! `hull backup import --trusted -` reads the archive from its standard input.
 
 use std::fs::File;
 use std::io::Write;
@@ -24,7 +24,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// `None` if it stays in its root.
+    /// The place that a target and the flags name. `None` if the container stays in its root.
     pub fn of(target: &str, root: Option<&Path>, runroot: Option<&Path>) -> Result<Option<Self>> {
         match (target.strip_prefix("ssh://"), root) {
             (Some(_), Some(_)) => bail!("--target-root is for this machine, and {target} is another one"),
@@ -87,7 +87,7 @@ impl Place {
                 command
             }
         };
-        // It was this user's container before.
+        // The container was this user's own before, so its archive is trusted.
         command.args(["backup", "import", "--trusted"]);
         let words = instance_flags::words(flags);
         match self {
@@ -168,15 +168,15 @@ pub fn send(
     }
 }
 
-/// The other side may have said what is wrong before the archive's end.
+/// Ends the other side after the archive could not be sent. The other side may have printed an error of its own.
 fn failed(mut child: Child, error: anyhow::Error) -> anyhow::Error {
-    // An archive without an end is refused there, whether the process is killed in time or not.
+    // The other side refuses an archive without an end, even if the process is not killed in time.
     let _ = child.kill();
     let _ = child.wait();
     error.context("the container was not copied")
 }
 
-/// Moves a container that does not run. It is removed here once it is there.
+/// Moves a container that does not run. The container is removed here when the other side has it.
 pub fn relocate(engine: &Engine, args: &Move, place: &Place) -> Result<u8> {
     let source = &args.source;
     let id = engine.resolve(source)?;

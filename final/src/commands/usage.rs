@@ -11,19 +11,19 @@ use hull_engine::{Engine, StatsReader};
 use crate::ui::live::Live;
 use crate::ui::{list, output};
 
-/// How it is shown.
+/// How the list is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch<'a> {
-    /// name, cpu, memory, kernel, blockio or network: the greatest first, and names from a on.
+    /// name, cpu, memory, kernel, blockio or network. The greatest value comes first, and names are in alphabetical order.
     pub sort: &'a str,
     pub reverse: bool,
     /// Seconds.
     pub delay: u64,
-    /// Show it once, as also where stdout is no terminal.
+    /// Show the list once, which is also done where stdout is no terminal.
     pub once: bool,
 }
 
-/// Between the two readings of one that is shown once, from which the CPU share follows.
+/// The time between the two readings from which the CPU share follows, if the list is shown once.
 const SECOND: Duration = Duration::from_secs(1);
 
 pub fn show(engine: &Engine, watch: &Watch<'_>) -> Result<u8> {
@@ -48,7 +48,7 @@ pub fn show(engine: &Engine, watch: &Watch<'_>) -> Result<u8> {
 }
 
 fn text(reader: &mut StatsReader, ids: &[String], watch: &Watch<'_>) -> String {
-    // One that has ended meanwhile uses nothing.
+    // A container that has ended meanwhile is left out.
     let read: Vec<StatsResponse> = reader.read(ids).into_iter().flatten().collect();
     let used = |stats: StatsResponse| Used { kernel: reader.kernel_memory(&stats.id), stats };
     let mut all: Vec<Used> = read.into_iter().map(used).collect();
@@ -75,7 +75,7 @@ impl Used {
         self.stats.name.trim_start_matches('/')
     }
 
-    /// By what it is sorted. Of the CPU, hundredths of a percent are all that is shown.
+    /// The value by which the list is sorted. CPU shares are shown and compared in hundredths of a percent.
     fn key(&self, sort: &str) -> u64 {
         let both = |(one, other): (u64, u64)| one.saturating_add(other);
         match sort {

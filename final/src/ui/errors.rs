@@ -100,7 +100,7 @@ pub fn report(error: &anyhow::Error, code: Code) -> u8 {
         }
     }
     if let Some(Exit(code)) = error.downcast_ref() {
-        // LXD's and LXC's programs have no code of docker's.
+        // LXD's and LXC's programs do not have docker's exit codes.
         return if Persona::is_lxc() && *code == OWN_FAILURE { 1 } else { *code };
     }
     hints::exit_code(kind, code)
@@ -169,7 +169,7 @@ fn tell(sentence: &str, hint: Option<&str>) {
     write(Persona::own().prefix(), sentence, hint.filter(|_| !Persona::is_lxc()));
 }
 
-/// Prints what is no error.
+/// Prints a warning or a note.
 fn say(sentence: &str, hint: Option<&str>) {
     let persona = Persona::own();
     // LXD's client begins errors, and nothing else, with a word of its own.

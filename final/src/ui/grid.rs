@@ -29,7 +29,7 @@ fn widths(titles: &[String], rows: &[Vec<String>]) -> Vec<usize> {
     titles.iter().enumerate().map(of_column).collect()
 }
 
-/// Titles in the middle, cells at the left, and a line below each row.
+/// A table with centred titles, cells at the left, and a line below each row.
 fn table(titles: &[String], rows: &[Vec<String>]) -> String {
     let widths = widths(titles, rows);
     let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect();
@@ -55,7 +55,7 @@ fn table(titles: &[String], rows: &[Vec<String>]) -> String {
 fn compact(titles: &[String], rows: &[Vec<String>]) -> String {
     let widths = widths(titles, rows);
     let mut text = String::new();
-    // LXD's has room at both ends of each line, and its titles in the middle.
+    // LXD's compact table has spaces at both ends of each line, and centred titles.
     text.extend(titles.iter().zip(&widths).map(|(title, width)| format!("  {title:^width$}")));
     text.push_str("  \n");
     let mut line = |cells: &[String]| {

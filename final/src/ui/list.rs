@@ -88,7 +88,7 @@ fn cells(columns: Columns, rows: &[Value]) -> Vec<Vec<String>> {
     lines
 }
 
-/// In LXD's formats.
+/// The list in one of LXD's formats.
 fn lxds(columns: Columns, rows: &[Value], format: &str) -> Result<String> {
     match format {
         "json" => return Ok(format!("{}\n", output::json_line(&rows)?)),

@@ -25,7 +25,7 @@ pub fn line(text: impl std::fmt::Display) -> Result<()> {
     Ok(writeln!(Output(io::stdout().lock()), "{}", printable::block(&text))?)
 }
 
-/// Whether LXD's client was told to say nothing of what it does.
+/// Whether `lxc --quiet` was given.
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
 pub fn be_quiet() {
@@ -107,13 +107,14 @@ pub fn file(path: &Path, write: impl FnOnce(BufWriter<HoleWriter<File>>) -> Resu
     }
     let (Some(name), parent) = (path.file_name(), path.parent()) else { bail!("{path:?} names no file") };
     let parent = parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Held open: the write may change the mount namespace, and a link from one mount to another is refused (linkat(2)).
+    // The directory is held open, because the write may change the mount namespace, and linkat(2) refuses a link from one
+    // mount to another.
     let directory = File::open(parent).with_context(cannot)?;
     let unfinished = Path::new(name).with_added_extension(format!("{}.tmp", std::process::id()));
     let written = match nameless(&directory, Path::new("."), 0o666).with_context(cannot)? {
         Some(file) => {
             write(buffered(file.try_clone().with_context(cannot)?))?;
-            // linkat(2) replaces nothing, and renameat(2) does.
+            // linkat(2) cannot replace a file, and renameat(2) can.
             link_open_file(&file, &directory, &unfinished).with_context(cannot)
         }
         None => write(buffered(File::create_new(parent.join(&unfinished)).with_context(cannot)?)),

@@ -1,4 +1,4 @@
-//! `lxc config`: that of instances. LXD's server has settings, too; hull has no server.
+//! `lxc config`: the configuration of instances. LXD's server has a configuration, too, but hull has no server.
 
 use clap::Subcommand;
 

@@ -1,11 +1,11 @@
-//! LXD's command line, which hull has when it is started as `lxc`. Its `list`, `info`, `export` and others mean something
-//! else than docker's, so it is a command line of its own. Where hull's own verb is LXD's already, the verb's flags are
-//! those of `cli/`.
+//! LXD's command line, which hull has when it is started as `lxc`. LXD's `list`, `info`, `export` and others mean something
+//! else than docker's, so this is a command line of its own. A verb that hull has with LXD's meaning has the flags that are
+//! defined in `cli/`.
 //!
 //! ```text
 //! instance   the verbs for instances whose meaning or flags are not those of hull's own verbs
 //! config, image, network   groups that differ from hull's own
-//! tools      LXC's programs: lxc-start and its like      made  those that make containers and snapshots
+//! tools      LXC's programs, such as lxc-start          made  those that make containers and snapshots
 //! ```
 
 pub mod config;

@@ -11,7 +11,8 @@ use super::row::{Measure, Row, state};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Column {
     Letter(char),
-    /// A key of the configuration, or `DEVICE.KEY` of a device; the title; the most characters that are shown.
+    /// A key of the configuration, or `DEVICE.KEY` of a device. `width` is the greatest number of characters that are
+    /// shown.
     Key {
         is_device: bool,
         key: String,
@@ -91,7 +92,7 @@ fn key(word: &str) -> Result<Column> {
     Ok(Column::Key { is_device, key, title, width })
 }
 
-/// What these columns show beyond the list itself.
+/// What has to be measured for these columns.
 pub fn measure(columns: &[Column]) -> Measure {
     let any = |letters: &[char]| columns.iter().any(|column| column.is(letters));
     Measure { usage: any(&['m', 'M', 'N', 'u']), disk: any(&['D']), snapshots: any(&['S']) }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::row::{Row, state};
 
-/// LXD's numbers of states.
+/// LXD's number of a container's state.
 fn code(one: &Summary) -> u32 {
     match one.status {
         Status::Created | Status::Exited => 102,

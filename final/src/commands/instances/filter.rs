@@ -79,7 +79,7 @@ impl Filter {
     }
 }
 
-/// An expression of a whole text, unless it says itself where it begins or ends.
+/// A regular expression that has to match a whole text, unless it has anchors of its own.
 fn whole(text: &str) -> Result<Regex, regex_lite::Error> {
     match text.contains(['^', '$']) {
         true => Regex::new(text),
@@ -93,7 +93,7 @@ fn network(text: &str) -> Result<IpNet> {
     found.with_context(|| format!("invalid address {text:?}"))
 }
 
-/// `u.note` is `user.note`.
+/// Completes the shortened first part of a key: `u.note` is `user.note`.
 fn long(key: &str) -> String {
     let Some((family, rest)) = key.split_once('.') else { return key.to_owned() };
     let mut known = FAMILIES.iter().filter(|known| known.starts_with(family));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! columns  -c: what each letter shows        filter   name, status=running, user.x=y
-//! row      a container, and what is measured of it only if a column asks
+//! row      a container, and what is measured of it for the columns
 //! document the objects of json and yaml
 //! ```
 
@@ -21,7 +21,7 @@ use filter::Filter;
 pub use row::state;
 use row::{Measure, Row};
 
-/// LXD's own, without the location: there is one machine.
+/// LXD's usual columns without the location, because there is one machine.
 const USUAL: &str = "ns46tS";
 const FAST: &str = "nsacPt";
 
@@ -43,7 +43,7 @@ pub fn list(engine: &Engine, request: &Request<'_>) -> Result<u8> {
     list_of(engine, request, &all)
 }
 
-/// Lists those of some containers that fit the request.
+/// Lists those of these containers that fit the request's filters.
 pub fn list_of(engine: &Engine, request: &Request<'_>, all: &[Summary]) -> Result<u8> {
     let usual = if request.fast { FAST } else { USUAL };
     let columns = columns::parse(request.columns.unwrap_or(usual))?;
@@ -52,7 +52,7 @@ pub fn list_of(engine: &Engine, request: &Request<'_>, all: &[Summary]) -> Resul
     let is_document = matches!(format, "json" | "yaml");
     let measure = if is_document { Measure::default() } else { columns::measure(&columns) };
     let mut fitting: Vec<&Summary> = all.iter().collect();
-    // As LXD: by name.
+    // Sorted by name, as in LXD.
     fitting.sort_by(|a, b| a.name.cmp(&b.name));
     let rows = row::measured(engine, &fitting, measure)?;
     let rows: Vec<Row<'_>> = rows.into_iter().filter(|row| filters.iter().all(|one| one.fits(row))).collect();

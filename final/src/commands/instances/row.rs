@@ -16,8 +16,9 @@ pub struct Row<'a> {
     pub summary: &'a Summary,
     /// Nanoseconds.
     pub cpu: Option<u64>,
-    /// Bytes, and the share of what it may have.
+    /// In bytes.
     pub memory: Option<u64>,
+    /// Percent of the memory that the container may use.
     pub memory_share: Option<f64>,
     pub processes: Option<u64>,
     /// Bytes that the container has written.
@@ -25,7 +26,7 @@ pub struct Row<'a> {
     pub snapshots: Option<u64>,
 }
 
-/// LXD's states.
+/// LXD's word for a container's state.
 pub fn state(one: &Summary) -> &'static str {
     match one.status {
         Status::Running | Status::Restarting => "Running",
@@ -65,7 +66,7 @@ pub fn measured<'a>(engine: &Engine, all: &[&'a Summary], measure: Measure) -> R
     Ok(rows)
 }
 
-/// Of those that run. One that has ended meanwhile uses nothing.
+/// Measures what the running containers use. A container that has ended meanwhile has no values.
 fn use_of(engine: &Engine, rows: &mut [Row<'_>]) -> Result<()> {
     let mut running: Vec<&mut Row<'_>> = rows.iter_mut().filter(|row| row.summary.init().is_some()).collect();
     let ids: Vec<String> = running.iter().map(|row| row.summary.id.clone()).collect();

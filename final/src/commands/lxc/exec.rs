@@ -22,7 +22,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
         output: [true; 2],
         tty,
         sig_proxy: !tty,
-        // LXD has none.
+        // LXD's `exec` has no such keys.
         detach_keys: terminal::detach_keys(Some(""))?,
         when_unread: WhenUnread::CloseOutput,
         redraw: false,
@@ -44,7 +44,7 @@ pub fn exec(engine: &Engine, args: &Exec) -> Result<u8> {
     stream.map_or(Ok(0), |stream| terminal::attach(stream, options))
 }
 
-/// LXD's own alias: a login shell of root's.
+/// As LXD's alias of this name, starts a login shell of root's.
 pub fn shell(engine: &Engine, name: &str) -> Result<u8> {
     let command = ["su", "-l"].map(str::to_owned).into();
     exec(
@@ -81,7 +81,7 @@ fn has_terminal(args: &Exec) -> Result<bool> {
     }
 }
 
-/// Root's home, if the instance has one.
+/// The directory that was asked for, or root's home if the instance has one, or `/`.
 fn directory(engine: &Engine, name: &str, args: &Exec) -> Result<String> {
     if let Some(directory) = &args.cwd {
         return Ok(directory.clone());
@@ -90,7 +90,7 @@ fn directory(engine: &Engine, name: &str, args: &Exec) -> Result<String> {
     Ok(if has_home { ROOTS_HOME } else { "/" }.to_owned())
 }
 
-/// What LXD sets where the caller does not.
+/// The variables that LXD sets, and then those of the caller, which override them.
 fn environment(args: &Exec, user: u32) -> Result<Vec<String>> {
     if let Some(wrong) = args.env.iter().find(|one| !one.contains('=')) {
         bail!("invalid argument {wrong:?} for --env: it takes KEY=VALUE");

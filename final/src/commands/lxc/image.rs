@@ -30,7 +30,7 @@ pub fn run(engine: &Engine, verb: &Image) -> Result<u8> {
     }
 }
 
-/// Removes images with all their names. One that a container uses keeps its files until the container goes.
+/// Removes images with all their names. The files of an image that a container uses stay until the container is removed.
 fn delete(engine: &Engine, names: &[String]) -> Result<u8> {
     let mut code = 0;
     for name in names {
@@ -103,7 +103,7 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
     tables::print(&args.format, &titles, entries)
 }
 
-/// A property, the beginning of a fingerprint, or a part of a name.
+/// Whether an image fits a filter: a property, the beginning of a fingerprint, or a part of a name.
 fn fits(image: &Described, filter: &str) -> bool {
     match filter.split_once('=') {
         Some((key, value)) => image.metadata.properties.get(key).is_some_and(|own| own == value),
@@ -146,7 +146,7 @@ fn size(bytes: u64) -> String {
     format!("{:.2}{}", bytes as f64 / unit as f64, UNITS[power - 1])
 }
 
-/// `Nov 30, 2026 at 2:05am (UTC)` of RFC 3339, or nothing.
+/// A time in RFC 3339 as `Nov 30, 2026 at 2:05am (UTC)`. Empty if the text is no time.
 fn date(text: &str) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -1,4 +1,4 @@
-//! `launch` and `init`, which say what they do as LXD's do.
+//! `launch` and `init`, which print what LXD's print.
 
 use anyhow::Result;
 use hull_engine::Engine;

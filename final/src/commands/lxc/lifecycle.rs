@@ -1,4 +1,4 @@
-//! `start`, `stop`, `restart`, `pause`, `delete` and `rename`. LXD's print nothing when they succeed.
+//! `start`, `stop`, `restart`, `pause`, `delete` and `rename`. As in LXD, they print nothing when they succeed.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -62,7 +62,7 @@ pub fn restart(engine: &Engine, args: &Stop) -> Result<u8> {
     Ok(code)
 }
 
-/// LXD's -1 leaves it to the container.
+/// The value of `--timeout`. `None`, for LXD's -1, means the timeout that the container has.
 fn timeout(args: &Stop) -> Result<Option<u32>> {
     match args.timeout {
         -1 => Ok(None),
@@ -112,7 +112,7 @@ fn confirmed(name: &str) -> Result<bool> {
 
 pub fn rename(engine: &Engine, args: &Rename) -> Result<u8> {
     match SnapshotName::parse(&args.name) {
-        // LXD names the snapshot in full, before and after.
+        // In LXD, both names of the snapshot are written in full.
         Some(snapshot) => {
             let new = SnapshotName::parse(&args.new).map_or(args.new.clone(), |new| new.snapshot);
             engine.rename_snapshot(&snapshot, &new)?;
@@ -142,7 +142,7 @@ fn each(engine: &Engine, names: &[String], mut action: impl FnMut(&str, Status) 
     let statuses = statuses(engine)?;
     let mut code = 0;
     for name in names {
-        // The action's own lookup says that there is none of the name.
+        // If no instance has this name, the action says so.
         let status = statuses.get(name).copied().unwrap_or(Status::Created);
         if let Err(error) = action(name, status) {
             code = errors::report(&error, Code::Plain);

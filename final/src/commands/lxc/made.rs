@@ -40,7 +40,7 @@ struct LaunchLine {
     launch: Launch,
 }
 
-/// The image for a template, fetched or imported if need be.
+/// The name of the image for a template. The archives of the template `local` are imported.
 fn image(engine: &Engine, args: &Create) -> Result<String> {
     let name = format!("lxc-create -t {} --", args.template);
     let options = || std::iter::once(&name).chain(&args.options);
@@ -95,7 +95,7 @@ fn local(engine: &Engine, options: &Local) -> Result<String> {
             described.add_root(open(&options.fstree)?, None)?;
             described
         }
-        // LXC's own description is a part of a configuration file, which says nothing of the files.
+        // LXC's own description is a part of a configuration file, and has nothing about the files, so it is not used.
         false => engine.receive_image(open(&options.fstree)?)?,
     };
     Ok(engine.finish_image(received, &[], ImportOptions::default())?.to_string())
@@ -106,7 +106,7 @@ pub fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
         engine.rename(&args.name, &args.newname)?;
         return Ok(0);
     }
-    // LXC has its snapshots beside the container, and copies none of them.
+    // LXC keeps snapshots beside the container, and copies none of them.
     let options = InstanceCopy { instance_only: true, ephemeral: args.ephemeral, ..InstanceCopy::default() };
     let copied = engine.copy_container(&args.name, &args.newname, &options)?;
     if args.ephemeral {
@@ -125,7 +125,7 @@ pub fn snapshot(engine: &Engine, args: &Snapshot) -> Result<u8> {
             output::line("No snapshots")?;
         }
         for one in taken {
-            // LXC has the directory in the parentheses.
+            // LXC prints the snapshot's directory in the parentheses.
             let time = moment(one.created.0).replace('/', ":").replace(" UTC", "");
             output::line(format!("{} ({container}) {time}", one.name))?;
         }

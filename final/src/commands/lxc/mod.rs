@@ -5,7 +5,7 @@
 //! exec       exec, shell                                       info       info, version
 //! launch     launch, init                                      image      image
 //! network    network                                           tables     lists with columns of their own
-//! tools      LXC's programs: lxc-start and its like            watched    what a container uses at present
+//! tools      LXC's programs, such as lxc-start                 watched    what a container uses at present
 //! made       lxc-create, lxc-copy and lxc-snapshot
 //! ```
 
@@ -108,7 +108,7 @@ fn dispatch(lxc: &Lxc) -> Result<u8> {
     }
 }
 
-/// LXD names and packs the file where nothing is said.
+/// As in LXD, the file is compressed with gzip and called backup.tar.gz, unless the user says otherwise.
 fn export(engine: &Engine, args: &Export) -> Result<u8> {
     let packing = match args.compression.as_str() {
         "none" => PackedWith::Nothing,
@@ -140,7 +140,7 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
     instances::list(engine, &request)
 }
 
-/// The other flags of the client ask for what hull does anyway.
+/// Refuses a project that does not exist. The other flags of the client ask for what hull does anyway.
 fn check(client: &Client) -> Result<()> {
     match client.project.as_deref() {
         None | Some("default") => Ok(()),

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 /// What LXD calls this machine.
 const LOCAL: &str = "local:";
 
-/// The words of the command line without `local:`. The words of a program that is run in an instance are its own: those of
-/// `exec` after the instance's name, and those of every verb after `--`.
+/// The words of the command line without `local:`. Words for a program in an instance are left as they are: those after
+/// `--`, and those of `exec` after an instance that is named with `local:`.
 pub fn without_local(words: Vec<OsString>) -> Vec<OsString> {
     let mut is_exec = false;
     let mut is_own = false;
@@ -14,7 +14,7 @@ pub fn without_local(words: Vec<OsString>) -> Vec<OsString> {
     for (place, word) in words.into_iter().enumerate() {
         is_own |= word == "--";
         let local = word.to_str().and_then(|text| text.strip_prefix(LOCAL)).filter(|_| place > 0 && !is_own);
-        // The instance's name is the first word that can begin so.
+        // The first word of `exec` that begins with `local:` is taken for the instance's name.
         is_own |= is_exec && local.is_some();
         is_exec |= word == "exec";
         match local {

@@ -13,7 +13,7 @@ use crate::cli::lxc::network::{Create, Network};
 use crate::commands::network_settings;
 use crate::ui::output;
 
-/// Linux takes no longer name of a link.
+/// The longest name of a link that Linux accepts.
 const LONGEST_LINK: usize = 15;
 
 pub fn run(engine: &Engine, verb: &Network) -> Result<u8> {
@@ -44,7 +44,7 @@ fn create(engine: &Engine, args: &Create) -> Result<u8> {
         ..wire::CreateRequest::default()
     };
     match args.kind.as_str() {
-        // The bridge is called like the network, as LXD's is.
+        // As in LXD, the bridge has the network's name.
         "bridge" if args.name.len() <= LONGEST_LINK => {
             request.options.insert("bridge.name".into(), args.name.clone());
         }
@@ -90,7 +90,7 @@ fn apply(request: &mut wire::CreateRequest, key: &str, value: &str) -> Result<()
     }
 }
 
-/// Two keys may stand for one option of a network, and must not contradict each other.
+/// Sets an option of the network. Two keys may set the same option, and must not contradict each other.
 fn put(request: &mut wire::CreateRequest, option: &str, value: &str) -> Result<()> {
     let options: &mut BTreeMap<String, String> = &mut request.options;
     match options.insert(option.into(), value.into()) {

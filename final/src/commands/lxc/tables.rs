@@ -1,5 +1,5 @@
-//! LXD's lists of what hull has under other columns: images, networks, profiles, pools and remotes. Their json and yaml are
-//! arrays of the objects of LXD's API.
+//! Lists that have other columns in LXD than in hull: images, networks, profiles, pools and remotes. As json or yaml they
+//! are arrays of the objects of LXD's API.
 
 use anyhow::{Result, bail};
 use hull_engine::{Engine, LOCAL};
@@ -62,7 +62,7 @@ pub fn pools(engine: &Engine, format: &str) -> Result<u8> {
                 continue;
             }
         };
-        // A pool that is missing has users, but not all of them can be counted.
+        // Not all users of a pool that is missing can be counted.
         let users = engine.pool_users(&name);
         let source = pool.source.display().to_string();
         entries.push(Entry {

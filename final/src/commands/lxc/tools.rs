@@ -1,4 +1,4 @@
-//! LXC's programs: `lxc-start -n NAME` and its like.
+//! LXC's programs, such as `lxc-start -n NAME`.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use crate::ui::hints::Code;
 use crate::ui::{list, output};
 
 pub fn main() -> ExitCode {
-    // The first word after the name of the program, which is the verb.
+    // Word 1 is the name of the program, which is the verb, and word 2 is the first one after it.
     if persona::words().get(2).is_some_and(|word| word == "--version") {
         return match output::text(&Persona::own().version_line()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -67,7 +67,7 @@ fn top(engine: &Engine, args: &Top) -> Result<u8> {
     let sort = match args.sort.as_str() {
         "c" => "cpu",
         "b" => "blockio",
-        // The kernel counts swap apart, and a container with much memory has the most swap, too.
+        // hull does not measure swap, so memory with swap is sorted by memory.
         "m" | "s" => "memory",
         "k" => "kernel",
         _ => "name",
@@ -86,7 +86,7 @@ fn check(common: &Common) -> Result<()> {
     }
 }
 
-/// LXC's `lxc-attach` is LXD's `exec` with another default: a shell, where no command is named.
+/// `lxc-attach` is LXD's `exec` with the caller's variables and directory, and with a shell where no command is named.
 fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     let own = crate::environment::all();
     let is_kept = |one: &String| {
@@ -115,7 +115,7 @@ fn attach(engine: &Engine, args: &Attach) -> Result<u8> {
     )
 }
 
-/// The caller's directory, if the container has one of the name.
+/// The caller's directory, if the container has one of this name, or `/`.
 fn directory(engine: &Engine, name: &str) -> String {
     let here = std::env::current_dir().ok().filter(|here| engine.stat_path(name, here).is_ok());
     here.map_or("/".to_owned(), |here| here.display().to_string())
@@ -165,7 +165,7 @@ fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
     };
     match args.reboot {
         true => lifecycle::restart(engine, &stop),
-        // LXC's code for a container that does not run, and for one that there is not.
+        // LXC exits with 2 if the container does not run or does not exist.
         false => Ok(if lifecycle::stop(engine, &stop)? == 0 { 0 } else { 2 }),
     }
 }
@@ -203,7 +203,7 @@ fn info(engine: &Engine, args: &Info) -> Result<u8> {
             lines.push((" Total bytes", size(counters.tx_bytes + counters.rx_bytes)));
         }
     }
-    // LXC's bare value of one that was asked for.
+    // LXC prints a single value that was asked for without its name.
     if let [(_, value)] = &lines[..]
         && args.no_humanize
     {
@@ -215,7 +215,7 @@ fn info(engine: &Engine, args: &Info) -> Result<u8> {
     Ok(0)
 }
 
-/// LXC has a space before the unit.
+/// A size as LXC prints it, with a space before the unit.
 fn spaced(size: &str) -> String {
     let unit = size.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(size.len());
     let unit_name = if &size[unit..] == "B" { "bytes" } else { &size[unit..] };
@@ -258,7 +258,7 @@ fn ls(engine: &Engine, args: &Ls) -> Result<u8> {
     Ok(0)
 }
 
-/// A cell of the table. What there is none of is a hyphen.
+/// A cell of the table. An empty cell has a hyphen.
 fn fancy(engine: &Engine, one: &Summary, column: &str) -> Result<String> {
     let text = match column {
         "NAME" => one.name.clone(),
@@ -266,7 +266,7 @@ fn fancy(engine: &Engine, one: &Summary, column: &str) -> Result<String> {
         "PID" => one.init().map(|pid| pid.to_string()).unwrap_or_default(),
         "RAM" => usage(engine, one)?.map(|usage| bytes(usage.memory_stats.usage)).unwrap_or_default(),
         "AUTOSTART" => u8::from(one.instance().flag("boot.autostart")).to_string(),
-        // LXC's groups of containers that start together.
+        // hull has no groups of containers that start together.
         "GROUPS" => String::new(),
         "INTERFACE" => one.addresses().map(|(name, _)| name).collect::<Vec<_>>().join(", "),
         "IPV4" | "IPV6" => {

@@ -27,7 +27,7 @@ impl Watched {
     }
 }
 
-/// What a container that runs uses.
+/// What a container uses. `None` if it does not run.
 pub fn usage(engine: &Engine, summary: &Summary) -> Result<Option<StatsResponse>> {
     if summary.init().is_none() {
         return Ok(None);

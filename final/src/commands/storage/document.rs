@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::persona::Persona;
 
-/// The entries that somebody may write, those that only `show` has among them.
+/// The entries that an edited document may have, including those that only `show` prints.
 const KNOWN: [&str; 7] = ["config", "description", "name", "driver", "used_by", "status", "locations"];
 
 /// What `show` prints.
@@ -36,7 +36,7 @@ fn address(pool: &str, user: &str) -> String {
     }
 }
 
-/// What an editor gets.
+/// The text that the user edits.
 pub(super) fn editable(pool: &Pool) -> String {
     yaml::write(&json!({ "config": pool.config, "description": pool.description }))
 }

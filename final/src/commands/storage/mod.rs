@@ -84,7 +84,7 @@ fn list(engine: &Engine, args: &PoolList) -> Result<u8> {
                 driver: pool.driver.name(),
                 source: pool.source.display().to_string(),
                 description: pool.description.clone(),
-                // A pool that is missing has users, but not all of them can be counted.
+                // Not all users of a pool that is missing can be counted.
                 used_by: engine.pool_users(&name).map_or("?".into(), |users| users.len().to_string()),
                 state: pool.status(),
                 name,
@@ -120,7 +120,7 @@ fn set(engine: &Engine, args: &PoolSet) -> Result<u8> {
     Ok(0)
 }
 
-/// With an editor, or from a pipe.
+/// Changes a pool's keys with an editor, or takes them from a pipe.
 fn edit(engine: &Engine, args: &PoolName) -> Result<u8> {
     let pool = engine.pool(&args.name)?;
     let Some(text) = edited(&document::editable(&pool))? else { return Ok(0) };
@@ -129,7 +129,7 @@ fn edit(engine: &Engine, args: &PoolName) -> Result<u8> {
     Ok(0)
 }
 
-/// What becomes of a text: stdin, if that is no terminal, as in LXD; else what the user makes of it with an editor. `None` if
+/// Lets the user change a text with an editor. If stdin is no terminal, the new text comes from there, as in LXD. `None` if
 /// nothing has changed.
 fn edited(text: &str) -> Result<Option<String>> {
     use std::io::IsTerminal;

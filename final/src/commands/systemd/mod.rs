@@ -1,5 +1,5 @@
-//! Units of systemd: those that start containers with the machine and take snapshots, and one for a single container; and
-//! OpenRC's service that starts them.
+//! Units of systemd: those that start containers with the machine and take snapshots, and one for a single container.
+//! OpenRC has a service that starts containers with the machine.
 
 pub mod api_units;
 pub mod boot_unit;
@@ -25,7 +25,7 @@ fn program_words(global: &Global) -> Result<String> {
     Ok(words.join(" "))
 }
 
-/// The same, word by word and as it is.
+/// The same as separate words, without quotes.
 fn program_arguments(global: &Global) -> Result<Vec<String>> {
     let program = environment::own_files().into_iter().find(|path| path.is_file());
     let program = program.context("cannot find hull's own program")?;

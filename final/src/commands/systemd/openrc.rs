@@ -1,6 +1,6 @@
 //! A service of OpenRC: openrc-run(8).
 
-/// The service, in which `hull` is the beginning of hull's command lines.
+/// The text of the service. `hull` is the beginning of each of hull's command lines: the program and its roots.
 pub fn text(hull: &[String]) -> String {
     let hull: Vec<String> = hull.iter().map(|word| quoted(word)).collect();
     let hull = hull.join(" ");

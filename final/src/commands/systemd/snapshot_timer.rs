@@ -55,7 +55,7 @@ pub fn disable() -> Result<u8> {
     Ok(0)
 }
 
-/// Exits with 1 if no snapshots are taken, as `systemctl is-enabled` does.
+/// Exits with 1 if the timer is not enabled, as `systemctl is-enabled` does.
 pub fn status() -> Result<u8> {
     need_systemd(COMMAND, INSTEAD)?;
     let manager = Manager::of_this_user();
@@ -74,7 +74,7 @@ fn service(global: &Global) -> Result<String> {
     ))
 }
 
-/// Cron's unit is a minute.
+/// The timer runs each minute, which is the smallest unit of a schedule.
 fn timer() -> String {
     "[Unit]\nDescription=Scheduled snapshots of containers\n\n[Timer]\nOnCalendar=minutely\nAccuracySec=10s\n\n\
      [Install]\nWantedBy=timers.target\n"
