@@ -239,7 +239,7 @@ fn the_unit_is_printed_and_installed_and_removed() {
     unmount("/run", UnmountFlags::DETACH).unwrap();
 }
 
-/// Puts keys of LXD's configuration in force.
+/// Writes keys of LXD's configuration into the container's record, as if they were in force.
 fn set_keys(t: &Scenario, name: &str, keys: &[&str]) {
     let path = t.data_root().join("containers").join(t.inspect(name, "{{.Id}}")).join("container.json");
     let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -249,7 +249,7 @@ fn set_keys(t: &Scenario, name: &str, keys: &[&str]) {
     std::fs::write(&path, record.to_string()).unwrap();
 }
 
-/// Keys of LXD's decide before the policies, in their order.
+/// LXD's keys come before restart policies, and decide the order.
 #[test]
 fn autostart_starts_and_stops_in_the_order_of_priorities() {
     let Some(t) = Scenario::with_busybox() else { return };
@@ -289,7 +289,7 @@ fn autostart_starts_and_stops_in_the_order_of_priorities() {
     eventually("it has begun", || notes().contains("start never\n"));
     t.ok(&["boot", "stop"]);
     let begun = std::time::Instant::now();
-    // Two were never started, and one says no.
+    // `plain` was never started, and `never` has a key against it.
     let started = t.ok(&["boot", "start"]);
     assert_eq!(started.lines().count(), 2, "{started}");
     assert!(begun.elapsed() > std::time::Duration::from_secs(1), "the delay of the first");

@@ -212,13 +212,13 @@ fn an_init_distributes_controllers_while_commands_run() {
     let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
     t.ok(&["run", "-d", "--system", "--network", "none", "--name", "box", System::Busybox.image()]);
     t.ok(&["exec", "-d", "box", "sleep", "1000"]);
-    // What systemd does at its start: it moves what is in the container's own cgroup, which is its own, into one below.
+    // The script does what systemd does at its start: it moves the processes in the container's cgroup into a cgroup below.
     let script = "cd /sys/fs/cgroup; mkdir init; for pid in $(cat cgroup.procs); do echo $pid > init/cgroup.procs; done; \\
                   echo '+memory +pids' > cgroup.subtree_control && cat init/memory.max";
     assert_eq!(t.ok(&["exec", "box", "sh", "-c", script]), "max");
     let of_exec = t.ok(&["exec", "box", "cat", "/proc/self/cgroup"]);
     assert!(of_exec.starts_with("0::/exec-"), "{of_exec}");
-    // A command's cgroup goes with it, and one that is left behind goes with the container.
+    // The cgroup of a command is removed when the command ends, or with the container.
     let commands = || cgroups::below(t.cgroup_parent()).iter().filter(|path| is_of_command(path)).count();
     assert_eq!(commands(), 1, "of sleep");
     t.ok(&["rm", "-f", "box"]);

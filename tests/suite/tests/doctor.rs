@@ -1,4 +1,4 @@
-//! `doctor`: what it says is true of this machine.
+//! `doctor`: what it prints is true of this machine.
 
 use hull_test_support::Scenario;
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn what_containers_use_here_works_and_each_gap_has_a_reason_and_a_fix() {
     let text = t.ok(&["doctor"]);
     assert!(text.contains("Everything that containers need is there."), "{text}");
     assert!(text.lines().any(|line| line.starts_with("  ok ") && line.contains(" overlay ")), "{text}");
-    // A program that is not in the search path is missing, which nothing needs.
+    // A program that is not in the search path is missing. Nothing needs it, so the command succeeds.
     let mut command = t.command(&["doctor", "--format=json"]);
     let output = command.env("PATH", "/nowhere").output().unwrap();
     assert!(output.status.success());
@@ -44,12 +44,12 @@ fn what_containers_use_here_works_and_each_gap_has_a_reason_and_a_fix() {
 #[test]
 fn something_needed_that_is_missing_is_the_exit_code() {
     let Some(t) = Scenario::start() else { return };
-    // Without a namespace, no container starts.
+    // No container starts without a network namespace.
     let limit = "/proc/sys/user/max_net_namespaces";
     let before = std::fs::read_to_string(limit).unwrap();
     let mut command = std::process::Command::new("unshare");
     let script = format!("echo 0 > {limit} && exec \"$@\"");
-    // In a user namespace, whose limits are its own.
+    // The limit is set in a user namespace, which has limits of its own.
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
     let inner = t.command(&["doctor"]);
     command.arg(inner.get_program()).args(inner.get_args());

@@ -35,7 +35,7 @@ impl<'a> Both<'a> {
         ours.stdout
     }
 
-    /// Both end with this code. The words are each one's own.
+    /// Both end with this code. Their messages may differ.
     #[track_caller]
     fn ends(&self, code: i32, line: &str) {
         let (theirs, ours) = self.both(&words(line));
@@ -98,7 +98,7 @@ fn a_container_lives_as_it_does_in_lxc() {
     both.all("lxc-info -n peer1 -s");
     both.ends(2, "lxc-stop -n peer1");
     both.ends(1, "lxc-attach -n peer1 -- true");
-    // What was written is kept, and a reboot starts it again.
+    // What was written is kept over a stop and a start.
     both.ends(0, "lxc-start -n peer1 -d");
     both.until_inside("peer1");
     both.inside("peer1", "cat /kept");

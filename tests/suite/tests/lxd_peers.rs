@@ -25,7 +25,7 @@ struct Both<'a> {
 enum Same {
     /// What is printed, and the exit code.
     All,
-    /// The exit code. The words are each one's own.
+    /// The exit code. The messages may differ.
     Code,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Both<'a> {
         Some(both)
     }
 
-    /// hull as `lxc`.
+    /// hull under the name `lxc`.
     fn hull(&self, words: &[&str]) -> Outcome {
         run(self.t.command(words).current_dir(self.t.path("hull")).arg0("lxc"))
     }
@@ -90,13 +90,13 @@ impl<'a> Both<'a> {
         assert_eq!(self.lxd.lxc(&words).code(), code, "lxc {line}");
     }
 
-    /// Changes the state, so that it is done once on each side.
+    /// Runs a command that changes the state once on each side. Both end with the same code.
     #[track_caller]
     fn done(&self, line: &str) {
         self.run(Same::Code, &words(line));
     }
 
-    /// The same, without what each keeps there of its own.
+    /// Both succeed and print the same, except for the keys that each engine keeps for itself.
     #[track_caller]
     fn shown(&self, line: &str) {
         let own = |text: &str| {

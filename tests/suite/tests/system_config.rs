@@ -59,7 +59,7 @@ fn limits_hold_at_once_and_go_again() {
     assert_eq!(memory(&t, "box"), "67108864");
     assert_eq!(limit(&t, "box", "pids", "pids.max", "pids.max"), "20");
     assert_eq!(t.ok(&["exec", "box", "nproc"]), "1");
-    // They hold: a shell cannot use more memory, more time of the CPU, or more processes.
+    // The limits hold: a shell cannot use more memory, more CPU time, or more processes.
     let greedy = t.hull(&["exec", "box", "sh", "-c", "head -c 100m /dev/zero | tail -c 99m | wc -c"]);
     assert!(!greedy.stdout.contains("103809024"), "more than 64 MiB were used: {greedy}");
     set(&t, "box", &["limits.cpu.allowance=20ms/100ms"]);
@@ -69,7 +69,7 @@ fn limits_hold_at_once_and_go_again() {
     let forks = "for i in $(seq 40); do sleep 9 & done";
     let forked = t.hull(&["exec", "box", "sh", "-c", forks]);
     assert!(forked.stderr.contains("fork"), "more than 20 processes started: {forked}");
-    // What a key says is not changed behind its back.
+    // `update` refuses to change what a key has set.
     assert!(t.hull(&["update", "--pids-limit", "99", "box"]).fails(1).contains("the key limits.processes"));
     t.ok(&["update", "--cpuset-mems", "0", "box"]);
     t.ok(&["restart", "-t", "1", "box"]);
@@ -220,7 +220,7 @@ fn a_profile_reaches_all_of_its_containers_or_none() {
     assert_eq!(limit(&t, "other", "pids", "pids.max", "pids.max"), "50");
     assert_eq!(config(&t, &["get", "-e", "other", "limits.processes"]), "50");
     assert_eq!(config(&t, &["get", "other", "limits.processes"]), "");
-    // It is refused in one container, so it changes none of them.
+    // The value is refused for one container, so it is changed for none of them.
     let refused = t.hull(&["profile", "set", "small", "limits.memory=1MiB"]);
     assert!(refused.fails(1).contains("container box: invalid value \"1MiB\" of limits.memory"));
     assert_eq!(memory(&t, "box"), "134217728");

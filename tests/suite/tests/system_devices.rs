@@ -151,7 +151,7 @@ fn a_removed_disk_is_gone_wherever_the_container_has_moved_it() {
     t.ok(&["device", "remove", "box", "data"]);
     assert_eq!(inside("ls /moved/data '/a b' /part"), "/a b:\n\n/moved/data:\n\n/part:");
     assert_eq!(inside("cat /kept/file"), "of the host", "another device with the same source stays");
-    // What nobody can reach is not said to be removed.
+    // A disk that hull cannot reach is not reported as removed.
     t.ok(&["device", "add", "box", "data", "disk", &key, "path=/mnt/data"]);
     inside("mv /mnt /elsewhere && mount -t tmpfs none /elsewhere");
     let said = refusal(&t, &["device", "remove", "box", "data"]);
@@ -160,7 +160,7 @@ fn a_removed_disk_is_gone_wherever_the_container_has_moved_it() {
     inside("umount /elsewhere");
     t.ok(&["device", "remove", "box", "data"]);
     assert_eq!(inside("ls /elsewhere/data"), "");
-    // Also below a root that the container has covered.
+    // A disk below a root that the container has covered is removed, too.
     t.ok(&["device", "add", "box", "data", "disk", &key, "path=/srv/data"]);
     inside("mount -t tmpfs none / && ls /srv/data/file");
     t.ok(&["device", "remove", "box", "data"]);
@@ -205,7 +205,7 @@ fn what_is_wrong_is_named_and_changes_nothing() {
     }
     assert_eq!(t.ok(&["device", "list", "box"]), "");
     assert!(refusal(&t, &["device", "remove", "box", "d"]).contains("no such device"));
-    // A source that may be missing is no error, and is there at the start that finds it.
+    // A missing source is no error if it is optional, and is mounted at the next start that finds it.
     let source = t.path("later");
     let key = format!("source={}", source.display());
     t.ok(&["device", "add", "plain", "d", "disk", &key, "path=/later", "optional=true"]);
@@ -400,7 +400,7 @@ fn a_disk_is_limited_while_its_device_is_there() {
     if rustix::fs::major(rustix::fs::stat(&file).unwrap().st_dev) == 0 {
         return skip::skip("the test's files are on no disk");
     }
-    // Past the page cache, because what is in it is read without the disk.
+    // The read goes past the page cache, because cached data is read without the disk.
     let read = |name: &str| {
         let before = std::time::Instant::now();
         t.ok(&["exec", name, "dd", "if=/d/file", "of=/dev/null", "bs=1M", "iflag=direct"]);

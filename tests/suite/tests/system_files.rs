@@ -9,7 +9,7 @@ use hull_test_support::outcome::eventually;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A container with ids of its own, and a plain one; both run, or none.
+/// Starts a container with ids of its own, and a plain one.
 fn containers(t: &Scenario) {
     t.ok(&[
         "run",
@@ -59,7 +59,7 @@ fn a_push_keeps_owner_and_mode_and_flags_change_them() {
         let expected = "3:4 640\n7:8 751\n7:0 755\n7:4 640\n0:0 600";
         assert_eq!(seen(&t, name, &files), expected, "{name}");
         assert_eq!(t.ok(&["exec", name, "cat", "/kept", "/piped"]), "content\nby a pipe", "{name}");
-        // Over what is there, and through a symlink only beneath the container's root.
+        // A push replaces what is there, and follows a symlink only beneath the container's root.
         t.ok(&["exec", name, "ln", "-s", "../../../../../../../../kept", "/link"]);
         t.hull_with_input(&["file", "push", "--uid=1", "-", &format!("{name}/link")], b"other").ok();
         assert_eq!(t.ok(&["exec", name, "cat", "/kept"]), "other");
@@ -130,7 +130,7 @@ fn what_is_mounted_in_a_running_container_is_not_deleted() {
             let said = t.hull(&["file", "delete", "-f", &format!("{name}/{path}")]).fails(1).to_owned();
             assert!(said.contains("something is mounted there"), "{said}");
         }
-        // Nor what is above it, whether a directory or a file is mounted.
+        // A directory above a mount is not deleted either, whether a directory or a file is mounted.
         let source = t.write("src/file", "of the host");
         let data = format!("source={}", source.parent().unwrap().display());
         let file = format!("source={}", source.display());
@@ -182,7 +182,7 @@ fn a_pull_prints_or_makes_files_and_follows_no_symlink_to_this_machine() {
     t.hull(&["file", "pull", "own/a", new.to_str().unwrap()]).fails(1);
     t.ok(&["file", "pull", "-p", "own/a", new.to_str().unwrap()]);
     assert_eq!(fs::read_to_string(&new).unwrap(), "a\n");
-    // A symlink out of the container leads back into it, on every way that follows it.
+    // No verb follows a symlink out of the container.
     t.hull_with_input(&["file", "push", "-", "own/bait"], b"x").fails(1);
     t.ok(&["file", "delete", "own/bait"]);
     assert_eq!(fs::read_to_string(&secret).unwrap(), "of the host");

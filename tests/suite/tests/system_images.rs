@@ -85,7 +85,7 @@ fn hash(paths: &[&Path]) -> String {
     String::from_utf8_lossy(&output.stdout)[..64].to_owned()
 }
 
-/// What a container of an image has, in a line for each file.
+/// The files of an image as a container sees them, in a line for each file.
 fn files(t: &Scenario, image: &str) -> String {
     let script = "cd /; find bin sbin first second suid hole link pipe -not -type d -exec stat -c '%n %f %u:%g %s %Y' {} + | sort; \
                   cat first; md5sum hole";
@@ -176,7 +176,7 @@ fn what_is_wrong_with_an_archive_is_said_and_nothing_is_left() {
     refused(&[&tar(missing)], "hostname.tpl");
     t.ok(&["rmi", "-af"]);
     assert_eq!(t.ok(&["images", "-q"]), "");
-    // The right checksum is none that is refused.
+    // The right checksum is accepted.
     t.ok(&["image", "import", name, "--checksum", &format!("sha256:{right}"), "--alias", "good"]);
 }
 
@@ -305,13 +305,13 @@ fn images_come_from_a_server_of_simplestreams() {
         "busybox/1 Busybox one x86_64 (20240101_00:00)"
     );
     assert!(t.hull(&["image", "copy", "mine:nothing"]).fails(1).contains("No such image"));
-    // A mistyped REMOTE:IMAGE is no reason to log in to a registry.
+    // For a mistyped REMOTE:IMAGE, the hint is not to log in to a registry.
     let said = t.hull(&["launch", "-n", "none", &format!("{}/no:such", server.host), "box"]).stderr;
     assert!(said.contains("hull remote list") && !said.contains("login"), "{said}");
     let id = t.ok(&["image", "copy", "mine:busybox", "local:", "--copy-aliases", "--alias", "bb"]);
     assert_eq!(t.ok(&["image", "get-property", "bb", "serial"]), "20240101_00:00");
     assert!(t.ok(&["image", "alias", "list"]).contains("busybox/1:latest"));
-    // What is here already is not fetched again.
+    // An image that is here already is not fetched again.
     assert_eq!(t.ok(&["image", "copy", "mine:busybox/1"]), id);
     assert_eq!(server.asked("GET", "rootfs").len(), 1);
     t.ok(&["launch", "-n", "none", "mine:busybox/1", "box"]);

@@ -66,11 +66,11 @@ fn the_processes_of_others_are_neither_seen_nor_signalled_nor_traced() {
     start(&t, "two", &[]);
     t.ok(&["exec", "-d", "two", "sleep", "1234"]);
     assert!(!sh(&t, "one", "ps").contains("1234"));
-    // Even where the pids of all were seen: a process of the first one's root, in the host's pid namespace.
+    // This holds without the pid namespace, too: a process of the first container's root runs in the host's pid namespace.
     let (uid, _) = range(&t, "one", "uid_map");
     let target = t.pid_of("two");
     let as_root_of_one = |script: &str| {
-        // The standard library clears the other groups with that.
+        // With a user id, the standard library also clears the supplementary groups.
         let mut command = Command::new("sh");
         command.uid(uid as u32).gid(uid as u32);
         run(command.args(["-c", script]))
@@ -115,7 +115,7 @@ fn limits_are_the_hosts_to_set() {
         assert!(!said.contains("set\n") && !said.ends_with("set"), "{file}: {said}");
         assert_eq!(std::fs::read_to_string(own.join(file)).ok(), before, "{file}");
     }
-    // A cgroup of its own making has whatever limits it likes, below those of the container.
+    // A cgroup that the container makes may have any limits, and the container's own limits still hold.
     let making = match cgroups::is_v2("memory") {
         true => "mkdir /sys/fs/cgroup/mine && echo $$ > /sys/fs/cgroup/mine/cgroup.procs",
         false => {
@@ -175,12 +175,13 @@ fn the_host_file_system_is_out_of_reach() {
     let Some(t) = scenario() else { return };
     let secret = t.write("secret", "of the host");
     start(&t, "box", &[]);
-    // Handles open files of a file system without a path (open_by_handle_at(2)): LXD's policy refuses them.
+    // A handle opens a file without a path (open_by_handle_at(2)). LXD's policy refuses the call, so a filter has to be
+    // there.
     assert_eq!(sh(&t, "box", "grep Seccomp: /proc/self/status | tr -dc 0-9"), "2");
     let said =
         sh(&t, "box", &format!("cat {}; cat /proc/1/root{}; true", secret.display(), secret.display()));
     assert!(!said.contains("of the host"), "{said}");
-    // What it mounts, and how, stays inside.
+    // What the container mounts, and how, stays inside.
     let before = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     sh(
         &t,
@@ -207,7 +208,7 @@ fn ids_that_run_out_are_an_error_that_leaves_nothing() {
     t.ok(&["launch", "-n", "none", image, "two"]);
     assert_eq!(range(&t, "two", "uid_map"), (500_000, 65536));
     t.ok(&["rm", "-f", "two"]);
-    // Without a line of their own, systems have ids of root's, from its end.
+    // Without a line for hull, containers get their ids from the end of root's range.
     std::fs::write(&subuid, "root:500000:200000\n").unwrap();
     start(&t, "three", &[]);
     assert_eq!(range(&t, "three", "uid_map"), (700_000 - 65536, 65536));
@@ -223,7 +224,7 @@ fn the_program_that_enters_a_system_cannot_be_written_from_inside() {
     start(&t, "box", &[]);
     let own = hull_test_support::program::hull();
     let before = std::fs::read(own).unwrap();
-    // What exec and stop run in the container has hull's program as its executable until it executes its own.
+    // A process that exec or stop starts in the container has hull's program as its executable until it executes its own.
     let script = "while :; do for p in /proc/[0-9]*; do echo > $p/exe; done 2>/dev/null; done";
     t.ok(&["exec", "-d", "box", "sh", "-c", script]);
     for _ in 0..20 {

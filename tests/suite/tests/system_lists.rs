@@ -32,7 +32,7 @@ fn the_list_has_lxds_columns_filters_and_formats() {
     let expected =
         "+------+---------+\n| NAME |  STATE  |\n+------+---------+\n| db   | STOPPED |\n+------+---------+";
     assert_eq!(table, expected);
-    // Measured.
+    // The columns of what a container uses.
     let used = t.ok(&["list", "-c", "mNu", "--format", "csv", "web1"]);
     assert!(used.contains("iB,1,") && used.ends_with('s'), "{used}");
     t.hull(&["list", "-c", "x"]).fails(1);
@@ -89,7 +89,7 @@ fn a_network_is_shown_and_changed_in_lxds_words() {
     let leases = t.ok(&["network", "list-leases", "lab", "--format", "csv"]);
     assert!(leases.starts_with("box,") && leases.contains(",10.92.0.9,STATIC"), "{leases}");
     assert!(leases.contains("lab.gw,,10.92.0.1,GATEWAY"), "{leases}");
-    // What a running container would notice.
+    // A change that a running container would notice is refused.
     assert!(t.hull(&["network", "set", "lab", "ipv4.nat=true"]).fails(1).contains("in use"));
     t.ok(&["network", "unset", "lab", "user.note"]);
     t.ok(&["network", "create", "--subnet", "10.93.0.0/24", "other"]);
@@ -99,7 +99,7 @@ fn a_network_is_shown_and_changed_in_lxds_words() {
     t.hull(&["network", "detach", "other", "box", "eth7"]).fails(1);
     t.ok(&["network", "detach", "other", "box", "lan"]);
     assert!(!t.hull(&["exec", "box", "ip", "addr", "show", "lan0"]).success());
-    // Docker's connections are detached, too.
+    // `detach` ends docker's connections, too.
     t.ok(&["network", "connect", "other", "box"]);
     t.ok(&["network", "detach", "other", "box"]);
     assert!(!t.inspect("box", "{{json .NetworkSettings.Networks}}").contains("other"));

@@ -1,4 +1,4 @@
-//! Copies and moves of containers between storage pools, with other settings, and archives that nobody vouches for.
+//! Copies and moves of containers between storage pools, with other settings, and archives that are not trusted.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use hull_test_support::Scenario;
 
 const SCRIPT: &str = "mkdir /d; echo old > /d/old; echo one > /one; ln /one /twin; rm /bin/dd; chown 7:8 /d";
 
-/// A container that does not run, with a snapshot, and files that are different since.
+/// Makes a stopped container with a snapshot, whose files have changed since the snapshot.
 fn made(t: &Scenario, options: &[&str]) {
     let fixed = ["run", "-d", "--name", "box", "--network", "none", "--userns", "auto"];
     t.ok(&[&fixed[..], options, &["busybox", "sleep", "1000"]].concat());
@@ -16,7 +16,7 @@ fn made(t: &Scenario, options: &[&str]) {
     t.ok(&["stop", "-t", "0", "box"]);
 }
 
-/// What the container has of the files above, now and in its snapshot.
+/// The container has all of the files above, now and in its snapshot.
 #[track_caller]
 fn is_whole(t: &Scenario, name: &str) {
     let script =
@@ -141,7 +141,7 @@ fn an_archive_gets_nothing_of_the_machine() {
         t.ok(&["backup", "import", "--trusted", path, "other"]);
         t.ok(&["rm", "box", "other"]);
     }
-    // What a snapshot would bring back is looked at, too.
+    // The settings in a snapshot are checked, too.
     t.ok(&["create", "--name", "box", "busybox", "true"]);
     t.ok(&["container", "config", "set", "box", "raw.idmap", "both 0 0"]);
     t.ok(&["snapshot", "box", "s"]);
@@ -157,7 +157,7 @@ fn an_archive_gets_nothing_of_the_machine() {
     t.ok(&["volume", "rm", "named"]);
 }
 
-/// As LXD 5.0 writes it: the documents beside the trees, and what a pool needs to know of the disk.
+/// The archive is one as LXD 5.0 writes it: documents, and trees of files beside them.
 #[test]
 fn an_archive_of_lxd_is_a_system() {
     let Some(t) = Scenario::with_busybox() else { return };

@@ -15,7 +15,7 @@ fn stop(t: &Scenario, name: &str) {
     t.ok(&["stop", "-t", "0", name]);
 }
 
-/// What the container has in `/`, but for what every start makes.
+/// Which of the test's files the container has in `/`.
 fn files(t: &Scenario, name: &str) -> String {
     let script = "cd /; ls -d one twin two d d/* 2>/dev/null | tr '\\n' ' '";
     t.ok(&["start", name]);
@@ -63,7 +63,7 @@ fn a_restore_brings_back_files_and_configuration() {
     // A snapshot can be restored more than once, and whatever came after it.
     t.ok(&["restore", "box", "running"]);
     assert_eq!(files(&t, "box"), "d d/new one two");
-    // One that runs is stopped for it, and started again.
+    // A running container is stopped for a restore, and started again.
     t.ok(&["start", "box"]);
     t.ok(&["restore", "box", "snap0"]);
     assert_eq!(t.inspect("box", "{{.State.Status}}"), "running");
@@ -115,13 +115,13 @@ fn layers_go_with_the_last_that_names_them() {
     assert_eq!(t.ok(&["snapshots", "ls", "--format", "{{.Name}}", "box"]), "a\nsame\nmoved");
     t.ok(&["rm", "box/moved"]);
     assert_eq!(layers(&t, "box"), ["1"]);
-    // The first layer is named by the container itself.
+    // The container itself still uses its first layers.
     let table = t.ok(&["snapshots", "ls", "box"]);
     assert!(table.contains(" UTC") && !table.contains('.'), "{table}");
     t.ok(&["snapshots", "delete", "box/a", "box/same"]);
     assert!(directory(&t, "box").join("upper/one").exists());
     assert_eq!(files(&t, "box"), "d d/old one twin two");
-    // After a restore it is named by nothing but the snapshot.
+    // A restore removes the layer that nothing but the container has used.
     t.ok(&["snapshot", "box", "x"]);
     t.ok(&["start", "box"]);
     t.ok(&["exec", "box", "touch", "/gone"]);
@@ -198,7 +198,7 @@ fn an_archive_is_a_container_with_its_snapshots() {
     t.ok(&["backup", "export", "box", path]);
     stop(&t, "box");
     t.ok(&["rm", "box"]);
-    // No image is needed for it.
+    // An import needs no image.
     t.ok(&["rmi", "-f", "busybox"]);
     assert_eq!(t.ok(&["backup", "import", path]), "box");
     assert_eq!(t.ok(&["backup", "import", path, "other"]), "other");
@@ -214,7 +214,7 @@ fn an_archive_is_a_container_with_its_snapshots() {
         let cut = t.write("cut.tar", &bytes[..length]);
         assert_ne!(t.hull(&["backup", "import", cut.to_str().unwrap(), "cut"]).code(), 0, "{length}");
     }
-    // Both have the archive's time of creation, by which the list is ordered.
+    // Both containers have the archive's time of creation, so their order in the list may vary.
     let listed = t.ok(&["ps", "-a", "--format", "{{.Names}}"]);
     assert_eq!(
         listed.lines().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
@@ -252,7 +252,7 @@ fn three_hundred_snapshots_deep_still_starts() {
     stop(&t, "box");
     let home = directory(&t, "box");
     for number in 0..300 {
-        // What a run would write.
+        // A file as a run would write it.
         let newest = layers(&t, "box").iter().filter_map(|name| name.parse::<u32>().ok()).max();
         let layer = newest.map_or(home.clone(), |newest| home.join("private").join(newest.to_string()));
         std::fs::write(layer.join("upper").join(format!("n{number}")), "").unwrap();
@@ -284,7 +284,7 @@ fn a_snapshot_of_many_files_takes_no_time() {
     let taken = quickest(&["snapshot", "box"]);
     let restored = quickest(&["restore", "box", "snap0"]);
     eprintln!("snapshot {taken:?}, restore {restored:?}");
-    // The limit is 20 ms; a copy of these files would take ten times that.
+    // A snapshot should take 20 ms at most. A copy of these files would take ten times that.
     assert!(taken.max(restored) < Duration::from_millis(100), "{taken:?} {restored:?}");
     assert_eq!(t.ok(&["snapshots", "info", "box/snap0", "--format", "{{gt .Size 200000000}}"]), "true");
     t.ok(&["rm", "box"]);
@@ -298,7 +298,7 @@ fn schedules_take_and_remove_snapshots() {
     t.ok(&["container", "config", "set", "box", "snapshots.schedule", "* * * * *"]);
     t.ok(&["container", "config", "set", "box", "snapshots.pattern", "auto-%d"]);
     t.ok(&["container", "config", "set", "box", "snapshots.expiry", "1d"]);
-    // Created an hour ago.
+    // The container's record says that it was created long ago.
     let record = directory(&t, "box").join("container.json");
     let text = std::fs::read_to_string(&record).unwrap();
     let created = t.inspect("box", "{{.Created}}");

@@ -1,5 +1,5 @@
-//! SIGKILL at random moments of snapshot, restore, copy, move and export: the container and each snapshot are whole, or the new
-//! one is not there.
+//! SIGKILL at moments spread over snapshot, restore, copy, move, publish and export: the container and each snapshot are
+//! whole, or the new one does not exist.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ const ROUNDS: u32 = 17;
 /// Kills the command after a part of the time that it takes.
 fn killed(t: &Scenario, args: &[&str], round: u32, whole: Duration) {
     let mut command = t.spawn(args);
-    // Spread over the whole time, and a little more: some finish.
+    // The kills are spread over the whole time and a little more, so some commands finish.
     std::thread::sleep(whole * (round % ROUNDS) / (ROUNDS - 2));
     command.kill();
     command.wait();
@@ -67,7 +67,7 @@ fn what_is_killed_leaves_wholes() {
         for round in 0..ROUNDS {
             undo(&t, verb[0]);
             killed(&t, verb, round, whole);
-            // Nothing that changes meets an obstacle.
+            // The next command works, and the container exists under one of its names.
             let found = containers(&t);
             assert!(found.iter().any(|name| name == "box" || name == "moved"), "{verb:?} {found:?}");
             if found.iter().any(|name| name == "copy") {
@@ -80,7 +80,7 @@ fn what_is_killed_leaves_wholes() {
         if verb[0] == "publish" {
             t.ok(verb);
         }
-        // A killed export may have left half of a file, which is no archive.
+        // The next verb imports this archive.
         if verb[0] == "backup" && verb[1] == "export" {
             t.ok(verb);
         }
@@ -102,7 +102,7 @@ fn undo(t: &Scenario, verb: &str) {
         "copy" | "backup" if found.contains(&"copy".to_owned()) => drop(t.ok(&["rm", "-f", "copy"])),
         "move" if found.contains(&"moved".to_owned()) => drop(t.ok(&["rename", "moved", "box"])),
         "move" => drop(t.ok(&["move", "box", "--storage", "default"])),
-        // What a killed command has left does not keep an image from being made.
+        // The image may not exist, so this command may fail.
         "publish" => drop(t.hull(&["rmi", "-f", "published"])),
         _ => {}
     }

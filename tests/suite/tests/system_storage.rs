@@ -16,7 +16,7 @@ fn sh(t: &Scenario, options: &[&str], script: &str) -> String {
     t.ok(&args)
 }
 
-/// Fails, and says these words.
+/// The command fails, and its message has these words.
 #[track_caller]
 fn refused(t: &Scenario, args: &[&str], words: &[&str]) {
     let outcome = t.hull(args);

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use crate::Scenario;
 use crate::outcome::eventually_some;
 
-/// sysfs shows the links of the network namespace in which it was mounted. The cgroups of the machine lie on it.
+/// sysfs shows the links of the network namespace in which it was mounted, so a new one is mounted here. The machine's
+/// cgroups are bound into it.
 const NAMESPACES: &str = "\
 mkdir cgroup && mount --rbind /sys/fs/cgroup cgroup && mount -t sysfs sysfs /sys && mount --rbind cgroup /sys/fs/cgroup
 mount -t tmpfs run /run && mkdir -p /run/lock && ip link set lo up
 exec sleep 100000";
 
-/// They end with this value, and with them every process in them.
+/// The namespaces and all processes in them end when this value is dropped.
 #[derive(Debug)]
 pub struct Beside<'a> {
     scenario: &'a Scenario,
@@ -66,7 +67,8 @@ impl Drop for Beside<'_> {
     }
 }
 
-/// liblxc leaves cgroups behind where it was killed, and always the one to which a monitor moves at its end.
+/// Removes the cgroups that liblxc leaves behind when it is killed, and the cgroup to which a monitor moves at its end,
+/// which liblxc never removes.
 pub fn remove_lxc_cgroups() {
     let Ok(hierarchies) = std::fs::read_dir("/sys/fs/cgroup") else { return };
     let roots = hierarchies.flatten().map(|entry| entry.path()).chain(["/sys/fs/cgroup".into()]);
@@ -78,7 +80,7 @@ pub fn remove_lxc_cgroups() {
                 || name.starts_with("lxc.monitor.peer")
                 || name.starts_with("lxc.payload.peer")
             {
-                // lxc-attach makes one below it.
+                // lxc-attach makes a cgroup below this one.
                 let _ = std::fs::remove_dir(entry.path().join(".lxc"));
                 let _ = std::fs::remove_dir(entry.path());
             }

@@ -21,7 +21,7 @@ pub struct Lxc<'a> {
 }
 
 impl<'a> Lxc<'a> {
-    /// Skips the test where LXC is not installed. The system is the root of the containers.
+    /// Skips the test where LXC is not installed. The containers have the root of this system.
     pub fn start(scenario: &'a Scenario, system: System) -> Option<Self> {
         if skip::find_program("lxc-start").is_none() {
             skip::skip("lxc-start is not installed");
@@ -43,7 +43,7 @@ impl<'a> Lxc<'a> {
     pub fn run(&self, words: &[&str]) -> Outcome {
         let containers = self.scenario.path("containers");
         let path = ["-P", containers.to_str().expect("a plain path")];
-        // `lxc-create` needs a configuration, and the machine's has a bridge that the namespace has not.
+        // `lxc-create` needs a configuration, and the machine's names a bridge that the namespace does not have.
         let created = ["-f", "lxc/config"];
         let own: &[&str] = if words[0] == "lxc-create" { &created } else { &[] };
         let mut command =

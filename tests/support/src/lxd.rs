@@ -38,7 +38,7 @@ impl<'a> Lxd<'a> {
             }
         }
         let mut lxd = Self { beside: Beside::start(scenario), scenario, daemon: None };
-        // Its socket's path must be short.
+        // The daemon's socket is in this directory, and its path must be short (unix(7)).
         std::fs::create_dir_all(scenario.path("lxd")).expect("own directory");
         let log = std::fs::File::create(scenario.path("lxd.log")).expect("own directory");
         let mut daemon = lxd.command(&["lxd", "--group", "root"]);
@@ -58,7 +58,7 @@ impl<'a> Lxd<'a> {
 
     /// Runs `lxc args…`.
     pub fn lxc(&self, args: &[&str]) -> Outcome {
-        // Without a bound a stop waits for ever for an init that has not begun to listen.
+        // The time is limited, because a stop waits for ever for an init that has not begun to listen.
         let mut command = self.command(&[&["timeout", "60", "lxc"], args].concat());
         outcome::run(command.stdin(Stdio::null()))
     }
@@ -66,7 +66,7 @@ impl<'a> Lxd<'a> {
 
 impl Drop for Lxd<'_> {
     fn drop(&mut self) {
-        // It ends its containers; what it may leave goes with the namespaces.
+        // The daemon ends its containers. Whatever it leaves ends with the namespaces.
         let _ = outcome::run(&mut self.command(&["lxd", "shutdown", "--timeout", "20"]));
         let deadline = Instant::now() + Duration::from_secs(20);
         if let Some(daemon) = &mut self.daemon {

@@ -1,4 +1,4 @@
-//! Roots of whole systems, each with an init: as a distribution's images for containers are.
+//! Roots of whole systems, each with an init, like the images that distributions make for containers.
 //!
 //! They are archives in the test cache. [`Scenario::with_systems`] imports them as images:
 //!
@@ -64,7 +64,7 @@ impl Scenario {
     /// [`Scenario::start`] with systems as images. Skips the test where a root cannot be made.
     pub fn with_systems(systems: &[System]) -> Option<Self> {
         let mut archives = Vec::new();
-        // Made first: packages come from a mirror, which a scenario's network does not reach.
+        // The archives are made first, because packages come from a mirror, which a scenario's network does not reach.
         for system in systems {
             match system.archive() {
                 Ok(archive) => archives.push((archive, system.image())),
@@ -82,7 +82,8 @@ impl Scenario {
     }
 }
 
-/// Without the time limit of a test's commands: an emulated machine takes long for a whole Debian.
+/// Imports an archive without the time limit of a test's commands, because an emulated machine takes long for a whole
+/// Debian.
 #[track_caller]
 fn import(scenario: &Scenario, archive: &Path, image: &str) {
     let mut command = scenario.command(&["import", archive.to_str().expect("a plain path"), image]);
@@ -128,8 +129,7 @@ fn debian(name: &str, init: &[&str]) -> Result<PathBuf, String> {
     })
 }
 
-/// Takes back what only the making of the tree needed: inside, services start, and names are resolved by the container's
-/// own network.
+/// Removes what was needed only to make the tree: a container starts its services, and resolves names in its own network.
 fn as_installed(root: &Path) -> std::io::Result<()> {
     fs::remove_file(root.join("usr/sbin/policy-rc.d"))?;
     fs::remove_file(root.join("etc/resolv.conf"))

@@ -65,7 +65,7 @@ fn a_file_system_that_never_answers_holds_up_neither_exec_nor_rm() {
         return;
     };
     let volume = format!("{}:/fuse:ro", program.display());
-    // For everybody, as udev makes it.
+    // The node is open for everybody, as udev makes it.
     let node = t.path("fuse");
     let device = rustix::fs::makedev(10, 229);
     rustix::fs::mknodat(rustix::fs::CWD, &node, rustix::fs::FileType::CharacterDevice, 0o666.into(), device)
@@ -78,7 +78,8 @@ fn a_file_system_that_never_answers_holds_up_neither_exec_nor_rm() {
         eventually("the file system is mounted", || t.ok(&["logs", "box"]).contains("mounted"));
         let outcome = t.hull(&["exec", "box", "true"]);
         assert!(outcome.took < PROMPT, "{outcome}");
-        // The kernel lets no process of the host's user namespace into a file system of another one's daemon.
+        // The kernel keeps processes of the host's user namespace out of a FUSE file system that was mounted in another
+        // user namespace.
         assert!(rights == SYSTEM || outcome.fails(1).contains("does not answer"), "{outcome}");
         let outcome = t.hull(&["rm", "-f", "box"]);
         assert!(outcome.success() && outcome.took < PROMPT, "{outcome}");

@@ -14,7 +14,7 @@ const RIGHTS: &[&[&str]] = &[
     &["--cap-add", "SYS_PTRACE", "--cap-add", "SYS_ADMIN"],
 ];
 
-/// The same for a system container, which has all rights over its own user namespace.
+/// A system container, which has all rights over its own user namespace.
 const SYSTEM: &[&str] = &["--system"];
 
 /// Namespaces of hull's caller, which no container is in.
@@ -104,7 +104,7 @@ fn look(w: &Watched, rights: &[&str]) {
         w.hull(&["stats", "--no-stream", "watcher"]);
         let mut joins = vec!["run", "--rm", "--ipc", "container:watcher", "--network", "container:watcher"];
         if rights == SYSTEM {
-            // Its namespaces are entered with its ids.
+            // Only a process with the container's ids can join its namespaces.
             joins.extend(["--userns", "container:watcher"]);
         }
         joins.extend(["busybox", "true"]);

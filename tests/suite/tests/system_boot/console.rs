@@ -15,7 +15,7 @@ fn the_console_is_joined_and_left() {
     console.expect("/ # ");
     console.send("echo on-$((40 + 2)); tty\n");
     console.expect("on-42");
-    // The keys are those of the shell that has the console, and never signals for the init: SIGINT would be a reboot.
+    // Ctrl-C reaches the program on the console, and never the init, which would reboot after SIGINT.
     console.send("sh -c 'echo runs-$((1 + 1)); exec sleep 1000'\n");
     console.expect("runs-2");
     console.send("\u{3}");

@@ -10,7 +10,8 @@ use hull_test_support::{Scenario, System, cgroups};
 
 use super::{start, stop, until};
 
-/// Waits until systemd has done its work. It tells when that is: asking again and again would hold an emulated machine up.
+/// Waits until systemd has started everything. systemctl itself waits, because asking again and again would slow an
+/// emulated machine down.
 #[track_caller]
 fn until_up(t: &Scenario, name: &str) {
     eventually("systemd is up", || {
@@ -41,7 +42,7 @@ fn debian_runs_without_a_failed_unit() {
     let user = "su - worker -c 'systemctl --user is-system-running --wait'";
     assert_eq!(sh(user), "running");
     assert!(sh("su - worker -c 'loginctl list-sessions --no-legend'").contains("worker"));
-    // The host name is a file of the system's own.
+    // The host name is kept in a file of the container.
     sh("hostnamectl set-hostname other");
     assert_eq!(sh("hostname; cat /etc/hostname"), "other\nother");
     what_exec_starts_is_none_of_its_services(&t);
@@ -51,7 +52,7 @@ fn debian_runs_without_a_failed_unit() {
     assert_eq!(sh("cat /etc/hostname"), "other", "it is given once");
 }
 
-/// systemd counts what is in the cgroup of a unit as the unit's, and ends it with that.
+/// systemd takes every process in the cgroup of a unit for the unit's, and ends it with the unit.
 #[track_caller]
 fn what_exec_starts_is_none_of_its_services(t: &Scenario) {
     let of_exec = t.ok(&["exec", "deb", "cat", "/proc/self/cgroup"]);
@@ -69,7 +70,7 @@ fn what_exec_starts_is_none_of_its_services(t: &Scenario) {
 #[test]
 fn a_privileged_system_has_no_cgroup_among_the_hosts() {
     let Some(t) = Scenario::with_systems(&[System::Systemd]) else { return };
-    // Which of the host's cgroups there are, apart from those of this test and of others that run.
+    // The slices and scopes at the top of the host's hierarchies. No test makes any there.
     let tops = || {
         let dirs = cgroups::hierarchies()
             .into_iter()

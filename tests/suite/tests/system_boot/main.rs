@@ -24,7 +24,7 @@ fn start(t: &Scenario, system: System, name: &str, options: &[&str]) {
     t.ok(&args);
 }
 
-/// Runs a command inside that ends the system, and which the init may end before it returns.
+/// Runs a command that ends the system. It is detached, because the init may end it before it returns.
 #[track_caller]
 fn tell(t: &Scenario, name: &str, command: &str) {
     t.ok(&["exec", "-d", name, command]);
@@ -73,7 +73,7 @@ fn an_init_that_hears_nothing_is_killed_in_time() {
     t.ok(&["stop", "-t", "1", "box"]);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(t.inspect("box", "{{.State.ExitCode}}"), "137");
-    // So does the command that is to tell it.
+    // A first process that does not handle the signal is killed in time, too.
     t.ok(&[
         "run",
         "-d",
@@ -136,7 +136,7 @@ fn runit_is_told_by_a_command() {
 #[test]
 fn a_signal_that_was_asked_for_is_sent_to_an_init_too() {
     let Some(t) = Scenario::with_systems(&[System::Busybox]) else { return };
-    // For busybox SIGTERM is a reboot, and while it is stopped, that is an end, too.
+    // busybox reboots after SIGTERM. While the container is being stopped, a reboot only ends it.
     start(&t, System::Busybox, "box", &["--stop-signal", "TERM"]);
     until(&t, "box", "test -e /run/booted");
     t.ok(&["stop", "-t", "30", "box"]);
@@ -197,7 +197,7 @@ fn launch_names_the_system_and_makes_it_another_one() {
         assert_eq!(t.ok(&["launch", "-n", "none", "with-id", name]), name);
         assert_eq!(t.ok(&["exec", name, "hostname"]), name);
         assert_eq!(t.ok(&["exec", name, "stat", "-c", "%u:%g %a", "/etc/machine-id"]), "0:0 644");
-        // The init knows it, too.
+        // The init is told the id, too.
         let told = t.ok(&["exec", name, "sh", "-c", "tr '\\0' '\\n' < /proc/1/environ | grep container"]);
         assert_eq!(told, format!("container=lxc\ncontainer_uuid={}", machine_id(name)));
     }
