@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 use hull_docker::size;
-use hull_engine::Engine;
+use hull_engine::{Engine, Timestamp};
 use hull_image::lxd::Described;
 use hull_lxd::document::{mapping, texts};
 use hull_printable::cell as shown;
@@ -31,6 +31,7 @@ pub fn info(engine: &Engine, name: &str) -> Result<u8> {
     let _ = writeln!(text, "    Created: {}", time(described.metadata.creation_date));
     let expires = match described.metadata.expiry_date {
         0 => "never".to_owned(),
+        at if Timestamp::at(at).is_none() => "never".to_owned(),
         at => time(at),
     };
     let _ = writeln!(text, "    Expires: {expires}\nProperties:");
@@ -47,9 +48,8 @@ pub fn info(engine: &Engine, name: &str) -> Result<u8> {
 
 /// A time in RFC 3339.
 fn time(seconds: i64) -> String {
-    let since = std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let time = std::time::UNIX_EPOCH.checked_add(since);
-    time.map_or(NEVER.to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())
+    let time = Timestamp::at(seconds.max(0));
+    time.map_or(NEVER.to_owned(), |time| humantime::format_rfc3339_seconds(time.0).to_string())
 }
 
 pub fn show(engine: &Engine, name: &str) -> Result<u8> {

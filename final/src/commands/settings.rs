@@ -53,11 +53,15 @@ pub fn put(pairs: Vec<(String, String)>, config: &mut hull_lxd::Config) {
 }
 
 pub fn read_stdin() -> Result<String> {
+    read(std::io::stdin().lock(), "standard input")
+}
+
+/// A whole document of at most [`MOST`] bytes.
+fn read(from: impl Read, name: &str) -> Result<String> {
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(MOST + 1).read_to_string(&mut text);
-    read.context("cannot read standard input")?;
+    from.take(MOST + 1).read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
     match text.len() as u64 > MOST {
-        true => bail!("standard input is longer than {MOST} bytes"),
+        true => bail!("{name} is longer than {MOST} bytes"),
         false => Ok(text),
     }
 }
@@ -74,9 +78,7 @@ pub fn edit(document: &str, help: &str, mut apply: impl FnMut(&str) -> Result<()
     written.context("cannot write the document for the editor")?;
     loop {
         let Some(file) = draft.edit()? else { return Ok(()) };
-        let mut text = String::new();
-        file.take(MOST).read_to_string(&mut text).context("cannot read the document")?;
-        let Err(error) = apply(&text) else { return Ok(()) };
+        let Err(error) = read(file, "the document").and_then(|text| apply(&text)) else { return Ok(()) };
         errors::report(&error, crate::ui::hints::Code::Plain);
         eprint!("Press enter to edit it again, or Ctrl+C to leave everything as it is: ");
         if std::io::stdin().read_line(&mut String::new()).unwrap_or(0) == 0 {

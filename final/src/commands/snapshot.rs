@@ -116,7 +116,8 @@ fn take(engine: &Engine, args: &Snapshot) -> Result<u8> {
 /// Reads the value of `--expiry`: a time from now, or a date.
 fn expiry(text: &str) -> Result<Timestamp> {
     if let Ok(parts) = schedule::expiry(text) {
-        return Timestamp::now().after(&parts).context("--expiry is empty");
+        let why = if parts.is_empty() { "is empty" } else { "is after the year 9999" };
+        return Timestamp::now().after(&parts).with_context(|| format!("--expiry {text:?} {why}"));
     }
     let parsed = time::parse(text, SystemTime::now());
     let why = "it is neither a time from now, such as 1w 2d, nor a date";

@@ -174,6 +174,10 @@ fn what_is_wrong_with_an_archive_is_said_and_nothing_is_left() {
     refused(&[&tar(whiteout)], ".wh.");
     let missing = "tar -cf evil.tar metadata.yaml rootfs";
     refused(&[&tar(missing)], "hostname.tpl");
+    // An expiry after the year 9999, which no date can say.
+    let late = "echo expiry_date: 253402300800 >>metadata.yaml; mkdir -p templates; touch templates/hostname.tpl; tar -cf evil.tar *";
+    t.ok(&["image", "import", &tar(late), "--alias", "late"]);
+    assert!(t.ok(&["image", "info", "late"]).contains("Expires: never"));
     t.ok(&["rmi", "-af"]);
     assert_eq!(t.ok(&["images", "-q"]), "");
     // The right checksum is accepted.

@@ -149,6 +149,7 @@ fn what_is_wrong_is_refused() {
         (&["rm", "box/t"], "container box has no snapshot \"t\""),
         (&["rename", "box/s", "other/s"], "a snapshot stays with its container"),
         (&["snapshot", "--expiry", "soon", "box"], "neither a time from now"),
+        (&["snapshot", "--expiry", "8000y", "box"], "after the year 9999"),
         (&["copy", "box/t", "d"], "container box has no snapshot \"t\""),
         (&["copy", "box", "box"], "is already in use"),
         (&["copy", "box", "ssh://-oProxyCommand=x/d"], "invalid address"),
@@ -158,6 +159,10 @@ fn what_is_wrong_is_refused() {
         assert!(outcome.stderr.contains(message), "{args:?}: {}", outcome.stderr);
     }
     assert_eq!(t.ok(&["snapshots", "ls", "--format", "{{.Name}}"]), "s");
+    // After the year 9999, which no date can say, is never.
+    t.ok(&["container", "config", "set", "box", "snapshots.expiry=8000y"]);
+    t.ok(&["snapshot", "box", "late"]);
+    assert_eq!(t.ok(&["snapshots", "ls", "--format", "{{.Name}}"]), "s\nlate");
     t.ok(&["rm", "box"]);
 }
 

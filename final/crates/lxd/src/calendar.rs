@@ -28,7 +28,7 @@ pub fn expires(from: i64, expiry: &[(u64, char)]) -> Option<i64> {
     }
     let sum = |unit: char| -> i64 {
         let numbers = expiry.iter().filter(|(_, found)| *found == unit).map(|(number, _)| *number);
-        i64::try_from(numbers.sum::<u64>()).unwrap_or(i64::MAX)
+        i64::try_from(numbers.fold(0, u64::saturating_add)).unwrap_or(i64::MAX)
     };
     // Months and years are added to the date first. A day beyond the end of its month runs into the next month.
     let (year, month, day) = date(from.div_euclid(DAY));

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, bail};
 use hull_engine::{Engine, SnapshotName, StartAttach, Status};
 
 use crate::cli::lxc::instance::{Delete, Many, Rename, Start, Stop};
+use crate::commands::snapshot::rename_snapshot;
 use crate::ui::errors::{self, Hint};
 use crate::ui::hints::Code;
 use crate::ui::output;
@@ -113,13 +114,12 @@ fn confirmed(name: &str) -> Result<bool> {
 pub fn rename(engine: &Engine, args: &Rename) -> Result<u8> {
     match SnapshotName::parse(&args.name) {
         // In LXD, both names of the snapshot are written in full.
-        Some(snapshot) => {
-            let new = SnapshotName::parse(&args.new).map_or(args.new.clone(), |new| new.snapshot);
-            engine.rename_snapshot(&snapshot, &new)?;
+        Some(snapshot) => rename_snapshot(engine, &snapshot, &args.new),
+        None => {
+            engine.rename(&args.name, &args.new)?;
+            Ok(0)
         }
-        None => engine.rename(&args.name, &args.new)?,
     }
-    Ok(0)
 }
 
 fn statuses(engine: &Engine) -> Result<HashMap<String, Status>> {

@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+/// 9999-12-31T23:59:59Z, in seconds since 1970.
+const LAST: u64 = 253_402_300_799;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub SystemTime);
 
@@ -14,10 +17,14 @@ impl Timestamp {
 
     /// This moment and LXD's numbers and units after it. `None` without any.
     pub fn after(self, expiry: &[(u64, char)]) -> Option<Self> {
-        let at = hull_lxd::calendar::expires(self.seconds(), expiry)?;
-        // No time that a clock can show is never.
-        let since = Duration::from_secs(u64::try_from(at).ok()?);
-        SystemTime::UNIX_EPOCH.checked_add(since).map(Self)
+        // What is later than any time that can be written is never.
+        Self::at(hull_lxd::calendar::expires(self.seconds(), expiry)?)
+    }
+
+    /// Seconds since 1970 as a point in time. `None` before 1970 and after the year 9999, the last one of RFC 3339.
+    pub fn at(seconds: i64) -> Option<Self> {
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= LAST)?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).map(Self)
     }
 
     /// Since 1970.
@@ -43,5 +50,19 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_rfc3339(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_written_is_never() {
+        assert_eq!(Timestamp::at(253_402_300_799).unwrap().to_string(), "9999-12-31T23:59:59.000000000Z");
+        assert_eq!(Timestamp::at(253_402_300_800), None);
+        assert_eq!(Timestamp::at(-1), None);
+        assert_eq!(Timestamp::now().after(&[(8000, 'y')]), None);
+        assert!(Timestamp::now().after(&[(1, 'y')]).is_some());
     }
 }
