@@ -30,7 +30,7 @@ pub enum Error {
     VolumeInUse { name: String, users: Vec<String> },
     #[error("cannot mount the overlay at {}: {step}: {source}", target.display())]
     Overlay { target: PathBuf, step: String, source: io::Error, obstacle: Option<OverlayObstacle> },
-    /// The image file of a storage pool, or of something with a size of its own.
+    /// A failure with the image file of a storage pool, or of a container or volume with a size.
     #[error("cannot {step} the image {} with its {file_system}: {source}", file.display())]
     Image { file: PathBuf, file_system: &'static str, step: &'static str, source: io::Error },
     #[error("{}: {why}", path.display())]

@@ -102,7 +102,7 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool> {
     }
 }
 
-/// Writes a file without a name. Returns `None` if the file system has no such files.
+/// Writes a file without a name. Returns `None` if the file system does not support that.
 fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
     let Some(mut file) = nameless(CWD, path.parent().unwrap_or(Path::new("/")), 0o600)? else {
         return Ok(None);
@@ -111,8 +111,8 @@ fn write_nameless(path: &Path, content: &[u8]) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Opens a new file without a name in a directory. A killed writer leaves nothing of it. Returns `None` if the file system has
-/// no such files (open(2), `O_TMPFILE`).
+/// Opens a new file without a name in a directory. A killed writer leaves nothing of it. Returns `None` if the file
+/// system does not support that (open(2), `O_TMPFILE`).
 pub fn nameless(at: impl AsFd, directory: &Path, mode: u32) -> io::Result<Option<File>> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     match rustix::fs::openat(at, directory, flags, Mode::from_raw_mode(mode)) {

@@ -34,7 +34,7 @@ pub fn is_valid(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
-/// The same rule for storage pools, whose names may have one character, as LXD's.
+/// [`is_valid`] for storage pools, whose names may have only one character, as in LXD.
 pub fn is_valid_pool(name: &str) -> bool {
     is_valid(name) || matches!(name.as_bytes(), [byte] if byte.is_ascii_alphanumeric())
 }

@@ -28,18 +28,21 @@ pub use view::LayersView;
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
 const EXT4_MAGIC: u64 = 0xef53;
 
-/// `OVL_MAX_STACK` in the kernel's fs/overlayfs/params.h.
+/// The highest number of lower layers: `OVL_MAX_STACK` in the kernel's fs/overlayfs/params.h.
 const MOST_LOWERS: usize = 500;
 
-/// A string of options has a page, and the link of a descriptor in /proc up to 18 bytes.
+/// The number of lower layers for kernels that take all options in one string of a page. The link of a layer's
+/// descriptor in /proc has up to 18 bytes, so more would fit. The rest is for the other options.
 const MOST_IN_STRING: usize = 100;
 
 /// fsconfig(2) takes strings of up to 255 bytes.
 const LONGEST_STRING: usize = 255;
 
-/// Set always, whatever the kernel's configuration says: a layer is used below others and moved between kernels, so nothing in
-/// it may refer to another layer. A file whose content is in one (`metacopy`) is EPERM where that is off, a renamed directory
-/// (`redirect_dir`) is empty, and `index` refuses a work directory that was used with other layers (ESTALE).
+/// Options that are always set, whatever the kernel's defaults are. A layer is used below other layers and on other
+/// kernels, so nothing in it may refer to another layer. With `metacopy` a file may have its content in another layer;
+/// a kernel without it fails with EPERM. With `redirect_dir` a renamed directory refers to one in another layer;
+/// without it the directory is empty. With `index` the kernel refuses a work directory that was used with other layers
+/// (ESTALE).
 pub(crate) const FIXED: [(&str, &str); 3] =
     [("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off")];
 
@@ -97,8 +100,8 @@ impl Overlay {
         })
     }
 
-    /// An overlay whose work directory the kernel could not make is mounted read-only, and only the kernel's log says why
-    /// (fs/overlayfs/super.c, `ovl_make_workdir`). The usual reason is a full disk.
+    /// Refuses an overlay that is read-only. The kernel mounts one so if it could not make its work directory, and only
+    /// the kernel's log says why (fs/overlayfs/super.c, `ovl_make_workdir`). The usual reason is a full disk.
     fn refuse_read_only(&self, target: &Path) -> Result<(), Failure> {
         let mounted = rustix::fs::statvfs(target).map_err(failed("statvfs"))?;
         if !mounted.f_flag.contains(StatVfsMountFlags::RDONLY) {
@@ -306,7 +309,7 @@ pub(crate) fn fixed_in_string() -> String {
     FIXED.iter().map(|(key, value)| format!(",{key}={value}")).collect()
 }
 
-/// How many lower layers this kernel takes.
+/// The highest number of lower layers that this kernel takes.
 pub fn most_lowers() -> usize {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC);
     match context.is_ok_and(|context| !takes_anything(&context)) {

@@ -47,7 +47,7 @@ pub struct Volume {
     /// The options of its driver: docker's `local`, which mounts something in the place of the data.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
-    /// Of a volume in a storage pool: LXD's keys, and what it is for.
+    /// LXD's keys of a volume in a storage pool.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -120,8 +120,8 @@ impl Volumes {
         self.get(name)
     }
 
-    /// Creates a volume of a storage pool, whose data `make` makes in the directory that becomes the volume's. `false` if there
-    /// is one of this name already.
+    /// Creates a volume of a storage pool. `make` makes its data in a directory that becomes the volume's. Returns
+    /// false if a volume of this name exists.
     pub fn create_with<E: From<Error>>(
         &self,
         name: &str,
@@ -158,7 +158,7 @@ impl Volumes {
         if volume.format > FORMAT {
             return Err(Error::NewerFormat { path, found: volume.format, known: FORMAT });
         }
-        // A volume has the name of its directory, whatever a rename that was interrupted has left in the record.
+        // The name of the directory counts: after an interrupted rename the record may still have the old name.
         Ok(Some(Volume { name: name.to_owned(), mountpoint: self.volume_dir(name).join("_data"), ..volume }))
     }
 

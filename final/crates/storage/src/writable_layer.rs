@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::overlay::Overlay;
 use crate::tree::{disk_usage, remove_tree};
 
-/// The layer in one directory. Which ones a container has is said by its record.
+/// The layer in one directory. A container's record says which layers it has.
 #[derive(Debug, Clone)]
 pub struct WritableLayer {
     upper: PathBuf,

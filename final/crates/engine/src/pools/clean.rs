@@ -1,4 +1,4 @@
-//! What killed commands have left of pools: those that were being made or removed, and the files of containers that are gone.
+//! Cleanup after killed commands: pools that were being made or removed, and files of containers that are gone.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::record::{self, Driver, Pool};
 use crate::engine::Engine;
 use crate::error::{Error, Errors, Result};
 
-/// Removes a pool, as far as it is there, and at last its record. Called under the pools' lock.
+/// Removes whatever exists of a pool, and its record last. Called under the pools' lock.
 pub(super) fn undo(engine: &Engine, pool: &Pool) -> Result<()> {
     let root = engine.root();
     let dir = mount::dir_of(root, pool);
@@ -21,7 +21,7 @@ pub(super) fn undo(engine: &Engine, pool: &Pool) -> Result<()> {
                 hull_storage::file::remove(&pool.source)?;
             }
         }
-        // A directory with other files in it was refused, and is not hull's to clear.
+        // A directory without the pool's mark that existed before has files of somebody else, and is left alone.
         Driver::Dir | Driver::Btrfs if dir.is_of(&pool.id)? || pool.owns_source => {
             dir.clear()?;
             if pool.owns_source {
@@ -33,7 +33,7 @@ pub(super) fn undo(engine: &Engine, pool: &Pool) -> Result<()> {
     record::remove(root, &pool.name)
 }
 
-/// Goes on with what killed commands have begun. Called under the pools' lock.
+/// Removes the pools that a killed command was making or removing. Called under the pools' lock.
 pub(super) fn finish(engine: &Engine) -> Result<()> {
     for name in record::names(engine.root())? {
         // A damaged record is reported where the pool is used.
@@ -47,7 +47,8 @@ pub(super) fn finish(engine: &Engine) -> Result<()> {
 }
 
 impl Engine {
-    /// Removes the files of images that are gone from the pools that are there. The caller has the lock for what nobody uses.
+    /// Removes the copies of removed images from all pools that are mounted now. The caller holds the lock of
+    /// [`Self::lock_unused`].
     pub(crate) fn remove_lost_pool_images(&self) -> Result<()> {
         let mut errors = Errors::default();
         for dir in opened(self)? {
@@ -57,7 +58,7 @@ impl Engine {
     }
 }
 
-/// The directories of the pools that are there. An image file that nobody has mounted is not mounted for this.
+/// The directories of the pools that are available. A pool in an image file is left out unless it is mounted already.
 fn opened(engine: &Engine) -> Result<Vec<PoolDir>> {
     let mut found = Vec::new();
     for name in record::names(engine.root())? {
@@ -71,16 +72,16 @@ fn opened(engine: &Engine) -> Result<Vec<PoolDir>> {
     Ok(found)
 }
 
-/// Removes what belongs to no container, in all pools that are there. Goes on past errors and reports them all.
+/// Removes what belongs to no container from all available pools. Goes on past errors and reports them all.
 pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Result<()> {
     let mut errors = Errors::default();
-    // A monitor that removes its container does not see the host's mounts.
+    // A monitor that removes its container does not see the host's mounts, so a listing unmounts the image.
     for id in mount::roots(engine.root())? {
         if !is_known(&id) {
             errors.note(mount::release(engine.root(), &mount::of_root(engine.root(), &id)));
         }
     }
-    // Before the files of their images.
+    // The mounts go before the staging directories, which have the image files that are mounted.
     errors.note(mount::release_lost_volumes(engine.root()));
     for dir in opened(engine)? {
         for parent in [dir.images(), dir.volumes(), dir.containers()] {
@@ -96,12 +97,13 @@ pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Resul
 /// Removes the files of a container that is gone, or that has been moved to another pool.
 fn collect_home(engine: &Engine, id: &str, home: &Path, is_known: impl Fn(&str) -> bool) -> Result<()> {
     let root = engine.root();
-    // What a command fills has a name with a dot.
+    // A directory that a command still fills has a name that begins with a dot.
     if id.starts_with('.') {
         return Ok(());
     }
     if !is_known(id) && !root.container_dir(id).exists() {
-        // A copy has its name before its files, and its record after them.
+        // A copy claims its name before its files are made, and its record is written after them. So files whose id has
+        // a name belong to a copy in progress.
         return match names::of_container(root, id)?.is_empty() {
             true => super::place::remove_home(root, id, home),
             false => Ok(()),

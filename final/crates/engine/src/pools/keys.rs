@@ -9,7 +9,7 @@ use hull_storage::pools::image::FileSystem;
 use super::record::Driver;
 use crate::error::{Error, IoContext, Result};
 
-/// What LXD takes for the size of a file: a fifth of what is free, within these bounds.
+/// The bounds of LXD's default size of an image file, which is a fifth of the free space.
 pub(super) const SIZE_BOUNDS: (u64, u64) = (1 << 30, 30 << 30);
 
 pub(super) fn check_keys(driver: Driver, config: &BTreeMap<String, String>) -> Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn check_keys(driver: Driver, config: &BTreeMap<String, String>) -> R
         Driver::Dir | Driver::Btrfs => &["source"],
         Driver::Image => &["source", "size", "fs"],
     };
-    // `storage create POOL btrfs size=…` becomes an image.
+    // A pool of the driver btrfs without a source becomes an image, which takes these keys.
     let known = if driver == Driver::Btrfs { &["source", "size", "fs"] } else { known };
     for (key, value) in config {
         if !key.starts_with("user.") && !known.contains(&key.as_str()) {

@@ -4,7 +4,7 @@
 //! record   a pool's record                      keys    its keys
 //! mount    image files on the host: mounted once, seen by hull only
 //! verbs    list, create, delete, set            place   a container's files in a pool, and their size
-//! root_disk  the disk device of the root        resize  its size, changed
+//! root_disk  the disk device of the root        resize  another size for a container's files
 //! usage    who uses a pool                      clean   what killed commands have left
 //! moved    a container that moves to another pool
 //! volumes/ the volumes of pools
@@ -12,7 +12,8 @@
 //!
 //! ```text
 //! <data>/pools/<name>.json            the record; written before the pool is made, and removed after it is gone
-//!              <name>/, <name>.img    a pool without a source of its own
+//!              <name>/, <name>.img    a pool for which no source was given
+//!              <name>.lock         held while volumes of the pool change
 //! <data>/pools.lock                   held while a pool is made, changed or removed
 //! ```
 

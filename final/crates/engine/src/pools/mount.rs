@@ -1,13 +1,14 @@
-//! Image files, mounted on the host.
+//! Mounting image files on the host.
 //!
 //! ```text
-//! <run root>/pools/                  a mount of its own, private, so that no other mount namespace gets what is mounted in it
+//! <run root>/pools/                  a private mount, so that mounts in it do not appear in other mount namespaces
 //!                  named/<pool>      a pool that is an image file
-//!                  roots/<id>        the files of a container with a size of its own
-//!                  volumes/<pool>/<volume>   those of a volume with one
+//!                  roots/<id>        the files of a container that has a size
+//!                  volumes/<pool>/<volume>   the files of a volume that has a size
 //! ```
-//! Nothing is mounted before it is used, and all of it is gone after a reboot. A monitor's mount namespace begins as a copy of the
-//! host's one: it detaches everything ([`forget`]) and mounts only what its container needs, so that no container holds the pool of another.
+//! An image is mounted when it is first used, and no mount survives a reboot. A monitor's mount namespace begins as a
+//! copy of the host's. The monitor detaches all of these mounts ([`forget`]) and mounts only what its container needs,
+//! so that no container keeps the pool of another one busy.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use nix::mount::{MntFlags, MsFlags};
 use super::record::{self, Driver, Pool};
 use crate::error::{Error, IoContext, Result};
 
-/// Before the number of the process that makes a volume.
+/// The beginning of the mount point of a volume that is being made. The pid of its maker follows.
 const NEW: &str = ".new-";
 
 fn directory(root: &Root) -> PathBuf {
@@ -62,7 +63,7 @@ pub(super) fn release_lost_volumes(root: &Root) -> Result<()> {
             release(root, &volumes.join(&pool))?;
         }
         for name in names {
-            // After a while another process may have the number, and this waits for its end, too.
+            // Another process may have got the pid since. Then the mount stays until that process has ended, too.
             let maker = name.strip_prefix(NEW);
             if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
                 release(root, &of_volume(root, &pool, &name))?;
@@ -72,7 +73,7 @@ pub(super) fn release_lost_volumes(root: &Root) -> Result<()> {
     Ok(())
 }
 
-/// The pool that a path of a mounted image is in, and the volume, if the path is one's own image.
+/// The pool that a path below a mounted image belongs to, and the volume if the image is that of a volume.
 pub(super) fn owner_of(root: &Root, path: &Path) -> Option<(String, Option<String>)> {
     let below = path.strip_prefix(directory(root)).ok()?;
     let mut names = below.iter().map(|name| name.to_str());
@@ -84,7 +85,7 @@ pub(super) fn owner_of(root: &Root, path: &Path) -> Option<(String, Option<Strin
     }
 }
 
-/// The pool's directory, whether it is mounted or not.
+/// The pool's directory. The pool may be unmounted.
 pub(super) fn dir_of(root: &Root, pool: &Pool) -> PoolDir {
     PoolDir::new(match pool.driver {
         Driver::Image => of_pool(root, &pool.name),
@@ -92,7 +93,7 @@ pub(super) fn dir_of(root: &Root, pool: &Pool) -> PoolDir {
     })
 }
 
-/// The image of a pool that is one.
+/// The image of a pool that is kept in an image file.
 pub(super) fn image_of(pool: &Pool) -> Option<Image> {
     pool.file_system.map(|file_system| Image { file: pool.source.clone(), file_system })
 }
@@ -131,14 +132,15 @@ pub(super) fn ensure(root: &Root, image: &Image, target: &Path) -> Result<()> {
     Ok(image.mount_at(target)?)
 }
 
-/// Unmounts an image that nothing uses. Where a killed command has only made the directory, that goes.
+/// Unmounts an image that nothing uses, and removes its mount point. The mount point also goes if nothing is mounted on
+/// it: a command may have been killed before it mounted.
 pub(super) fn release(root: &Root, target: &Path) -> Result<()> {
     if !target.exists() {
         return Ok(());
     }
     let _lock = lock(root)?;
     Image::unmount(target, false)?;
-    // With the last one, the directory goes too.
+    // The directories above go with the last mount. remove_dir fails while there are others.
     let directory = directory(root);
     let volumes = directory.join("volumes");
     let of_one_pool = target.parent().filter(|parent| parent.starts_with(&volumes));
@@ -153,12 +155,13 @@ pub(super) fn release(root: &Root, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Held by the process that mounts or unmounts: two loop devices on one file would destroy its file system.
+/// The lock of the process that mounts or unmounts. Without it two processes could attach two loop devices to one file,
+/// which would destroy its file system.
 fn lock(root: &Root) -> Result<Lock> {
     Ok(Lock::exclusive(&root.run().join("pools.lock"))?)
 }
 
-/// Makes the directory of the mounts a private mount.
+/// Makes the directory that has all of these mounts a private mount.
 fn prepare(root: &Root) -> Result<()> {
     let directory = directory(root);
     if hull_sys::mount::is_mount_point(&directory) {
@@ -171,7 +174,7 @@ fn prepare(root: &Root) -> Result<()> {
     nix::mount::mount(none, &directory, none, MsFlags::MS_PRIVATE, none).context(context)
 }
 
-/// Detaches all of it from a monitor's own mount namespace.
+/// Detaches all of these mounts from the mount namespace of a monitor.
 pub(crate) fn forget(root: &Root) {
     // Fails where nothing is mounted, which is usual.
     let _ = nix::mount::umount2(&directory(root), MntFlags::MNT_DETACH);

@@ -1,7 +1,8 @@
-//! A container that moves from one pool to another.
+//! The mark of a container that is moved from one pool to another.
 //!
-//! Its record says in which pool it is. While it moves, a file in its directory says that another pool has files of it, too:
-//! those that are not complete yet, or not removed yet. What a killed command has left of them is removed by the next one.
+//! The container's record says in which pool it is. During a move a second pool has files of it, too: an incomplete
+//! copy, or the old files that are not removed yet. A mark in the container's directory says so. After a kill the next
+//! command finds the mark, and removes the files from every pool but that of the record.
 
 use hull_storage::directory::make_dirs;
 use hull_storage::root::Root;
@@ -16,12 +17,13 @@ use crate::records::writable::{layer, private_dir};
 
 const MARK: &str = "moving";
 
-/// Notes that a container begins to move. Called under its lock.
+/// Sets the mark of a container whose move begins. Called under its lock.
 pub(crate) fn begin(root: &Root, id: &str) -> Result<()> {
     Ok(hull_storage::file::write_atomic(&root.container_dir(id).join(MARK), b"", 0o600)?)
 }
 
-/// Removes a container's files from all places but its own. Called under its lock.
+/// Removes a container's files from all pools but the one that its record names, and then the mark. Called under its
+/// lock.
 pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
     let mark = root.container_dir(&container.id).join(MARK);
     if !mark.exists() {
@@ -35,7 +37,7 @@ pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
         }
         let dir = mount::dir_of(root, &pool);
         if !dir.is_of(&pool.id).unwrap_or(false) {
-            // It is not there now. The mark stays until it is.
+            // The pool is not mounted now. The mark stays, so that a later command removes the files.
             return Ok(());
         }
         place::remove_home(root, &container.id, &dir.containers().join(&container.id))?;
@@ -46,7 +48,8 @@ pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
     Ok(hull_storage::file::remove(&mark)?)
 }
 
-/// The directory of the container below the data root keeps its first layer, which says that the container was started.
+/// Empties the container's directory below the data root. The first layer's work directory stays, because it says that
+/// the container was started.
 fn empty_root(root: &Root, id: &str) -> Result<()> {
     let home = root.container_dir(id);
     remove_tree(&private_dir(&home))?;
@@ -55,7 +58,7 @@ fn empty_root(root: &Root, id: &str) -> Result<()> {
     Ok(make_dirs(&upper, 0o755)?)
 }
 
-/// The same for a listing, which does not wait: another command that holds the lock is about to move the container.
+/// [`settle`] for a listing, which does not wait for the container's lock: its holder may be the command that moves it.
 pub(super) fn settle_if_free(engine: &Engine, id: &str) -> Result<()> {
     let root = engine.root();
     if !root.container_dir(id).join(MARK).exists() {

@@ -1,12 +1,12 @@
 //! A container's files in a pool, and their size.
 //!
 //! ```text
-//! <pool>/containers/<id>/subvolumes/<n>   where the pool is btrfs: a snapshot of the image's files
-//!                       /upper, …         elsewhere: the layers of an overlay over the image's
-//!                       /root.img         elsewhere, with a size: an image with such layers in it
+//! <pool>/containers/<id>/subvolumes/<n>   on btrfs: a snapshot of the image's files
+//!                       /upper, …         on other file systems: layers of an overlay above the image's layers
+//!                       /root.img         on other file systems, with a size: an image file that has such layers
 //! ```
-//! A size holds on btrfs by a quota group, and elsewhere because the image has no more. The data root is a pool, too, so `--storage-opt
-//! size=` works without one.
+//! On btrfs a quota group enforces a size. On other file systems the size of the image file is the limit. The data root
+//! is a pool, too, so `--storage-opt size=` works without a pool of the user's.
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ pub(super) fn has_subvolumes(pool: &Pool) -> bool {
     pool.driver == Driver::Btrfs || pool.file_system == Some(FileSystem::Btrfs)
 }
 
-/// Makes the files of a new container. Its record, which says where they are, is written before.
+/// Makes the files of a new container. The record, which says where they are, has been written before.
 pub(crate) fn make(engine: &Engine, record: &Record) -> Result<()> {
     let Some(place) = &record.writable.pool else { return Ok(()) };
     let dir = mount::open(engine.root(), &place.name)?;
@@ -82,7 +82,7 @@ pub(crate) fn make(engine: &Engine, record: &Record) -> Result<()> {
     }
 }
 
-/// Makes the image under another name, so that a name stands for a whole one.
+/// Makes the image under a temporary name, so that the final name always stands for a complete image.
 fn make_image(engine: &Engine, image: &Image, bytes: u64) -> Result<()> {
     if image.file.exists() {
         return Ok(());
@@ -94,8 +94,8 @@ fn make_image(engine: &Engine, image: &Image, bytes: u64) -> Result<()> {
     std::fs::rename(&new.file, &image.file).context(|| format!("make {}", image.file.display()))
 }
 
-/// Makes a container's files ready for use: mounts what they are on. A container that was never started gets those that an
-/// interrupted `create` has not made.
+/// Makes a container's files ready for use: mounts the file system that has them. If the container was never started,
+/// this also makes the files that an interrupted `create` has not made.
 pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
     let Some(place) = &record.writable.pool else { return Ok(()) };
     let dir = mount::open(engine.root(), &place.name)?;
@@ -109,7 +109,7 @@ pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
         None => home.is_dir(),
     };
     if is_there {
-        // A restore makes another subvolume, which has no limit yet.
+        // A restore makes a new subvolume, which has no limit yet.
         return record.subvolume(engine.root()).map_or(Ok(()), |root| limit(record, &root));
     }
     match start_mark(engine.root(), &record.id).first_mounted() {
@@ -121,7 +121,7 @@ pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
     }
 }
 
-/// The image that has the container's layers, of one with a size and without a subvolume.
+/// The image file that has the container's layers. Only a container with a size and without a subvolume has one.
 pub(super) fn own_image(engine: &Engine, record: &Record, dir: &PoolDir) -> Option<Image> {
     let place = record.writable.pool.as_ref()?;
     let size = place.size.filter(|_| matches!(record.writable.files, Files::Layers { .. }))?;
@@ -141,7 +141,7 @@ fn write_image(engine: &Engine, record: &Record, dir: &PoolDir) -> Result<PathBu
     written.map_err(|error| Error::Storage(error).for_container(&record.name))
 }
 
-/// What distinguishes an image's files from those of others.
+/// The name of an image's files in a pool: a digest of its layers.
 fn key(record: &Record) -> String {
     let mut digest = Sha256::new();
     for layer in &record.layers {
@@ -151,7 +151,7 @@ fn key(record: &Record) -> String {
     digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The image's files, of which the root of a container with a subvolume is a snapshot.
+/// The subvolume with the image's files. The root of a container with a subvolume is a snapshot of it.
 pub(crate) fn base(engine: &Engine, record: &Record) -> Result<PathBuf> {
     let pool = record.writable.pool.as_ref().map_or(DEFAULT, |place| &place.name);
     write_image(engine, record, &mount::open(engine.root(), pool)?)
@@ -165,7 +165,8 @@ pub(crate) fn limit(record: &Record, root: &Path) -> Result<()> {
     }
 }
 
-/// Where the files of a copy are: in the pool of the original, or in another one. Both have the original's size.
+/// Where the files of a copy are to be: in the given pool, or without one in the pool of the original. The copy gets
+/// the original's size.
 pub(crate) fn plan_copy(
     engine: &Engine,
     id: &str,
@@ -176,7 +177,8 @@ pub(crate) fn plan_copy(
     let own = place.map_or(DEFAULT, |place| &place.name);
     let size = place.and_then(|place| place.size);
     let planned = plan_in(engine, id, pool.unwrap_or(own), size)?;
-    // The directory would be an image of one container alone, and is made for one that has no files yet.
+    // With a size and without subvolumes the files would be in an image file of this container, and such a file is only
+    // made for a new container.
     match size.is_some() && matches!(planned.files, Files::Layers { .. }) {
         false => Ok(planned),
         true => Err(Error::Unsupported(format!(
@@ -192,7 +194,7 @@ pub(crate) fn remove(engine: &Engine, id: &str, writable: &Writable) -> Result<(
     let Some(place) = &writable.pool else { return Ok(()) };
     let dir = mount::open(engine.root(), &place.name)?;
     match place.name.as_str() {
-        // The rest is in the container's directory.
+        // All other files are in the container's directory, which the caller removes.
         DEFAULT => mount::release(engine.root(), &mount::of_root(engine.root(), id)),
         _ => remove_home(engine.root(), id, &dir.containers().join(id)),
     }

@@ -53,7 +53,7 @@ impl Driver {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pool {
     format: u32,
-    /// It stands in the pool's directory, too.
+    /// The mark in the pool's directory has the same id.
     pub id: String,
     pub name: String,
     pub driver: Driver,
@@ -65,10 +65,10 @@ pub struct Pool {
     pub created: Timestamp,
     /// The directory, or the image file.
     pub source: PathBuf,
-    /// Of an image.
+    /// The file system in an image file. `None` for the other drivers.
     #[serde(default)]
     pub file_system: Option<FileSystem>,
-    /// The source was made with the pool, and goes with it.
+    /// The source was made with the pool, and is removed with it.
     #[serde(default)]
     pub(super) owns_source: bool,
     /// The command that is making or removing the pool.
@@ -118,7 +118,7 @@ fn directory(root: &Root) -> PathBuf {
     root.data().join("pools")
 }
 
-/// What a pool without a source of its own is made in.
+/// The path of a pool for which no source was given.
 pub(super) fn own_source(root: &Root, name: &str) -> Result<PathBuf> {
     hull_storage::directory::make_dirs(&directory(root), 0o711)?;
     Ok(directory(root).join(name))
@@ -154,7 +154,7 @@ pub(super) fn load(root: &Root, name: &str) -> Result<Option<Pool>> {
     }
 }
 
-/// The pool of this name. One that is being made or removed is not there.
+/// The pool of this name. A pool that is being made or removed counts as missing.
 pub(crate) fn find(root: &Root, name: &str) -> Result<Pool> {
     let pool = load(root, name)?.filter(|pool| pool.in_work.is_none());
     pool.ok_or_else(|| Error::NoSuchPool(name.to_owned()))

@@ -1,4 +1,4 @@
-//! The size of a container's files, changed with its disk device.
+//! Changing the size of a container's files, when its disk device changes.
 
 use hull_storage::pools::subvolume;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::records::record::Record;
 
 impl Engine {
-    /// Gives the files of a container the size that its disk device has now, at once. Another pool is refused.
+    /// Gives the files of a container the size of its changed disk device, at once. A change of the pool is refused.
     pub(crate) fn change_root_disk(&self, before: &Record, record: &mut Record) -> Result<()> {
         let (old, new) = (&before.instance.expanded, &record.instance.expanded);
         let own = record.writable.pool.as_ref().map_or(DEFAULT, |place| place.name.as_str());
@@ -34,7 +34,7 @@ impl Engine {
             invalid("size", "in this pool, only a container that was made with a size can get another one")
         };
         let Some(place) = &record.writable.pool else {
-            // A new size that is none is no change.
+            // The container has no size. Unsetting it again changes nothing.
             return size.map_or(Ok(()), |_| Err(limitless()));
         };
         let dir = mount::open(self.root(), &place.name)?;

@@ -7,7 +7,7 @@ use super::keys::parse_size;
 use crate::error::Result;
 use crate::records::options::{CreateOptions, StorageOptions};
 
-/// The name of the device by which a container asks for the pool that its root is in.
+/// The name of the disk device of the root, which says in which pool the container's files are to be.
 pub(crate) fn name(devices: &Devices) -> Option<&String> {
     devices.iter().find(|(_, device)| is_root(device)).map(|(name, _)| name)
 }
@@ -17,13 +17,13 @@ fn is_root(device: &Device) -> bool {
     has("type", "disk") && has("path", "/")
 }
 
-/// A key of the root's disk that is set.
+/// The value of a key of the root's disk device. An empty value counts as unset.
 pub(super) fn key<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
     let disk = settings.devices.values().find(|device| is_root(device))?;
     disk.get(key).map(String::as_str).filter(|value| !value.is_empty())
 }
 
-/// What the options say about a new container's files, or the disk device.
+/// What is asked for a new container's files: by its options, or else by its disk device.
 pub(super) fn asked(options: &CreateOptions) -> Result<StorageOptions> {
     let mut asked = options.storage.clone();
     let settings = &options.instance.expanded;

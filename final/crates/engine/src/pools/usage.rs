@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::record::Record;
 
-/// The users of a pool, by LXD's paths.
+/// The users of a pool, each as its kind and its name: `container web`.
 pub(super) fn users(engine: &Engine, pool: &Pool) -> Result<Vec<String>> {
     let mut users = Vec::new();
     for id in engine.ids()? {

@@ -24,7 +24,7 @@ pub struct PoolInfo {
 }
 
 impl Engine {
-    /// All pools, by name, the default one first among them. One whose record is damaged is an error in its place.
+    /// All pools, sorted by name, the default one among them. For a pool with a damaged record the list has the error.
     pub fn pools(&self) -> Result<Vec<(String, Result<Pool>)>> {
         let mut names = record::names(self.root())?;
         names.push(DEFAULT.to_owned());
@@ -92,7 +92,7 @@ impl Engine {
         {
             return Err(invalid("source", "it is an absolute path"));
         }
-        // LXD's rule: btrfs without a source is a file.
+        // LXD's rule: a pool of the driver btrfs without a source is kept in an image file.
         let usual = if driver == Driver::Btrfs { FileSystem::Btrfs } else { FileSystem::Xfs };
         let driver = if driver == Driver::Btrfs && source.is_none() { Driver::Image } else { driver };
         let own = record::own_source(self.root(), name)?;
@@ -175,7 +175,7 @@ impl Engine {
         super::clean::undo(self, &pool)
     }
 
-    /// Sets keys of a pool, or with an empty value unsets them.
+    /// Sets keys of a pool. An empty value unsets its key.
     pub fn set_pool(&self, name: &str, changes: &BTreeMap<String, String>) -> Result<()> {
         let mut config = record::find(self.root(), name)?.config;
         for (key, value) in changes {
@@ -221,7 +221,7 @@ impl Engine {
         Ok(Lock::exclusive_within(&self.root().data().join("pools.lock"), None)?)
     }
 
-    /// Opens a pool and says what it keeps containers in.
+    /// Opens a pool, and returns its record and its directory.
     pub(super) fn open_pool(&self, name: &str) -> Result<(Pool, PoolDir)> {
         let pool = record::find(self.root(), name)?;
         let dir = mount::open_pool(self.root(), &pool)?;

@@ -1,8 +1,8 @@
-//! A sparse file with a file system in it, on a loop device.
+//! Image files: a sparse file with a file system in it, mounted by a loop device.
 //!
-//! It takes only as much of the disk as is written to it, and never more than its size, so it limits what is in it on any
-//! file system. xfs and btrfs grow while they are mounted. The loop device belongs to the mount: when the last mount
-//! namespace has unmounted it, the kernel frees the device.
+//! The file takes only as much of the disk as is written to it, and never more than its size. So it limits its content,
+//! whatever file system it is on. xfs and btrfs can grow while they are mounted. The kernel frees the loop device when
+//! the last mount namespace has unmounted it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -31,17 +31,17 @@ const SMALLEST_XFS: u64 = 300 << 20;
 const SMALLEST_BTRFS: u64 = 114_294_784;
 const SMALLEST_EXT4: u64 = 4 << 20;
 
-/// Where the kernel finds what a file system is: the offset, and the bytes there.
+/// The offset and the bytes of the mark by which a file system is recognized.
 const XFS_MARK: (usize, &[u8]) = (0, b"XFSB");
 const EXT4_MARK: (usize, &[u8]) = (0x438, &[0x53, 0xef]);
 
 impl FileSystem {
-    /// The file system of an image that is for one container or volume.
+    /// The file system for a new image of one container or volume with this size.
     fn for_size(bytes: u64) -> Self {
         if bytes >= SMALLEST_XFS { Self::Xfs } else { Self::Ext4 }
     }
 
-    /// That of an image, by the mark at its beginning. It may have grown beyond the size that decided it.
+    /// The file system of an existing image, by its mark. The image may have grown since, so its size does not tell.
     fn of(image: &Path) -> Option<Self> {
         let mut start = [0; EXT4_MARK.0 + EXT4_MARK.1.len()];
         File::open(image).ok()?.read_exact(&mut start).ok()?;
@@ -68,17 +68,18 @@ impl FileSystem {
         }
     }
 
-    /// The program that makes the file system, its arguments before the file, and Debian's package of it.
+    /// The program that makes the file system, its arguments before the file, and its package in Debian.
     pub fn maker(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
             Self::Xfs => ("mkfs.xfs", &["-q"], "xfsprogs"),
             Self::Btrfs => ("mkfs.btrfs", &["-q"], "btrfs-progs"),
-            // All of the size is for files: no blocks are kept back for root, and there is no lost+found to explain.
+            // `-m 0`: no blocks are reserved for root, so all of the size is for files.
             Self::Ext4 => ("mkfs.ext4", &["-q", "-F", "-m", "0"], "e2fsprogs"),
         }
     }
 
-    /// Copies of an image have its UUID, and xfs refuses to mount a second one unless it is told so.
+    /// The options of a mount. A copy of an image has the same UUID, and xfs mounts a second file system with one UUID
+    /// only with `nouuid`.
     fn options(self) -> Option<&'static str> {
         match self {
             Self::Xfs => Some("nouuid"),
@@ -95,7 +96,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image that is for one container or volume: of the file system that it has, or, before it is made, that a size gets.
+    /// The image of one container or volume. Its file system is the one that it has, or before it is made the one for
+    /// this size.
     pub fn of_size(file: PathBuf, bytes: u64) -> Self {
         let file_system = FileSystem::of(&file).unwrap_or_else(|| FileSystem::for_size(bytes));
         Self { file, file_system }
@@ -120,7 +122,8 @@ impl Image {
         Ok(meta.len())
     }
 
-    /// Mounts it, unless it is mounted there. The caller holds a lock that all mounts of images take.
+    /// Mounts the image, unless something is mounted at `target`. The caller holds the lock under which all images are
+    /// mounted.
     pub fn mount_at(&self, target: &Path) -> Result<()> {
         if hull_sys::mount::is_mount_point(target) {
             return Ok(());
@@ -137,11 +140,11 @@ impl Image {
         let kind = Some(self.file_system.name());
         nix::mount::mount(Some(device.path()), target, kind, MsFlags::MS_NOATIME, self.file_system.options())
             .map_err(|errno| bad("mount", errno.into()))?;
-        // Where a command was killed between growing the file and its file system, this goes on.
+        // A command may have been killed after it enlarged the file and before it enlarged the file system.
         self.fill(&file, target)
     }
 
-    /// Unmounts it. It is no error if nothing is mounted there.
+    /// Unmounts an image and removes its mount point. It is no error if nothing is mounted there.
     pub fn unmount(target: &Path, lazily: bool) -> Result<()> {
         let flags = if lazily { MntFlags::MNT_DETACH } else { MntFlags::empty() };
         match nix::mount::umount2(target, flags) {
@@ -156,7 +159,7 @@ impl Image {
         }
     }
 
-    /// Gives it another size while it is mounted at `target`.
+    /// Gives the image another size while it is mounted at `target`.
     pub fn resize(&self, target: &Path, bytes: u64) -> Result<()> {
         let present = self.size()?;
         let refuse = |why: String| Err(Error::Refused { path: self.file.clone(), why });
@@ -181,7 +184,7 @@ impl Image {
         self.fill(&file, target)
     }
 
-    /// Lets the loop device and the mounted file system be as large as the file.
+    /// Enlarges the loop device and the mounted file system to the size of the file.
     fn fill(&self, file: &File, target: &Path) -> Result<()> {
         let context = || format!("grow the file system of {}", self.file.display());
         let bytes = file.metadata().context(context)?.len();

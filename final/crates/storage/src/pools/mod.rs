@@ -1,15 +1,15 @@
-//! Storage pools: other places than the data root for the files of containers, and for volumes.
+//! Storage pools: places other than the data root for the files of containers, and for volumes.
 //!
 //! ```text
-//! image       a file with a file system in it, on a loop device: it has a size of its own, anywhere
+//! image       a file with a file system in it, on a loop device, whose size is a limit
 //! subvolume   btrfs: a container's root is a snapshot of its image's files, without an overlay
 //! ```
 //!
 //! ```text
-//! <pool>/hull-pool.json        which pool this is: an empty mount point is not taken for it
+//! <pool>/hull-pool.json        which pool this is, so that an empty mount point is not taken for the pool
 //!        containers/<id>/      what <data>/containers/<id>/ has for a container of the data root
 //!        volumes/<name>/       as in <data>/volumes/
-//!        images/<key>/root     on btrfs: an image's files, of which containers are snapshots
+//!        images/<key>/root     on btrfs: an image's files; the roots of containers are snapshots of them
 //! ```
 
 pub mod image;
@@ -52,7 +52,7 @@ impl PoolDir {
         Self { path }
     }
 
-    /// Makes the directories of a new pool in a directory which has nothing in it but what mkfs has made.
+    /// Makes the directories of a new pool. The pool's directory must be empty, except for what mkfs has made.
     pub fn make(&self, id: &str) -> Result<()> {
         make_dirs(&self.path, 0o711)?;
         let others = names_in(&self.path)?.into_iter().find(|name| name != "lost+found");
@@ -60,7 +60,8 @@ impl PoolDir {
             let why = format!("a pool's directory has to be empty, and this one has {other} in it");
             return Err(Error::Refused { path: self.path.clone(), why });
         }
-        // The root user of a container, whose id is mapped, has to pass through; nobody has to list it.
+        // The root user of a container, whose id is mapped, has to pass through these directories. Nobody has to list
+        // them.
         [self.containers(), self.volumes(), self.images()]
             .iter()
             .try_for_each(|dir| make_dirs(dir, 0o711))?;
@@ -102,7 +103,7 @@ impl PoolDir {
         Ok(if hull_sys::btrfs::is_btrfs(&opened) { Layout::Subvolumes } else { Layout::Layers })
     }
 
-    /// Bytes of its file system, and those that are used.
+    /// How full the pool's file system is.
     pub fn space(&self) -> Result<Space> {
         let stat = rustix::fs::statvfs(&self.path).context(|| format!("look at {}", self.path.display()))?;
         let total = stat.f_blocks.saturating_mul(stat.f_frsize);

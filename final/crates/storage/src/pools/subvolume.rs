@@ -1,7 +1,8 @@
 //! Roots of containers on btrfs.
 //!
-//! An image's files are written once into a subvolume. A container is a snapshot of it: writable, made in milliseconds, and sharing
-//! every block that it does not change. Ids on the disk are 0-based, as in layers, and a mount maps them.
+//! An image's files are written once into a subvolume. A container's root is a writable snapshot of it, which is made
+//! in milliseconds and shares every block that the container does not change. Ids on the disk are 0-based, as in
+//! layers, and a mount maps them.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -20,7 +21,7 @@ use crate::overlay::LayersView;
 use crate::staging::Staging;
 use crate::tree::{copy_directory, remove_tree};
 
-/// The directory of a new subvolume and its name there.
+/// The directory in which a subvolume is, and its name there.
 fn place(path: &Path) -> Result<(File, CString)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::Refused { path: path.to_owned(), why: "it is no place for a subvolume".into() });
@@ -41,7 +42,7 @@ pub fn create(path: &Path) -> Result<()> {
     btrfs::create_subvolume(&parent, &name).context(|| format!("make the subvolume {}", path.display()))
 }
 
-/// Makes a writable snapshot. Subvolumes within the source are empty directories in it, as btrfs has it.
+/// Makes a writable snapshot. Subvolumes within the source become empty directories: btrfs does not copy them.
 pub fn snapshot(source: &Path, path: &Path) -> Result<()> {
     let opened = open_directory(source)?;
     let (parent, name) = place(path)?;
@@ -56,7 +57,7 @@ pub fn mount_at(path: &Path, target: &Path, ids: Option<&LayerIds>) -> Result<()
     let tree = hull_sys::mount::clone_tree(open_directory(path)?, c"", false).context(context)?;
     if let Some(ids) = ids {
         hull_sys::mount::map_ids(&tree, &*ids.namespace, false).context(context)?;
-        // As in an overlay: a user namespace may make no device nodes, and an image must not bring its own.
+        // As on an overlay: a user namespace may not make device nodes, and those of an image must have no effect.
         hull_sys::mount::set_attributes(&tree, libc::MOUNT_ATTR_NODEV, 0, 0, false).context(context)?;
     }
     hull_sys::mount::attach(&tree, open_directory(target)?).context(context)
@@ -70,13 +71,13 @@ pub fn remove(path: &Path) -> Result<()> {
     let (parent, name) = place(path)?;
     match btrfs::delete_subvolume(&parent, &name) {
         Ok(()) => Ok(()),
-        // A program in the container may have made subvolumes of its own. rmdir(2) removes empty ones.
+        // A program in the container may have made subvolumes within this one. rmdir(2) removes empty subvolumes.
         Err(nix::errno::Errno::ENOTEMPTY) => remove_tree(path),
         Err(errno) => Err(errno).context(|| format!("remove the subvolume {}", path.display())),
     }
 }
 
-/// Removes a directory in which subvolumes are up to two levels deep: removing them file by file would take long.
+/// Removes a directory that has subvolumes up to three levels below it. Removing these file by file would take long.
 pub fn remove_all(directory: &Path) -> Result<()> {
     if !open_directory(directory).is_ok_and(|opened| btrfs::is_btrfs(&opened)) {
         return remove_tree(directory);
@@ -104,7 +105,7 @@ pub fn remove_all(directory: &Path) -> Result<()> {
 /// The file that says which layers an image has.
 const LAYERS: &str = "layers.json";
 
-/// Limits the bytes that a subvolume refers to, those it shares with its image included. `None` lifts the limit.
+/// Limits the bytes that a subvolume refers to, including those that it shares with its image. `None` lifts the limit.
 pub fn limit(path: &Path, bytes: Option<u64>) -> Result<()> {
     let opened = open_directory(path)?;
     let context = || format!("limit the size of {}", path.display());
@@ -118,8 +119,8 @@ pub fn limit(path: &Path, bytes: Option<u64>) -> Result<()> {
     }
 }
 
-/// Writes layers, top first, as one tree into a subvolume, unless it is there. `images` is the pool's directory of such subvolumes and
-/// `key` says which layers they are. `empty` is an empty directory for [`LayersView`].
+/// Writes layers, top first, as one tree into a subvolume, unless it exists. `images` is the pool's directory of such
+/// subvolumes, and `key` is the name for these layers. `empty` is an empty directory for [`LayersView`].
 pub fn write_image(images: &Path, key: &str, layers: &[PathBuf], empty: &Path) -> Result<PathBuf> {
     let root = image(images, key);
     if exists(&root) {
@@ -131,7 +132,7 @@ pub fn write_image(images: &Path, key: &str, layers: &[PathBuf], empty: &Path) -
     crate::file::write_json_atomic(&staging.path().join(LAYERS), &layers)?;
     // A crash of the machine must not leave half an image that looks whole.
     rustix::fs::syncfs(open_directory(&staged)?).context(|| format!("sync {}", staged.display()))?;
-    // If another command has written the same image meanwhile, that one is used.
+    // If another command has written the same image meanwhile, its image is used.
     staging.publish(&images.join(key))?;
     Ok(root)
 }
@@ -144,16 +145,17 @@ pub fn write(path: &Path, layers: &[PathBuf], empty: &Path) -> Result<()> {
     copy_directory(source, Path::new("the layers"), path)
 }
 
-/// Removes the images of which a layer is gone, so that no container can be made from them. None is being written meanwhile.
+/// Removes the images that have lost a layer, from which no container can be made any more. The caller makes sure that
+/// no image is being written.
 pub fn remove_lost_images(images: &Path) -> Result<()> {
-    // One that is being written has another name.
+    // A directory whose name begins with a dot belongs to a command that writes or wrote an image.
     for key in names_in(images)?.into_iter().filter(|key| !key.starts_with('.')) {
         let directory = images.join(&key);
         let layers = crate::file::read_json::<Vec<PathBuf>>(&directory.join(LAYERS))?;
         if layers.is_some_and(|layers| layers.iter().all(|layer| layer.exists())) {
             continue;
         }
-        // First, so that one whose removal is killed is removed by the next.
+        // This file goes first, so that after a kill the next call removes the rest.
         crate::file::remove(&directory.join(LAYERS))?;
         remove(&image(images, &key))?;
         remove_tree(&directory)?;

@@ -23,8 +23,8 @@ pub fn copy_tree(source: &Path, target: &Path) -> Result<()> {
     copy_directory(opened, source, target)
 }
 
-/// [`copy_tree`] of an overlay's upper directory, whose copy is one as well: opaque directories stay so. Whiteouts are device
-/// nodes, which every copy has.
+/// [`copy_tree`] of an overlay's upper directory. The copy is an upper directory, too: opaque directories stay opaque.
+/// Whiteouts are device nodes, which [`copy_tree`] copies anyway.
 pub fn copy_layer(source: &Path, target: &Path) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened =

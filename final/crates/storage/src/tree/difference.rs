@@ -1,8 +1,10 @@
-//! What a snapshot has that its original has not, written as the upper directory of an overlay: changed and new files, and a
-//! whiteout (a character device 0:0, overlayfs.rst) for each that is gone. The code that reads layers then reads this too.
+//! The difference between a snapshot and its original, written as the upper directory of an overlay: changed and new
+//! files, and a whiteout (a character device 0:0, overlayfs.rst) for each file that is gone. Code that reads layers can
+//! then read it.
 //!
-//! A snapshot of btrfs has the inode numbers and the times of change of its original. The kernel sets that time with every
-//! change and lets nobody choose it, so a file with the same ones is unchanged and is not read.
+//! The files of a btrfs snapshot have the inode numbers and the change times (ctime) of their originals. The kernel
+//! sets the ctime with every change and lets nobody choose it. So a file with the same inode number and ctime is
+//! unchanged, and is not read.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -43,23 +45,23 @@ pub fn difference(base: &Path, changed: &Path, upper: &Path) -> Result<()> {
     copy_metadata(source.as_fd(), visitor.copier.top.as_fd()).context(context)
 }
 
-/// Where the original is on the way down.
+/// What the original has for a directory that the walk has entered.
 enum Level {
-    /// It has the directory; the identity is that of the directory above.
+    /// The original has the directory. The identity is that of the original's directory above.
     Has(Identity),
-    /// It has none of this name.
+    /// The original has no directory of this name.
     Lacks,
 }
 
 struct Difference<'a> {
     copier: Copier<'a>,
-    /// The deepest directory of the original on the way.
+    /// The original's directory for the deepest one on the walk's path that the original has.
     base: OwnedFd,
     levels: Vec<Level>,
 }
 
 impl Difference<'_> {
-    /// The original of the directory that the walk is in.
+    /// The original's directory for the one that the walk is in.
     fn original(&self) -> Option<&OwnedFd> {
         match self.levels.last() {
             Some(Level::Lacks) => None,
@@ -67,7 +69,7 @@ impl Difference<'_> {
         }
     }
 
-    /// Makes whiteouts for what the original has and the snapshot's directory has not.
+    /// Makes whiteouts for the entries that the original has and the snapshot's directory lacks.
     fn mark_removed(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
         let Some(original) = self.original() else { return Ok(()) };
         for entry in Dir::read_from(original)? {
@@ -128,7 +130,8 @@ impl Visitor for Difference<'_> {
         };
         self.copier.leave(dir, name, child)?;
         if is_unchanged {
-            // Nothing in it has changed either, unless it has something in it.
+            // An empty copy means that nothing below the directory has changed either. Otherwise rmdir fails, and the
+            // copy stays.
             match rustix::fs::unlinkat(&self.copier.current, name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(rustix::io::Errno::NOTEMPTY) => {}
                 Err(error) => return Err(error.into()),

@@ -1,9 +1,9 @@
-//! Several layers of an overlay as one, without copying: its files are links to theirs.
+//! Merging several layers of an overlay into one, without copying: its files are hard links to those of the layers.
 //!
 //! ```text
-//! new   a  b/  (b opaque)        merged   a      a link to the new layer's
-//! old   a  b/x c                          b/     the new layer's, still opaque: layers below these may have one, too
-//!                                         c      a link to the old layer's
+//! new   a  b/  (b opaque)        merged   a      a link to that of the new layer
+//! old   a  b/x c                          b/     as in the new layer, still opaque: layers below may have one, too
+//!                                         c      a link to that of the old layer
 //! ```
 
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ use super::extract::open_beneath;
 use super::walk::as_path;
 use crate::error::{IoContext, Result};
 
-/// Fills `target`, an empty directory of the same file system, with what `layers` have together, the newest first. Whiteouts and
-/// opaque directories stay, because they hide what is below the oldest, too.
+/// Fills `target`, an empty directory on the same file system, with the merged content of `layers`, of which the newest
+/// is the first. Whiteouts and opaque directories are kept, because they also hide files of layers below the oldest.
 pub fn merge_layers(layers: &[PathBuf], target: &Path) -> Result<()> {
     let context = || format!("merge {} layers into {}", layers.len(), target.display());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -49,7 +49,7 @@ impl Merger {
             self.fill(&directory, &mut pending)?;
             made.push(directory);
         }
-        // Last, and from the inside: a link in a directory changes its times.
+        // Metadata are set last, and from the inside out, because making an entry changes a directory's times.
         made.iter().rev().try_for_each(|directory| self.set_metadata(directory))
     }
 

@@ -1,4 +1,4 @@
-//! What holds a volume's files.
+//! Where a volume's files are: in a directory, a subvolume or an image file.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub(super) enum Data {
 }
 
 impl Data {
-    /// What a volume has.
+    /// Finds out how the files of a volume are kept.
     pub(super) fn of(engine: &Engine, place: &Place, name: &str) -> Self {
         let dir = place.dir(name);
         let file = dir.join(IMAGE);
@@ -39,14 +39,14 @@ impl Data {
         }
     }
 
-    /// Where the files are once it is open.
+    /// The path of the files. Those of an image are visible there after [`Self::open`].
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Directory(path) | Self::Subvolume(path) | Self::Image { mounted: path, .. } => path,
         }
     }
 
-    /// Makes the files visible, and returns where.
+    /// Makes the files visible, and returns their path.
     pub(super) fn open(&self, engine: &Engine) -> Result<PathBuf> {
         if let Self::Image { image, mounted } = self {
             mount::ensure(engine.root(), image, mounted)?;
@@ -54,7 +54,7 @@ impl Data {
         Ok(self.path().to_owned())
     }
 
-    /// Sees to it that nobody has it open.
+    /// Unmounts the volume's image, if it has one.
     pub(super) fn close(&self, engine: &Engine) -> Result<()> {
         match self {
             Self::Image { mounted, .. } => mount::release(engine.root(), mounted),
@@ -108,14 +108,15 @@ pub(super) fn make(
     engine.make_image(&image, bytes)?;
     let mounted = mount::of_new_volume(engine.root(), &place.pool.name);
     mount::ensure(engine.root(), &image, &mounted)?;
-    // Every ext4 begins with it, and a copy of another volume may bring its own.
+    // mkfs.ext4 makes it. The files of another volume that are copied may have a directory of this name.
     let _ = std::fs::remove_dir(mounted.join("lost+found"));
     let filled = fill(&mounted).and_then(|()| open_to_all(&mounted));
     mount::release(engine.root(), &mounted)?;
     filled
 }
 
-/// Any user of any container may have to pass through. The directory of the volumes keeps the host's users out.
+/// Opens a root directory that mkfs or btrfs has made for root only: any user of any container may have to pass
+/// through. The directory of the volumes keeps the host's users out.
 fn open_to_all(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
@@ -144,7 +145,8 @@ pub(super) fn remove(engine: &Engine, place: &Place, name: &str) -> Result<()> {
     Ok(staging::remove_whole(&dir)?)
 }
 
-/// Makes the volumes of pools visible that a container mounts. Their paths say whose they are.
+/// Makes the files of the pool volumes visible that a container mounts. The path of a mount's source tells the pool and
+/// the volume.
 pub(crate) fn ensure_sources(engine: &Engine, record: &Record) -> Result<()> {
     for mount in &record.mounts {
         match mount::owner_of(engine.root(), &mount.source) {

@@ -1,13 +1,13 @@
-//! Volumes of pools, with LXD's verbs. Those of the default pool are docker's volumes.
+//! Volumes of pools, with LXD's verbs. The volumes of the default pool are docker's volumes.
 //!
 //! ```text
 //! mod   create, list, delete, set      snapshots  snapshot, restore      transfer  copy, move, rename
-//! data  what holds a volume's files: a directory, a subvolume, an image with a size
+//! data  where a volume's files are: a directory, a subvolume, an image with a size
 //! ```
 //!
 //! ```text
-//! <pool>/volumes/<name>/volume.json _data   as docker's volumes
-//!                       data.img            instead of _data, of a volume with a size where there are no subvolumes
+//! <pool>/volumes/<name>/volume.json _data   as with docker's volumes
+//!                       data.img            instead of _data: a volume with a size in a pool without subvolumes
 //!                       snapshots/<name>    a copy of the files; on btrfs a snapshot
 //! ```
 
@@ -41,13 +41,13 @@ pub struct PoolVolume {
     pub description: String,
     pub config: BTreeMap<String, String>,
     pub created: std::time::SystemTime,
-    /// Containers, by name.
+    /// The names of the containers that use it.
     pub users: Vec<String>,
-    /// Oldest first.
+    /// The names of its snapshots, the oldest first.
     pub snapshots: Vec<String>,
 }
 
-/// An open pool, with its volumes.
+/// A pool that is open, and its volumes.
 struct Place {
     pool: Pool,
     volumes: Volumes,
@@ -90,7 +90,7 @@ impl Engine {
         self.make_volume(&place, name, config, "", |_| Ok(()))
     }
 
-    /// Makes a volume, filled by `fill` before anybody sees it.
+    /// Makes a volume. `fill` puts the first files into it before it appears under its name.
     fn make_volume(
         &self,
         place: &Place,
@@ -116,7 +116,7 @@ impl Engine {
         }
     }
 
-    /// The volumes of a pool, by name.
+    /// The volumes of a pool, sorted by name.
     pub fn pool_volumes(&self, pool: &str) -> Result<Vec<PoolVolume>> {
         let place = Place::open(self, pool)?;
         place.volumes.list()?.into_iter().map(|volume| self.describe(&place, volume)).collect()
@@ -140,7 +140,7 @@ impl Engine {
         })
     }
 
-    /// The bytes of a volume's files.
+    /// The bytes that a volume's files take on the disk.
     pub fn pool_volume_usage(&self, pool: &str, name: &str) -> Result<u64> {
         let place = Place::open(self, pool)?;
         place.find(name)?;
@@ -169,7 +169,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Sets keys of a volume, or with an empty value unsets them.
+    /// Sets keys of a volume. An empty value unsets its key.
     pub fn set_pool_volume(&self, pool: &str, name: &str, changes: &BTreeMap<String, String>) -> Result<()> {
         let place = Place::open(self, pool)?;
         let _lock = self.lock_volumes(pool)?;
@@ -188,7 +188,7 @@ impl Engine {
         Ok(place.volumes.store(&volume)?)
     }
 
-    /// The containers that have a volume mounted or will, by name.
+    /// The names of the containers that mount a volume, whether they run or not.
     fn users_of(&self, place: &Place, name: &str) -> Result<Vec<String>> {
         let path = Data::of(self, place, name).path().to_owned();
         let mut users = Vec::new();
@@ -216,7 +216,7 @@ impl Engine {
         }
     }
 
-    /// Held while volumes of a pool change.
+    /// The lock under which the volumes of a pool change.
     fn lock_volumes(&self, pool: &str) -> Result<Lock> {
         let path = record::own_source(self.root(), pool)?;
         Ok(Lock::exclusive_within(&path.with_file_name(format!("{pool}.lock")), None)?)
@@ -240,7 +240,7 @@ fn check_config(place: &Place, config: &BTreeMap<String, String>) -> Result<()> 
     Ok(())
 }
 
-/// Limits a subvolume, where there is a size.
+/// Limits a subvolume if there is a size.
 fn limited(path: &std::path::Path, size: Option<u64>) -> Result<()> {
     match size {
         Some(bytes) => Ok(subvolume::limit(path, Some(bytes))?),

@@ -1,4 +1,5 @@
-//! Snapshots of volumes: on btrfs made at once, elsewhere a copy, which shares the blocks where the file system can.
+//! Snapshots of volumes. On btrfs they are snapshots of the kernel. On other file systems they are copies, which share
+//! blocks where the file system can.
 
 use std::path::PathBuf;
 
@@ -97,7 +98,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives a volume the files of its snapshot. No container that runs may use it.
+    /// Gives a volume the files of its snapshot. A running container must not use the volume.
     pub fn restore_pool_volume(&self, pool: &str, volume: &str, snapshot: &str) -> Result<()> {
         let _unused = self.lock_unused()?;
         let place = Place::open(self, pool)?;
@@ -119,14 +120,15 @@ impl Engine {
             }
             Data::Directory(_) | Data::Image { .. } => copy_tree(&files, &new)?,
         }
-        // One call exchanges them: the volume has its old files or the new ones.
+        // One call exchanges both, so at any moment the volume has its old files or the new ones.
         let flags = rustix::fs::RenameFlags::EXCHANGE;
         rustix::fs::renameat_with(rustix::fs::CWD, &new, rustix::fs::CWD, data.path(), flags)
             .context(|| format!("restore {}", data.path().display()))?;
         Ok(subvolume::remove(&new)?)
     }
 
-    /// A volume with an image gets another image, so that it has the old files until the new ones are whole.
+    /// Replaces the image of a volume by a new one, so that the volume has its old files until the new ones are
+    /// complete.
     fn restore_image(
         &self,
         place: &Place,

@@ -1,4 +1,4 @@
-//! Volumes to another name or another pool.
+//! Copying, moving and renaming volumes.
 
 use hull_storage::pools::subvolume;
 use hull_storage::tree::copy_tree;
@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 
 impl Engine {
-    /// Copies a volume, and its snapshots unless only the volume is wanted. The source may be a snapshot, `volume/snapshot`.
+    /// Copies a volume, and with `with_snapshots` its snapshots, too. The source may be a snapshot: `volume/snapshot`.
     pub fn copy_pool_volume(&self, from: (&str, &str), to: (&str, &str), with_snapshots: bool) -> Result<()> {
         let source = Place::open(self, from.0)?;
         let target = Place::open(self, to.0)?;
@@ -29,7 +29,7 @@ impl Engine {
             None => Data::of(self, source, volume).open(self)?,
         };
         self.make_volume(to.0, to.1, &found.config, &found.description, |new| {
-            // Within one btrfs no content is copied.
+            // Within one btrfs a snapshot copies no content.
             match source.pool.name == to.0.pool.name && subvolume::exists(&files) {
                 true => Ok(subvolume::snapshot(&files, new)?),
                 false => {
@@ -49,7 +49,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Moves a volume that no container uses: within its pool by renaming, to another one as a copy.
+    /// Moves a volume that no container uses. Within its pool it is renamed; for another pool it is copied and then
+    /// removed.
     pub fn move_pool_volume(&self, from: (&str, &str), to: (&str, &str)) -> Result<()> {
         if from.0 == to.0 {
             return self.rename_pool_volume(from.0, from.1, to.1);
@@ -66,7 +67,7 @@ impl Engine {
         data::remove(self, &source, from.1)
     }
 
-    /// Gives a volume another name, which no container uses.
+    /// Renames a volume that no container uses.
     pub fn rename_pool_volume(&self, pool: &str, name: &str, new: &str) -> Result<()> {
         let _unused = self.lock_unused()?;
         let place = Place::open(self, pool)?;
@@ -86,7 +87,7 @@ impl Engine {
         Ok(place.volumes.store(&volume)?)
     }
 
-    /// Gives a snapshot of a volume another name.
+    /// Renames a snapshot of a volume.
     pub fn rename_volume_snapshot(&self, pool: &str, volume: &str, names: (&str, &str)) -> Result<()> {
         let place = Place::open(self, pool)?;
         let _lock = self.lock_volumes(pool)?;
