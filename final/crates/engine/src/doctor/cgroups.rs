@@ -46,7 +46,7 @@ pub(super) const CHECKS: &[Check] = &[
         purpose: "limits and pause of containers of unprivileged users",
         fix: "cgroup v2, and a login by systemd: loginctl enable-linger, and Delegate=yes for user@.service",
         attempt: Attempt::Plain(|_| {
-            // root's hull may write everywhere.
+            // root may write to every cgroup.
             if crate::rootless::is_root() {
                 return Ok(());
             }
@@ -71,7 +71,7 @@ fn has_controller(name: &str) -> Tried {
             is_of_v1
                 || name == "hugetlb" && hierarchies.iter().any(|one| one.v2 && is_of_v2(&one.mount, name))
         }
-        // Neither is a controller of v2: each cgroup can be frozen, and a BPF program guards devices.
+        // On v2 neither is a controller: every cgroup can be frozen, and a BPF program guards devices.
         Layout::V2 { .. } if name == "freezer" => true,
         Layout::V2 { .. } if name == "devices" => return guards_devices(),
         Layout::V2 { mount } => is_of_v2(mount, name),

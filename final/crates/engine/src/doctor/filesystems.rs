@@ -12,7 +12,7 @@ use rustix::mount::{FsOpenFlags, fsconfig_set_string, fsopen};
 use super::reason::text;
 use super::{Attempt, Check, Need, Patient, Tried};
 
-/// Where a check mounts in its own mount namespace. Every system has it.
+/// The directory on which a check mounts, in its own mount namespace. Every system has it.
 const PLACE: &str = "/proc";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -90,7 +90,7 @@ const fn pool(name: &'static str, purpose: &'static str) -> Check {
     Check { name, need: Need::Nobody, purpose, fix, attempt: Attempt::Named(known) }
 }
 
-/// Whether the kernel knows a file system. It loads the module for it, if there is one.
+/// Whether the kernel knows a file system. fsopen(2) loads the file system's module, if there is one.
 fn known(name: &str) -> Tried {
     match fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC) {
         Err(rustix::io::Errno::NODEV) => Err("the kernel does not know it, and has no module for it".into()),
@@ -128,7 +128,8 @@ fn overlay(options: &str) -> Tried {
     mount_at(&format!("{PLACE}/merged"), "overlay", &options)
 }
 
-/// Maps the ids of the directory in which containers are or will be: it depends on its file system.
+/// Maps the ids of the directory of containers, or of the nearest one above it: the file system decides whether that
+/// works.
 fn idmapped(patient: &Patient) -> Tried {
     root_only()?;
     let directory = existing(&patient.data);
@@ -150,7 +151,7 @@ fn idmapped(patient: &Patient) -> Tried {
     })
 }
 
-/// The directory, or the nearest one above it that there is.
+/// The directory, or the nearest existing one above it.
 fn existing(directory: &Path) -> PathBuf {
     directory.ancestors().find(|one| one.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }

@@ -1,15 +1,16 @@
-//! `doctor`: what this machine's kernel and its programs can do, what it is good for, and how to get what is missing.
+//! `doctor`: what this machine's kernel and programs can do, what each feature is needed for, and how to get what is
+//! missing.
 //!
 //! ```text
 //! mod         checks and findings                 probe        trying in a child process
 //! kernel      namespaces, system calls, seccomp   cgroups      hierarchies and controllers
 //! filesystems overlay, idmapped mounts, pools     network      links, nftables, tun
-//! users       ids and those who map them          programs     what hull runs, and lxcfs
+//! users       ids, and programs that map them     programs     programs that hull runs, and lxcfs
 //! reason      the text of the kernel's errors
 //! ```
-//! A check tries what a container would do, in a child process that leaves nothing behind: the namespaces and mounts that it
-//! makes end with it. A kernel's configuration says less: a module may be missing, and a container or a security module may
-//! forbid what the kernel could do.
+//! A check tries what a container would do, in a child process. Its namespaces and mounts end with it, so nothing is
+//! left behind. The kernel's configuration would say less: a module may be missing, and a container or a security
+//! module may forbid what the kernel could do.
 
 mod cgroups;
 mod filesystems;
@@ -27,7 +28,7 @@ use serde::Serialize;
 
 use crate::search_path::SearchPath;
 
-/// The machine and the user whose checks these are.
+/// The settings of the machine and the user that are examined.
 #[derive(Debug)]
 pub struct Patient {
     pub programs: SearchPath,
@@ -35,7 +36,7 @@ pub struct Patient {
     pub data: PathBuf,
 }
 
-/// The containers that cannot do without it.
+/// The containers that cannot work without a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     /// Every container.
@@ -44,7 +45,7 @@ enum Need {
     Root,
     /// Containers of an unprivileged user.
     User,
-    /// What it is for does without, or is asked for by name.
+    /// No container: only options that ask for the feature need it, or what uses it also works without it.
     Nobody,
 }
 
@@ -59,16 +60,16 @@ impl Need {
     }
 }
 
-/// Why it does not work.
+/// The outcome of an attempt. The error says why the feature does not work.
 type Tried = Result<(), String>;
 
 /// One thing to try.
 struct Check {
     name: &'static str,
     need: Need,
-    /// What needs it.
+    /// What the feature is needed for.
     purpose: &'static str,
-    /// How to get it.
+    /// How to get the feature.
     fix: &'static str,
     attempt: Attempt,
 }
@@ -77,9 +78,9 @@ struct Check {
 enum Attempt {
     /// In a child that has all capabilities: root's, or those of a user namespace of its own.
     Privileged(fn(&Patient) -> Tried),
-    /// In a child as it is.
+    /// In a child with the privileges of the caller.
     Plain(fn(&Patient) -> Tried),
-    /// The same, by the name of the check.
+    /// The same. The function gets the name of the check.
     Named(fn(&str) -> Tried),
     /// In a network namespace of a privileged child.
     Link(fn(&mut Socket) -> Tried),
@@ -87,7 +88,7 @@ enum Attempt {
     Program,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub group: &'static str,
@@ -147,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// In a child with one thread, because an attempt forks.
+    /// Runs in a child with one thread, because an attempt forks.
     #[test]
     fn a_check_that_fails_is_a_finding_with_its_reason_and_its_fix() {
         match hull_sys::testing::fork().unwrap() {

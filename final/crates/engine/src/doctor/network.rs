@@ -1,4 +1,4 @@
-//! Links of networks, and the packet filter. Everything is made in a network namespace that ends with the check.
+//! Network links, and the packet filter. Everything is made in a network namespace that ends with the check.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -92,7 +92,7 @@ fn bridge(socket: &mut Socket) -> Result<u32, String> {
     links::get(socket, "br").map(|link| link.index).map_err(said)
 }
 
-/// The other end, in this namespace as well.
+/// The other end of a link, in the same namespace.
 fn peer(name: &str) -> Peer<'_> {
     Peer { name, mac: None, namespace: Namespace::Pid(std::process::id()) }
 }

@@ -10,7 +10,7 @@ use hull_sys::wait::until_readable;
 use super::reason::text;
 use super::{Attempt, Check, Patient, Tried, network, programs};
 
-/// A check that takes longer is stuck: the slowest one loads a module of the kernel.
+/// The time after which a check counts as stuck. The slowest checks load a module of the kernel.
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) fn attempt(check: &Check, patient: &Patient) -> Tried {
@@ -20,7 +20,6 @@ pub(super) fn attempt(check: &Check, patient: &Patient) -> Tried {
         Fork::Child => {
             drop(said);
             let _ = set_parent_death_signal(libc::SIGKILL);
-            // What a module of the kernel or a program has to say is not for the user's terminal.
             let why = run(check, patient).err().unwrap_or_default();
             let written = say.write_all(format!("{DONE}{why}").as_bytes());
             exit_now(i32::from(written.is_err()))
@@ -42,7 +41,8 @@ pub(super) fn attempt(check: &Check, patient: &Patient) -> Tried {
     }
 }
 
-/// Begins what the child says, so that one that was killed is not taken for a success.
+/// The first character of what the child writes. A child that was killed writes nothing, which must not count as a
+/// success.
 const DONE: char = '+';
 
 fn run(check: &Check, patient: &Patient) -> Tried {

@@ -1,4 +1,4 @@
-//! Programs that hull runs, and those that a container is better for.
+//! Programs that hull runs, and services that improve containers.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -52,7 +52,7 @@ pub(super) const CHECKS: &[Check] = &[
         purpose: "hull boot enable; other inits run hull boot start and hull boot stop",
         fix: "hull boot enable --print-openrc prints a service for OpenRC",
         attempt: Attempt::Plain(|patient| {
-            // sd_booted(3).
+            // The test of sd_booted(3).
             match Path::new("/run/systemd/system").is_dir() {
                 true => has(patient, &["systemctl"]),
                 false => Err("this machine was not booted with it".into()),
@@ -72,7 +72,7 @@ pub(super) fn has(patient: &Patient, any: &[&str]) -> Tried {
     found.then_some(()).ok_or_else(|| MISSING.to_owned())
 }
 
-/// What a program said last, which is why it failed.
+/// The last line that a program has printed, which usually says why it failed.
 fn last_line(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?.trim();

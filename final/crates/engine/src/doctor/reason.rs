@@ -1,6 +1,6 @@
-//! Why the kernel refused something, in its words.
+//! The kernel's text for an error.
 
-/// The text of an error, without the number that Rust adds.
+/// The text of an error, without the number that Rust's own text has.
 pub(super) fn text(error: impl Into<std::io::Error>) -> String {
     let error: std::io::Error = error.into();
     match error.raw_os_error() {

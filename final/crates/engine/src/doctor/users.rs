@@ -32,7 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// It needs privileges to map ids of others: set-user-ID, or capabilities of the file.
+/// Looks for a program that maps ids. It needs privileges for that: the set-user-ID bit, or capabilities of the file.
 fn mapper(patient: &Patient, name: &str) -> Tried {
     const SET_UID: u32 = 0o4000;
     let path = patient.programs.find(name).ok_or("no directory of PATH has it")?;

@@ -1,9 +1,9 @@
-//! What tells a system from the others that were made from the same image: its machine-id and its host name.
+//! The machine-id and the host name, which distinguish a system from others that were made from the same image.
 //!
-//! Both are written into the container's own files, once, before its first start: `machine-id` in the container's directory
-//! says that it was done, and with which id. A copy of a container without that file becomes a system of its own at its
-//! first start, and one with it stays the same. Writing twice does no harm, so nothing is to be put right after a kill.
-//! `new-hostname` says that the container was renamed since: its next start writes the host name once more.
+//! Both are written into the container's own files once, before its first start. Then the file `machine-id` in the
+//! container's directory records the id. A copy of a container without this file gets an identity of its own at its
+//! first start; a copy with it keeps the identity. After a kill in between, both are written again, which does no harm.
+//! The file `new-hostname` says that the container was renamed, and the next start writes the host name again.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use crate::error::{IoContext, Result};
 use crate::records::ids::random_machine_id;
 use crate::records::record::Record;
 
-/// Where the id is, for systemd and for D-Bus (machine-id(5)). A system that has none of them needs none.
+/// The files with the id, for systemd and for D-Bus (machine-id(5)). A file that an image lacks is not made.
 const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
-/// Every user reads them, and only root changes them.
+/// Every user may read the files, and only root may change them.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// The variable by which systemd learns the id that its container has (container interface of systemd).
@@ -47,7 +47,8 @@ pub(crate) fn variable(machine_id: &str) -> String {
     format!("{VARIABLE}={machine_id}")
 }
 
-/// Gives a system container that was never started its machine-id and its host name. `rootfs` is its mounted root.
+/// Writes the machine-id and the host name of a system container that was never started, or the host name of one that
+/// was renamed. `rootfs` is its mounted root.
 pub(crate) fn give(root: &Root, record: &Record, rootfs: &Path) -> Result<()> {
     let renamed = renamed(root, &record.id);
     let is_new = machine_id(root, &record.id)?.is_none();
@@ -62,7 +63,7 @@ pub(crate) fn give(root: &Root, record: &Record, rootfs: &Path) -> Result<()> {
         replace(rootfs, Path::new("/etc/hostname"), &record.hostname, OnlyIf::DirectoryIs)
     };
     match record.id_maps.as_ref().map(|maps| maps.root()) {
-        // Files on idmapped layers can be made only with ids that are mapped.
+        // The kernel makes files on idmapped layers only for ids that are mapped.
         Some((uid, gid)) => hull_sys::fs_ids::with(uid, gid, write)
             .context(|| "take the ids of the container's root".into())??,
         None => write()?,
@@ -79,25 +80,26 @@ pub(crate) fn give(root: &Root, record: &Record, rootfs: &Path) -> Result<()> {
     }
 }
 
-/// Gives a container that is being renamed the host name that its new name asks for. The files have it from its next start.
+/// Gives a container that is being renamed the host name that follows from its new name. Its next start writes the name
+/// into the container's files.
 pub(crate) fn rename(root: &Root, record: &mut Record) -> Result<()> {
     let Some(name) = super::host_name(record).filter(|name| *name != record.hostname) else { return Ok(()) };
     record.hostname = name;
-    // Before the record is stored. If that fails, the next start writes the old name once more.
+    // This mark is written before the record. If storing the record fails, the next start writes the old name again.
     Ok(hull_storage::file::write_atomic(&renamed(root, &record.id), b"", 0o644)?)
 }
 
 /// When a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnlyIf {
-    /// A file is there, and not a link to another one.
+    /// If a regular file is there. A symlink is none.
     Present,
-    /// There is a directory for it.
+    /// If the directory for it exists.
     DirectoryIs,
 }
 
-/// Writes a line to a new file, which takes the place of what is at `path`. The image may have a link at any part of the path:
-/// the directory is looked up beneath the root, and a link at the end is replaced itself.
+/// Writes a line to a new file, which replaces what is at `path`. Any part of the path may be a symlink of the image:
+/// the directory is resolved beneath the root, and a symlink at the end is replaced and not followed.
 fn replace(rootfs: &Path, path: &Path, line: &str, only_if: OnlyIf) -> Result<()> {
     let context = || format!("write {} of the container", path.display());
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -113,7 +115,7 @@ fn replace(rootfs: &Path, path: &Path, line: &str, only_if: OnlyIf) -> Result<()
         return Ok(());
     }
     let new = format!(".{}.hull", name.to_string_lossy());
-    // What a killed start has left.
+    // A killed start may have left this file.
     let _ = rustix::fs::unlinkat(&directory, &new, AtFlags::empty());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&directory, &new, flags, FILE_MODE).context(context)?;

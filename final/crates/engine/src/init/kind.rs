@@ -1,7 +1,7 @@
-//! Which init a container runs, and how that one is told to end the system.
+//! Which init a container runs, and how this init is told to end the system.
 //!
-//! The path `/sbin/init` says nothing: it is a link to systemd, busybox or runit, and sysvinit itself. The name of the
-//! file behind it does.
+//! The path `/sbin/init` does not tell: it may be a symlink to systemd, busybox or runit, or the file of sysvinit. The
+//! name of the file that it leads to tells.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use crate::error::{IoContext, Result};
 use crate::records::halt::Halt;
 
-/// A kind of init, by what ends it.
+/// The kinds of init, which are told in different ways to end the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Init {
     Systemd,
@@ -26,7 +26,7 @@ enum Init {
 }
 
 impl Init {
-    /// `program` is what is executed, and `file` the last part of the path of the file that this leads to.
+    /// `program` is the path that is executed, and `file` the name of the file that this path leads to.
     fn of(program: &Path, file: &OsStr, has_inittab: bool) -> Option<Self> {
         let is_called_init = program.file_name() == Some(OsStr::new("init"));
         match file.to_str() {
@@ -70,7 +70,8 @@ pub(crate) fn halt_of(rootfs: &Path, program: &Path) -> Result<Option<Halt>> {
     Ok(init.map(|init| init.halt(program)))
 }
 
-/// Symlinks lead nowhere but into the root: an image made them.
+/// Opens a path beneath the root. Its symlinks come from an image and are not trusted, so they cannot lead out of the
+/// root.
 fn find(root: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     hull_sys::fs::openat2(root, path, OFlags::PATH, Mode::empty(), resolve)

@@ -1,9 +1,9 @@
-//! What the init of a distribution needs as the first process: the options of a system container (`--system`).
+//! System containers (`--system`), whose first process is the init of a distribution.
 //!
 //! ```text
-//! preset        the options, where the caller gave none
-//! policy.json   the system calls that are refused      refused  the same, for those that change it
-//! kind          which init it is, and how it is told to end the system
+//! preset        the options that the caller has left open
+//! policy.json   the system calls that are refused      refused  the policy, for keys that change it
+//! kind          which init runs, and how it is told to end the system
 //! identity      machine-id and host name               views    files of /proc, by lxcfs
 //! ```
 //! Everything else in the engine sees plain options, as if the user had given each of them.
@@ -22,9 +22,10 @@ use nix::libc;
 
 use crate::records::state::Exit;
 
-/// How the kernel ends the first process of a pid namespace whose processes call reboot(2): with SIGHUP for a restart, and
-/// with SIGINT for a halt and for power off.
+/// The exit code after a reboot. If a process of a pid namespace calls reboot(2), the kernel ends the namespace's first
+/// process: with SIGHUP for a restart, and with SIGINT for a halt or a power off.
 const REBOOT: u8 = 128 + libc::SIGHUP as u8;
+/// The exit code after a halt or a power off.
 const HALT: u8 = 128 + libc::SIGINT as u8;
 
 /// Whether the container has restarted itself.
@@ -32,7 +33,7 @@ pub(crate) fn has_rebooted(exit: &Exit) -> bool {
     exit.code == REBOOT
 }
 
-/// Whether the container has ended itself, to stay so: a user inside has turned it off.
+/// Whether the container has turned itself off.
 pub(crate) fn has_halted(exit: &Exit) -> bool {
     exit.code == HALT
 }

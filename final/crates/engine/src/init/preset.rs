@@ -11,29 +11,31 @@ use crate::records::record::Record;
 /// The path at which every distribution has its init.
 const INIT: &str = "/sbin/init";
 
-/// Seconds: what LXD gives an instance when the machine goes down (`boot.host_shutdown_timeout`). docker's 10 are for one
-/// program; a system has to end its services first. A service that systemd waits longer for (systemd-system.conf(5),
-/// `DefaultTimeoutStopSec`: 90) takes a longer `--stop-timeout`.
+/// Seconds that a stop waits: as many as LXD gives an instance when the machine goes down
+/// (`boot.host_shutdown_timeout`). docker's 10 seconds are meant for one program, but a system has to end its services
+/// first. systemd waits up to 90 seconds for a service (systemd-system.conf(5), `DefaultTimeoutStopSec`), which needs a
+/// longer `--stop-timeout`.
 const STOP_TIMEOUT: u32 = 30;
 
-/// The longest host name (gethostname(2)), without its end.
+/// The length of the longest host name (gethostname(2)), without the zero byte at its end.
 const LONGEST_NAME: usize = 63;
 
-/// Which system calls LXD refuses in unprivileged containers: loading modules and kernels, and opening files by handles, which
-/// leads out of a root.
+/// The system calls that LXD refuses in unprivileged containers: loading modules and kernels, and opening files by
+/// handles, which may lead out of the root.
 const POLICY: &str = include_str!("policy.json");
 
-/// Devices that a distribution's programs expect, and that do no harm: each has its own checks.
+/// Devices that a distribution's programs expect. They are harmless, because their drivers check their users' rights.
 const DEVICES: [&str; 2] = ["/dev/fuse", "/dev/net/tun"];
 
-/// What only the machine's own root can use (capabilities(7)). systemd mounts debugfs and loads modules where it has
-/// them, and would fail.
+/// Capabilities that only the machine's own root can use (capabilities(7)). systemd would take them as a reason to
+/// mount debugfs and to load modules, and would fail.
 const OF_THE_MACHINE: [&str; 2] = ["SYS_RAWIO", "SYS_MODULE"];
 
-/// What LXD takes from a container whose root is the machine's, in addition: the clock, and the rules of security modules.
+/// Capabilities that LXD takes in addition from a container whose root is the machine's: over the clock, and over the
+/// rules of security modules.
 const OF_THE_MACHINES_ROOT: [&str; 3] = ["SYS_TIME", "MAC_ADMIN", "MAC_OVERRIDE"];
 
-/// Sets what the caller left open. Does nothing for an ordinary container.
+/// Sets the options that the caller has left open. Does nothing for an ordinary container.
 pub(crate) fn apply(options: &mut CreateOptions) -> Result<()> {
     if !options.system {
         return Ok(());
@@ -46,10 +48,10 @@ pub(crate) fn apply(options: &mut CreateOptions) -> Result<()> {
     options.user.get_or_insert_with(|| "0".into());
     options.working_dir.get_or_insert_with(|| "/".into());
     options.stop_timeout.get_or_insert(STOP_TIMEOUT);
-    // The init writes to its console, and reads from it.
+    // An init reads from its console and writes to it.
     options.tty = true;
     options.interactive = true;
-    // systemd-detect-virt(1) knows this value. /proc/1/environ of the container tells it to other programs.
+    // systemd-detect-virt(1) knows this value. Other programs read it from /proc/1/environ.
     options.env.insert(0, "container=lxc".into());
     for (target, mode) in [("/run", "mode=755"), ("/tmp", "mode=1777")] {
         fresh(options, target, mode);
@@ -86,8 +88,8 @@ fn check(options: &CreateOptions) -> Result<()> {
     Ok(())
 }
 
-/// The capabilities and ids. For an unprivileged user the container has those of all of the user's containers: the kernel maps
-/// the ids of no host file system for them (mount_setattr(2)).
+/// Sets the capabilities and the ids. An unprivileged user's container shares the ids of the user's other containers,
+/// because the kernel maps the ids of a host file system only for root (mount_setattr(2)).
 fn rights(options: &mut CreateOptions) {
     let has_own_caps = options.cap_add.is_empty() && options.cap_drop.is_empty();
     if hull_sys::id_map::in_user_namespace() {
@@ -102,16 +104,16 @@ fn rights(options: &mut CreateOptions) {
         options.cap_drop = OF_THE_MACHINE.map(String::from).into();
     }
     match options.userns.mode.as_str() {
-        // Asked for: root in the container is the host's, as with LXD's security.privileged.
+        // The caller asks for the host's ids, as LXD's security.privileged does.
         "host" if has_own_caps => options.cap_drop.extend(OF_THE_MACHINES_ROOT.map(String::from)),
         "host" => {}
         _ => own_ids(options),
     }
 }
 
-/// The container's root is nobody on the host, so it may have all capabilities: they hold for what belongs to its user
-/// namespace. For the same reason nothing in /proc has to be hidden, and a hidden part would forbid the container to mount
-/// procfs for containers of its own (`mount_too_revealing` in the kernel).
+/// Gives the container ids of its own. Its root is nobody on the host, so it may have all capabilities: they hold only
+/// for what belongs to its user namespace. For the same reason nothing in /proc has to be hidden. A hidden part would
+/// even forbid the container to mount procfs for containers of its own (`mount_too_revealing` in the kernel).
 fn own_ids(options: &mut CreateOptions) {
     if options.userns.is_host() {
         options.userns.mode = "auto".into();
@@ -130,7 +132,7 @@ fn own_ids(options: &mut CreateOptions) {
     }
 }
 
-/// A directory that is empty at each start.
+/// Adds a tmpfs, so that the directory is empty at each start.
 fn fresh(options: &mut CreateOptions, target: &str, mode: &str) {
     if options.mounts.iter().any(|mount| mount.target() == Path::new(target)) {
         return;
@@ -142,7 +144,9 @@ fn fresh(options: &mut CreateOptions, target: &str, mode: &str) {
     });
 }
 
-/// A new system is called as its container, where nothing else was asked for. hostname(7) allows letters, digits and
+/// The host name of a system container, made from the container's name. `None` for an ordinary container, for a host
+/// name that the caller has chosen, and for one that is shared with the host or another container. hostname(7) allows
+/// letters, digits and
 /// hyphens.
 pub(crate) fn host_name(record: &Record) -> Option<String> {
     let options = &record.options;

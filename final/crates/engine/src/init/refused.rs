@@ -1,10 +1,10 @@
-//! What a system container is refused, for those that change it.
+//! The policy of system calls of a system container, for the keys that change it.
 
 use serde::Deserialize;
 
 use crate::records::options::{CreateOptions, SeccompOption};
 
-/// The policy that [`super::apply`] gives.
+/// The policy that [`super::apply`] sets.
 const POLICY: &str = include_str!("policy.json");
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ pub(crate) fn refused_syscalls() -> Vec<String> {
     policy.unwrap_or_default().into_iter().flat_map(|rule| rule.names).collect()
 }
 
-/// The policy of a container that asks for none.
+/// The policy of a container for which no other was asked.
 pub(crate) fn seccomp(options: &CreateOptions) -> SeccompOption {
     match options.system && !options.privileged {
         true => SeccompOption::Policy(POLICY.into()),
@@ -31,7 +31,8 @@ pub(crate) fn seccomp(options: &CreateOptions) -> SeccompOption {
     }
 }
 
-/// Takes back what [`super::apply`] has set because of the container's ids.
+/// Takes back the variable, the capabilities and the paths that [`super::apply`] has set, so that it can set them for
+/// other ids.
 pub(crate) fn forget_identity(options: &mut CreateOptions) {
     options.env.retain(|variable| variable != "container=lxc");
     if options.cap_add == ["ALL"] {

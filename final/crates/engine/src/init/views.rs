@@ -1,5 +1,5 @@
-//! Files of /proc that show the container's limits where the kernel's show the machine: lxcfs makes them, for every
-//! container by the cgroup of the process that reads.
+//! Files of lxcfs that are mounted over files of /proc. The kernel's own files show the memory and the processors of
+//! the machine; those of lxcfs show the limits of the cgroup of the process that reads.
 
 use std::path::{Path, PathBuf};
 
@@ -10,24 +10,24 @@ use crate::engine::Engine;
 /// Where lxcfs serves its files (lxcfs(1)).
 const LXCFS: &str = "/var/lib/lxcfs";
 
-/// Those that stand for files of /proc.
+/// The files of lxcfs that stand for files of /proc.
 const FILES: [&str; 8] =
     ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"];
 
 impl Engine {
-    /// Whether the memory and the processors that /proc shows in a system container are the container's own.
+    /// Whether /proc shows the container's own memory and processors in a system container.
     pub fn has_own_views(&self) -> bool {
         are_served()
     }
 }
 
-/// Whether lxcfs runs. The directory stays when it has ended.
+/// Whether lxcfs runs. Its directory stays when it has ended, so the type of the file system is checked.
 fn are_served() -> bool {
     let directory = std::fs::File::open(Path::new(LXCFS).join("proc"));
     directory.is_ok_and(|directory| magic::file_system_of(&directory).is_ok_and(|found| found == magic::FUSE))
 }
 
-/// The files, each with the place in the container at which it is mounted. None if lxcfs does not run.
+/// The files, each with its mount point in the container. Empty if lxcfs does not run.
 pub(crate) fn mounts() -> Vec<(PathBuf, PathBuf)> {
     if !are_served() {
         return vec![];

@@ -1,4 +1,4 @@
-//! Puts another configuration in force, in a container that may run.
+//! Putting another configuration in force, in a container that may run.
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use super::difference::Change;
 use super::profiles::Lock;
 use super::{identity, keys, security};
 
-/// What a change has come to.
+/// The result of a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
     /// The container's name.
@@ -23,7 +23,8 @@ pub struct Applied {
     pub need_restart: Vec<String>,
 }
 
-/// All of what follows from the edit is done, or nothing. Without an edit, the container gets what its profiles say now.
+/// Applies an edit of a container's settings: all that follows from it is done, or nothing. An edit that changes
+/// nothing gives the container what its profiles say now.
 pub(super) fn apply(
     engine: &Engine,
     profiles: &Lock<'_>,
@@ -48,7 +49,7 @@ pub(super) fn apply(
     let mut need_restart = change.need_restart();
     keys::put(engine, Some(id), change.before, change.after, &mut record.options)?;
     if identity::differs(change.before, change.after) {
-        // The running container keeps its ids, and with them what it may do.
+        // The container gets other ids at its next start. Until then it keeps its ids and the rights that go with them.
         identity::replace(change.after, &mut record.options.clone())?;
         record.instance.has_outdated_ids = true;
     }
@@ -68,7 +69,8 @@ pub(super) fn apply(
     Ok(Applied { container: record.name, need_restart: if runs { need_restart } else { vec![] } })
 }
 
-/// Makes the volumes of `security.nesting` that the options have and the record has not. They go with the container.
+/// Makes the volumes of `security.nesting` that the options name and the record lacks. They are removed with the
+/// container.
 pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
     for path in security::NESTED.map(std::path::Path::new) {
         let is_asked = record.options.mounts.iter().any(|mount| mount.target() == path);
@@ -93,7 +95,7 @@ pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
 }
 
 impl Error {
-    /// Whether a container has gone or cannot be read, which is no fault of what is changed for all containers.
+    /// Whether a container is gone or cannot be read. Such a container does not stop a change of all containers.
     pub(super) fn is_of_lost_container(&self) -> bool {
         matches!(self, Self::NoSuchContainer(_) | Self::DamagedRecord { .. })
     }

@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::records::instance::Instance;
 
 impl Engine {
-    /// Changes a container's own keys, devices and profiles. All of what follows from that is done, or nothing.
+    /// Changes a container's own keys, devices and profiles. All that follows from that is done, or nothing.
     pub fn reconfigure(&self, name: &str, edit: impl FnOnce(&mut Instance) -> Result<()>) -> Result<Applied> {
         let profiles = pending::shared(self)?;
         let id = self.resolve(name)?;
         apply(self, &profiles, &id, edit).map_err(|error| error.for_container(name))
     }
 
-    /// A container's document: its own settings, or all that are in force.
+    /// A container's document: its own settings, or with `expanded` all settings in force.
     pub fn instance(&self, name: &str, expanded: bool) -> Result<document::Instance> {
         let record = self.find(name)?;
         Ok(document::Instance {
@@ -28,7 +28,7 @@ impl Engine {
         })
     }
 
-    /// Makes a document that was changed the container's.
+    /// Gives a container the settings of a changed document.
     pub fn replace_instance(&self, name: &str, new: document::Instance) -> Result<Applied> {
         if new.ephemeral != self.find(name)?.options.auto_remove {
             return Err(Error::Invalid {

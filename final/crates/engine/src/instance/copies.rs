@@ -10,14 +10,14 @@ use crate::error::Result;
 use crate::records::instance::Instance;
 use crate::records::record::Record;
 
-/// What is different in the new container.
+/// The settings in which the new container differs from its original.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceChanges {
-    /// An empty value takes a key away.
+    /// Keys. An empty value removes a key.
     pub config: Config,
-    /// Keys of devices. A device of a profile becomes one of the container's own.
+    /// Keys of devices. A device of a profile that is changed becomes one of the container's own.
     pub devices: Devices,
-    /// Instead of the original's.
+    /// Profiles that replace the original's.
     pub profiles: Option<Vec<String>>,
 }
 
@@ -55,13 +55,13 @@ impl Engine {
         applied.map(drop).map_err(|error| error.for_container(name))
     }
 
-    /// The profiles, which do not change until this is dropped.
+    /// Locks the profiles. They do not change until the lock is dropped.
     pub(crate) fn hold_profiles(&self) -> Result<Lock<'_>> {
         pending::shared(self)
     }
 
-    /// Puts the settings of a container that is being made in force, where its record has those of its original. Its links
-    /// get addresses of their own.
+    /// Puts the settings of a new container in force, whose record is a copy of its original's. Its links get addresses
+    /// of their own.
     pub(crate) fn configure_copy(
         &self,
         profiles: &Lock<'_>,

@@ -1,4 +1,4 @@
-//! `limits.cpu` as a number: which CPUs.
+//! Which CPUs a container gets if `limits.cpu` is a number.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,9 @@ use crate::records::record::Record;
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 
-/// So many CPUs of those that the machine has, as a cpuset: those to which the fewest other containers are pinned. A container
-/// that has as many keeps them, so that its processes stay where their caches are. `None`: all there are.
+/// Chooses `count` CPUs of the machine, as a cpuset: those to which the fewest other containers are pinned. A container
+/// that is pinned to this number already keeps its CPUs, so that its processes stay near their caches. `None`: all
+/// CPUs.
 pub(super) fn choose(
     engine: &Engine,
     id: Option<&str>,
@@ -30,7 +31,7 @@ pub(super) fn choose(
     }
     let mut pinned = BTreeMap::new();
     for other in engine.ids()?.iter().filter(|other| Some(other.as_str()) != id) {
-        // One that is being removed, or is damaged, is pinned to none.
+        // A container that is being removed or is damaged counts as not pinned.
         let Ok(record) = Record::load(engine.root(), other) else { continue };
         for cpu in record.options.resources.cpuset_cpus.iter().flat_map(|set| members(set)) {
             *pinned.entry(cpu).or_insert(0) += 1;

@@ -1,4 +1,4 @@
-//! What differs between two sets of keys in force.
+//! The difference between two sets of keys in force.
 
 use hull_lxd::Config;
 use hull_lxd::keys::Effect;
@@ -24,7 +24,7 @@ impl Change<'_> {
         self.get(name).is_some_and(|text| hull_lxd::value::boolean(text) == Ok(true))
     }
 
-    /// The keys with this beginning, without it, that have another value or are gone.
+    /// The keys with this beginning that have another value or are gone, without the beginning, and their new values.
     pub fn family<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let names =
             self.before.keys().chain(self.after.keys().filter(|name| !self.before.contains_key(*name)));
@@ -33,7 +33,7 @@ impl Change<'_> {
         changed.map(|(name, rest)| (rest, self.get(name)))
     }
 
-    /// The keys that a running container has only after its next start.
+    /// The changed keys that take effect at the next start of a running container.
     pub fn need_restart(&self) -> Vec<String> {
         let of_start = |name: &&str| {
             hull_lxd::keys::find(name).is_ok_and(|key| matches!(key.effect, Effect::Start))

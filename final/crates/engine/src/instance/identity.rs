@@ -1,4 +1,4 @@
-//! `security.privileged`, `security.idmap.*` and `raw.idmap`: whose ids the container has.
+//! `security.privileged`, `security.idmap.*` and `raw.idmap`: which ids the container has.
 
 use hull_lxd::Config;
 use hull_lxd::idmap::{self, Entry, Ids};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::records::options::CreateOptions;
 use crate::records::userns::UsernsOptions;
 
-/// How many ids a container has that says nothing.
+/// The number of ids of a container without `security.idmap.size`.
 const SIZE: u32 = 65536;
 
 const KEYS: [&str; 5] = [
@@ -20,14 +20,14 @@ const KEYS: [&str; 5] = [
     "security.privileged",
 ];
 
-/// Whether the container needs other ids than it has.
+/// Whether a change of keys gives the container other ids.
 pub(super) fn differs(before: &Config, after: &Config) -> bool {
-    // Isolated or not: no two containers share ids.
+    // `security.idmap.isolated` makes no difference: two containers never share ids.
     let keys = KEYS.into_iter().filter(|key| *key != "security.idmap.isolated");
     Change { before, after }.of(&keys.collect::<Vec<_>>())
 }
 
-/// Puts the keys into the options of a container that is to get its ids by them.
+/// Puts the keys into the options of a new container, which gets its ids from them.
 pub(super) fn put(after: &Config, options: &mut CreateOptions) -> Result<()> {
     if differs(&Config::new(), after) {
         options.userns = possible(after)?;
@@ -35,7 +35,8 @@ pub(super) fn put(after: &Config, options: &mut CreateOptions) -> Result<()> {
     Ok(())
 }
 
-/// The same for a container that had other ids. What a system container may do follows from whose ids it has.
+/// Puts the keys into the options of a container that had other ids. A system container also gets other rights, which
+/// depend on its ids.
 pub(super) fn replace(after: &Config, options: &mut CreateOptions) -> Result<()> {
     options.userns = possible(after)?;
     if options.system {
@@ -92,7 +93,7 @@ fn has(entry: &Entry, ids: Ids) -> bool {
     entry.ids == Ids::Both || entry.ids == ids
 }
 
-/// The mode `auto`: hull chooses the ids, except those of `raw.idmap`.
+/// The mode `auto`, in which hull chooses all ids except those of `raw.idmap`.
 fn automatic(raw: &[Entry], size: Option<u32>) -> String {
     let mut options: Vec<String> = size.iter().map(|size| format!("size={size}")).collect();
     for (ids, name) in [(Ids::Users, "uidmapping"), (Ids::Groups, "gidmapping")] {
@@ -107,7 +108,8 @@ fn automatic(raw: &[Entry], size: Option<u32>) -> String {
     }
 }
 
-/// The ids from `base` on, in the order of those inside, around those of `raw.idmap`.
+/// Maps the container's ids to those from `base` on, except the ids of `raw.idmap`. The order is that of the
+/// container's ids.
 fn around(raw: &[Entry], ids: Ids, base: u32, size: u32) -> Vec<IdMapping> {
     let mut raw: Vec<&Entry> = raw.iter().filter(|entry| has(entry, ids)).collect();
     raw.sort_by_key(|entry| entry.container);

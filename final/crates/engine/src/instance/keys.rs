@@ -1,4 +1,4 @@
-//! Keys: refused, or put into options.
+//! Checking keys, and putting them into options.
 
 use hull_lxd::Config;
 use hull_lxd::expand::Settings;
@@ -17,7 +17,7 @@ pub(super) fn check(settings: &Settings) -> Result<()> {
     Ok(hull_lxd::device::check_all(&settings.devices)?)
 }
 
-/// Puts the keys in force into the options, where they differ from those before. `id` is the container's, if it exists.
+/// Puts the keys in force that have changed into the options. `id` is the id of the container, if it exists already.
 pub(super) fn put(
     engine: &Engine,
     id: Option<&str>,

@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 use crate::machine;
 use crate::records::options::{CreateOptions, ResourceOptions, Ulimit};
 
-/// The kernel's weight of a cgroup that says nothing (cpu.shares).
+/// The kernel's default weight of a cgroup (cpu.shares).
 const SHARES: u64 = 1024;
-/// The kernel's smallest one.
+/// The kernel's smallest weight.
 const LEAST_SHARES: u64 = 2;
-/// The priority of a container that says nothing: the highest.
+/// The default priority, which is the highest one.
 const PRIORITY: u64 = 10;
 
 const MEMORY: [&str; 4] =
     ["limits.memory", "limits.memory.enforce", "limits.memory.swap", "limits.memory.swap.priority"];
 
-/// The sizes of huge pages in LXD's keys, in the kernel's words for cgroups, and in KiB.
+/// LXD's keys for the sizes of huge pages, the kernel's names of these sizes for cgroups, and the sizes in KiB.
 const HUGEPAGES: [(&str, &str, u64); 4] = [
     ("limits.hugepages.64KB", "64KB", 64),
     ("limits.hugepages.1MB", "1MB", 1 << 10),
@@ -72,7 +72,7 @@ pub(super) fn put(
         options.ulimits.retain(|limit| limit.name != name);
         if let Some(text) = value {
             let limit = parse(&format!("limits.kernel.{name}"), text, rlimit::parse)?;
-            // -1 is without limit.
+            // -1 means no limit.
             let [soft, hard] = [limit.soft, limit.hard].map(|limit| limit.map_or(-1, |limit| limit as i64));
             options.ulimits.push(Ulimit { name: name.into(), soft, hard });
         }
@@ -86,7 +86,8 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Refuses to change limits by docker's flags that keys in force have set: the next change of such a key would take them back.
+/// Refuses to change by docker's flags a limit that a key in force has set: the next change of the key would overwrite
+/// it.
 pub(crate) fn refuse_flags(keys: &Config, before: &ResourceOptions, after: &ResourceOptions) -> Result<()> {
     let memory =
         |one: &ResourceOptions| (one.memory, one.memory_swap, one.memory_reservation, one.memory_swappiness);
@@ -111,7 +112,7 @@ pub(crate) fn refuse_flags(keys: &Config, before: &ResourceOptions, after: &Reso
     }
 }
 
-/// The error for a value, as it was written.
+/// The error for a value, which shows the value as it was written.
 fn wrong(change: &Change<'_>, key: &str, why: String) -> Error {
     let value = change.get(key).unwrap_or_default().into();
     hull_lxd::Error::Value { name: key.into(), value, why }.into()
@@ -127,8 +128,8 @@ fn number(change: &Change<'_>, key: &str) -> Result<Option<u64>> {
     change.get(key).map(|text| parse(key, text, number)).transpose()
 }
 
-/// A percentage is a share of the time that a container without a setting has, while both want it. The priority only breaks the
-/// tie between containers with the same share. A time is a quota.
+/// Sets the CPU time. A percentage is a weight: while two containers compete for a CPU, it is relative to the time of a
+/// container without a setting. The priority only orders containers with the same weight. A time is a quota.
 fn cpu_time(change: &Change<'_>, limits: &mut ResourceOptions) -> Result<()> {
     const KEY: &str = "limits.cpu.allowance";
     let priority = number(change, "limits.cpu.priority")?.unwrap_or(PRIORITY);
@@ -146,8 +147,8 @@ fn cpu_time(change: &Change<'_>, limits: &mut ResourceOptions) -> Result<()> {
     Ok(())
 }
 
-/// A hard limit holds for memory and swap together, so that swap is no way around it. A soft one is what the container is
-/// reduced to when the machine runs short.
+/// Sets the limit of memory. A hard limit holds for memory and swap together, so that the container cannot evade it by
+/// swapping. To a soft limit the kernel reduces the container when the machine's memory runs short.
 fn memory(change: &Change<'_>, limits: &mut ResourceOptions) -> Result<()> {
     let limit = match change.get(MEMORY[0]) {
         Some(text) => {
@@ -156,7 +157,7 @@ fn memory(change: &Change<'_>, limits: &mut ResourceOptions) -> Result<()> {
         }
         None => None,
     };
-    // docker's least: no program starts with less.
+    // docker's minimum: no program starts with less.
     if limit.is_some_and(|limit| limit < crate::spec::LEAST_MEMORY) {
         return Err(wrong(change, MEMORY[0], "the minimum memory limit is 6MiB".into()));
     }
@@ -168,7 +169,8 @@ fn memory(change: &Change<'_>, limits: &mut ResourceOptions) -> Result<()> {
     Ok(())
 }
 
-/// How readily the kernel swaps the container's memory. v2 can only forbid it, which a hard limit does there.
+/// How readily the kernel swaps the container's memory. cgroup v2 has no such setting; there a hard limit forbids
+/// swapping.
 fn swappiness(change: &Change<'_>, is_hard: bool) -> Result<Option<u64>> {
     let may_swap = change.get(MEMORY[2]).is_none() || change.flag(MEMORY[2]);
     let priority = number(change, MEMORY[3])?;
@@ -185,7 +187,7 @@ fn swappiness(change: &Change<'_>, is_hard: bool) -> Result<Option<u64>> {
             false => Ok(None),
         };
     }
-    // The kernel's default is 60, which the highest priority has.
+    // The highest priority gets the kernel's default, 60.
     Ok(Some(if may_swap { 70 - priority.unwrap_or(PRIORITY).min(PRIORITY) } else { 0 }))
 }
 

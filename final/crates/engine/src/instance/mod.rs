@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! profiles    settings that containers share          profile_verbs  show, create, change, rename, copy, delete
-//! difference  two sets of keys                        keys      refused, or put into options
-//! limits      limits.* as limits of the options       cpus      which CPUs a number of them means
-//! identity    whose ids the container has             security  system calls, nesting
-//! apply       another configuration, in a container that may run
+//! difference  two sets of keys                        keys      checking keys, and putting them into options
+//! limits      limits.* as limits of the options       cpus      which CPUs `limits.cpu` as a number means
+//! identity    which ids the container has             security  system calls, nesting
+//! apply       putting another configuration in force, in a container that may run
 //! pending     a change of a profile, until all containers have it
-//! change      the verbs of a container's configuration    copies    the same for one that is made from another
-//! devices/    what devices are in a run, and changing that while the container runs
-//! start       what had to wait for a start            seed      files for cloud-init
+//! change      the verbs of a container's configuration    copies    the configuration of a copy
+//! devices/    what devices become in a run, and changing them while the container runs
+//! start       other ids, which wait for a start       seed      files for cloud-init
 //! ```
 //!
-//! A key says what an option is while it is set, by the container or by one of its profiles. Keys that belong together (those
-//! of the memory, say) set their options together; where none of them has changed, docker's flags and `update` have their way.
+//! A key that is set, by the container or by one of its profiles, decides the value of its options. Keys that belong
+//! together (such as those of the memory) set their options together. If none of them has changed, the options keep the
+//! values that docker's flags and `update` have given them.
 
 mod apply;
 mod change;
@@ -44,15 +45,15 @@ pub use copies::InstanceChanges;
 pub use profiles::{DEFAULT as DEFAULT_PROFILE, Profile};
 
 impl Engine {
-    /// Gives a new container what its devices in force are.
+    /// Gives a new container the effects of its devices in force.
     pub(crate) fn plan_devices(&self, record: &mut Record) -> Result<()> {
         let effects = Effects::plan(self, record, &Settings::default())?;
         effects.put(record);
         Ok(())
     }
 
-    /// Puts the settings of a new container in force: into its options. The profiles cannot change until the lock is dropped,
-    /// which is when the container's record says that it uses them.
+    /// Puts the settings of a new container into its options. The profiles cannot change until the returned lock is
+    /// dropped. The caller drops it when the container's record names the profiles.
     pub(crate) fn configure(&self, options: &mut CreateOptions) -> Result<Option<profiles::Lock<'_>>> {
         if options.instance.is_default() {
             return Ok(None);

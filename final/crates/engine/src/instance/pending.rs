@@ -1,7 +1,8 @@
 //! A change of a profile, until all containers have it.
 //!
-//! It is noted, the profile is written, and then it is put in force in each container that uses the profile. A command that
-//! finds the note carries on with it first. If one container cannot have the change, none has it.
+//! The change is noted, the profile is written, and then the change is put in force in each container that uses the
+//! profile. A command that finds the note first completes the change. If one container cannot have the change, no
+//! container gets it.
 
 use hull_storage::file;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub(super) enum Pending {
     Renamed { name: String, new: String },
 }
 
-/// The lock of a command that changes a container. A change of a profile that was killed is carried through first.
+/// The lock of a command that changes a container. A change of a profile that was killed is completed first.
 pub(super) fn shared(engine: &Engine) -> Result<Lock<'_>> {
     loop {
         let held = Lock::take_shared(engine)?;
@@ -33,7 +34,7 @@ pub(super) fn shared(engine: &Engine) -> Result<Lock<'_>> {
     }
 }
 
-/// The lock of a command that changes profiles.
+/// The lock of a command that changes profiles. A change that was killed is completed first.
 pub(super) fn exclusive(engine: &Engine) -> Result<Lock<'_>> {
     let held = Lock::take_exclusive(engine)?;
     settle(&held)?;
@@ -48,14 +49,15 @@ fn forget(lock: &Lock<'_>) -> Result<()> {
     Ok(file::remove(&lock.directory().join("pending"))?)
 }
 
-/// Carries a change through that was killed.
+/// Completes a change that was killed.
 fn settle(lock: &Lock<'_>) -> Result<()> {
     let path = lock.directory().join("pending");
     match file::read_json::<Pending>(&path) {
         Ok(None) => Ok(()),
         Ok(Some(Pending::Changed { name, before })) => carry_through(lock, &name, &before).map(drop),
         Ok(Some(Pending::Renamed { name, new })) => carry_rename_through(lock, &name, &new),
-        // It is written as a whole, so somebody else has damaged it. The profiles themselves are whole.
+        // hull writes the note atomically, so somebody else has damaged it. The profiles are not affected: they are put
+        // in force in all containers.
         Err(hull_storage::Error::Damaged { .. }) => {
             put_in_force(lock, |_| true)?;
             forget(lock)

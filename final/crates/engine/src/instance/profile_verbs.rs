@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::records::record::Record;
 
 impl Engine {
-    /// All profiles by their names.
+    /// All profiles, each with its name, sorted by name.
     pub fn profiles(&self) -> Result<Vec<(String, Profile)>> {
         let lock = pending::shared(self)?;
         let names = lock.names()?.into_iter();
@@ -19,11 +19,11 @@ impl Engine {
         pending::shared(self)?.get(name)
     }
 
-    /// The containers that use each profile, by their names.
+    /// The names of the containers that use a profile.
     pub fn profile_users(&self, name: &str) -> Result<Vec<String>> {
         let mut users = Vec::new();
         for id in self.ids()? {
-            // One that is being removed, or is damaged, uses nothing that is known.
+            // A container that is being removed or is damaged is passed over.
             let Ok(record) = Record::load(self.root(), &id) else { continue };
             if record.instance.profiles.iter().any(|one| one == name) {
                 users.push(record.name);
@@ -40,7 +40,7 @@ impl Engine {
         lock.put(name, profile)
     }
 
-    /// Changes a profile, and all containers that use it. Returns what has come of it in those.
+    /// Changes a profile, and all containers that use it. Returns the result in each of these.
     pub fn change_profile(
         &self,
         name: &str,
@@ -57,7 +57,7 @@ impl Engine {
         }
     }
 
-    /// Another profile with the settings of this one.
+    /// Makes another profile with the same settings.
     pub fn copy_profile(&self, name: &str, new: &str) -> Result<()> {
         let lock = pending::exclusive(self)?;
         let profile = lock.get(name)?;
@@ -77,7 +77,7 @@ impl Engine {
     pub fn delete_profile(&self, name: &str) -> Result<()> {
         let lock = pending::exclusive(self)?;
         refuse_default(name, "deleted")?;
-        // One that is damaged can be removed, too.
+        // A damaged profile can be removed, too.
         match lock.get(name) {
             Ok(_) | Err(Error::DamagedProfile { .. }) => {}
             Err(error) => return Err(error),

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::instance::Instance;
 
-/// The profile that `launch` gives to a container for which no other is asked. It always exists.
+/// The profile that `launch` gives to a container if no other is asked for. It always exists.
 pub const DEFAULT: &str = "default";
 
 const DESCRIPTION: &str = "The profile of containers that ask for no other";
@@ -32,7 +32,7 @@ pub struct Profile {
     pub settings: Settings,
 }
 
-/// The profiles, which do not change while it is held.
+/// A lock on the profiles: no other command changes them while it is held.
 pub(crate) struct Lock<'a> {
     pub(super) engine: &'a Engine,
     _lock: lock::Lock,
@@ -95,7 +95,7 @@ impl<'a> Lock<'a> {
         Ok(file::remove(&self.file(name))?)
     }
 
-    /// The settings of the instance's profiles and its own, in their order.
+    /// The settings of the instance's profiles, in their order, and then its own. Later ones override earlier ones.
     pub(crate) fn expand(&self, instance: &Instance) -> Result<Settings> {
         let mut known: BTreeMap<&str, Settings> = BTreeMap::new();
         for name in &instance.profiles {
@@ -117,7 +117,7 @@ fn lock_of(engine: &Engine) -> Result<PathBuf> {
     Ok(directory.join("lock"))
 }
 
-/// A name is one of a file.
+/// Checks the name of a profile, which becomes the name of a file.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let is_sane = |letter: char| letter.is_alphanumeric() || "-_.+@".contains(letter);
     let is_name =

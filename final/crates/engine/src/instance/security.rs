@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::records::mount_extras::MountExtras;
 use crate::records::options::{CreateOptions, MountOption, SeccompOption};
 
-/// Where engines inside have their images. An overlay's upper directory cannot lie on an overlay, which the root is
-/// (Documentation/filesystems/overlayfs.rst), and it can in a volume.
+/// The directories of container engines inside of the container. Their overlays need an upper directory that is not on
+/// an overlay (Documentation/filesystems/overlayfs.rst). The container's root is an overlay, so volumes are mounted
+/// there.
 pub(super) const NESTED: [&str; 3] = ["/var/lib/docker", "/var/lib/containers", "/var/lib/hull"];
 
 const SYSCALLS: [&str; 4] = [
@@ -19,14 +20,14 @@ const SYSCALLS: [&str; 4] = [
     "security.syscalls.deny_default",
 ];
 
-/// ENOSYS: programs take the call for one that this kernel does not have, and go on without it.
+/// ENOSYS: programs conclude that the kernel does not have the call, and go on without it.
 const REFUSAL: u32 = 38;
 
 pub(super) fn put(change: &Change<'_>, options: &mut CreateOptions) -> Result<()> {
     if change.of(&SYSCALLS) {
         options.seccomp = policy(change, options)?;
     }
-    // Without the key the volumes stay, with what is in them.
+    // If the key is unset, the volumes and their files stay.
     if change.flag("security.nesting") {
         for path in NESTED {
             nest(options, path);
@@ -101,7 +102,8 @@ fn known(key: &str, name: &str) -> Result<String> {
     }
 }
 
-/// The kernel's own architecture, and those whose programs it runs, too. The calls of one that is not listed are refused.
+/// The kernel's own architecture, and with `has_compat` the others whose programs it runs. A program of an architecture
+/// that is not listed is killed at its first system call.
 fn architectures(has_compat: bool) -> &'static [&'static str] {
     match (cfg!(target_arch = "aarch64"), has_compat) {
         (true, true) => &["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],

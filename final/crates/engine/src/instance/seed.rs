@@ -12,17 +12,17 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use crate::error::{Error, IoContext, Result};
 use crate::records::record::Record;
 
-/// Where cloud-init looks (its documentation, "NoCloud").
+/// The directory in which cloud-init looks (its documentation, "NoCloud").
 const DIRECTORY: [&str; 5] = ["var", "lib", "cloud", "seed", "nocloud-net"];
 
-/// The files, and the keys that they are made of; of two the first one that is set counts.
+/// The files, each with the keys that have its content. The first key that is set counts.
 const FILES: [(&str, &[&str]); 3] = [
     ("user-data", &["cloud-init.user-data", "user.user-data"]),
     ("vendor-data", &["cloud-init.vendor-data", "user.vendor-data"]),
     ("network-config", &["cloud-init.network-config", "user.network-config"]),
 ];
 
-/// What cloud-init takes for nothing.
+/// A configuration with nothing in it.
 const NOTHING: &str = "#cloud-config\n{}\n";
 
 /// Writes the files into the root that is mounted at `rootfs`, before a process of the container runs. Nothing is written for a
@@ -41,19 +41,19 @@ pub(crate) fn write(record: &Record, rootfs: &Path) -> Result<()> {
     })
 }
 
-/// Names and contents. `None`: the file is removed.
+/// The names of the files and their contents. `None`: the file is removed.
 fn files(record: &Record) -> Vec<(&'static str, Option<String>)> {
     let key = |names: &[&str]| names.iter().find_map(|name| record.instance.key(name));
     let more = record.instance.key("user.meta-data");
     if more.is_none() && FILES.iter().all(|(_, names)| key(names).is_none()) {
         return vec![];
     }
-    // cloud-init takes another instance-id for another machine, and configures it anew.
+    // For another instance-id cloud-init configures the system again, as a new machine.
     let meta = format!("instance-id: {}\nlocal-hostname: {}\n", record.id, record.hostname);
     let mut files = vec![("meta-data", Some(meta + more.unwrap_or_default()))];
     for (name, names) in FILES {
         let content = key(names).map(str::to_owned);
-        // Without one of these two the directory is no seed.
+        // cloud-init ignores a directory that lacks a required file, so these files always exist.
         files.push((name, content.or_else(|| (name != "network-config").then(|| NOTHING.into()))));
     }
     files
@@ -63,7 +63,7 @@ fn write_all(rootfs: &Path, files: &[(&str, Option<String>)]) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = rustix::fs::open(rootfs, flags, Mode::empty());
     let mut directory = open.context(|| format!("open {}", rootfs.display()))?;
-    // A distribution may have a symlink on the way, which is followed within the root.
+    // A part of the path may be a symlink, which is followed within the root.
     let root = directory.try_clone().context(|| "open the root".into())?;
     let mut path = std::path::PathBuf::new();
     for name in DIRECTORY {
@@ -88,7 +88,7 @@ fn enter(root: &OwnedFd, parent: &OwnedFd, path: &Path, name: &str) -> Result<Ow
     }
 }
 
-/// Replaces the file. What the container may have put in its place is not followed.
+/// Replaces the file. A symlink that the container may have put there is not followed.
 fn put(directory: &OwnedFd, name: &str, content: Option<&str>) -> Result<()> {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {

@@ -1,4 +1,4 @@
-//! What had to wait for a start: other ids.
+//! Other ids for a container, which wait for its next start.
 
 use super::identity;
 use crate::engine::Engine;
@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::records::record::Record;
 use crate::userns::leases;
 
-/// Gives the container the ids that its keys ask for, if they have changed. Called under the container's lock, when it does not
-/// run. Its files keep the ids that they have on the disk: they are mapped when they are mounted.
+/// Gives the container the ids that its keys ask for, if these keys have changed. Called under the lock of a container
+/// that does not run. Its files keep their ids on the disk, which are mapped when the files are mounted.
 pub(crate) fn settle(engine: &Engine, record: &mut Record) -> Result<()> {
     if !record.instance.has_outdated_ids {
         return Ok(());

@@ -1,8 +1,9 @@
-//! The mounts of a device in a container that runs, wherever they are by now.
+//! Finding the mounts of a device in a running container, whatever the container has done with them.
 //!
-//! A mount stays in its directory when the container's root renames one above it, and a bind mount of it is another mount. So
-//! they are not looked for at the device's path: mountinfo (proc(5)) lists each mount of a namespace with the file system and
-//! the directory that it shows, and with its present path.
+//! The container's root can rename a directory above a mount, and can bind-mount the mount elsewhere. So the mounts are
+//! not looked for at the device's path. They are found in mountinfo (proc(5)), which lists each mount of a namespace
+//! with its present path and with the file system and the directory that it shows. Mount namespaces that the container
+//! itself has made are not searched.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -19,28 +20,31 @@ use crate::error::{Error, IoContext, Result};
 use crate::records::record::{MountRecord, Record};
 use crate::rootfs::{nodes, sources};
 
-/// How often the container may move a mount between a look at mountinfo and one at the path in it.
+/// The number of attempts. The container may move a mount after mountinfo was read and before the path in it is opened.
 const ROUNDS: usize = 50;
 
-/// What a mount shows.
+/// What a mount of a device shows.
 #[derive(Debug)]
 enum Source {
     /// A file or directory of a file system.
     File { device: String, root: PathBuf },
-    /// A node in the file system that a start has made for it, which has another number each time.
+    /// A device node, in the small file system that each start makes for nodes. Its device number differs from start to
+    /// start.
     Node { root: PathBuf, numbers: Option<u64> },
 }
 
-/// What is looked for. Made before the container's mount namespace is entered, because it takes the host's files.
+/// A search for the mounts of a device. It is made before the container's mount namespace is entered, because it needs
+/// the host's files.
 pub(super) struct Search<'a> {
     mount: &'a MountRecord,
     source: Source,
     is_source_there: bool,
-    /// The container's other bind mounts, which may show the same.
+    /// The container's other bind mounts, which may show the same files and are kept.
     others: Vec<(PathBuf, Source)>,
-    /// Of the calling process, on the host's procfs.
+    /// The directory of the calling process, on the host's procfs.
     process: OwnedFd,
-    /// A process may have another root than the mount namespace, so each is a view of its own.
+    /// The root of the container's first process, and that of the mount namespace. They may differ, and mountinfo has
+    /// only the mounts below the root of its process.
     views: Vec<View>,
 }
 
@@ -49,7 +53,7 @@ struct View {
     table: File,
 }
 
-/// A mount, and its root, if its path leads there.
+/// A mount, and a descriptor of its root, or the error if its path does not lead there.
 type Found = (Mounted, Result<OwnedFd>);
 
 impl<'a> Search<'a> {
@@ -87,7 +91,7 @@ impl<'a> Search<'a> {
             source,
             is_source_there: match mount.extras.node.is_some() {
                 true => true,
-                // The monitor has mounted it for this run, where only it sees it.
+                // Some sources were mounted by the monitor for this run, and only the monitor sees them.
                 false => !mount.extras.need_source() && mount.source.exists(),
             },
             others,
@@ -100,7 +104,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// To be called in the container's mount namespace, once.
+    /// Adds the view of the container's mount namespace. The caller has entered it, and calls this once.
     pub(super) fn begin(&mut self) -> Result<()> {
         let context = || "read the container's mounts".to_owned();
         let table = rustix::fs::openat(&self.process, "mountinfo", OFlags::CLOEXEC, Mode::empty())
@@ -109,7 +113,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// An error if a mount of the device could not be removed.
+    /// Fails if a mount of the device could not be removed.
     pub(super) fn check(&mut self) -> Result<()> {
         let mut last = None;
         for _ in 0..ROUNDS {
@@ -146,7 +150,8 @@ impl<'a> Search<'a> {
         last.map_or(Ok(()), Err)
     }
 
-    /// Nothing of the device is mounted: then nothing at all may be where it was, as it would look like the device.
+    /// Called when no mount of the device was found. Then nothing else may be mounted at its place, because that would
+    /// be taken for the device.
     fn check_place(&self) -> Result<()> {
         let is_mount = |view: &View| hull_runtime::mount_of(&view.root, &self.mount.destination).is_some();
         match self.views.iter().any(is_mount) {
@@ -171,7 +176,7 @@ impl<'a> Search<'a> {
             let root = hull_runtime::mount_of(&view.root, Path::new("/"));
             let is_root = |one: &&Mounted| Some(one.id) == root && !self.source.is_root_of(one);
             kept.extend(table.iter().filter(is_root).map(|one| one.id));
-            // Nothing tells what the mount of a source that is gone looks like.
+            // If the source is gone, its mount cannot be recognized. Then the mount at the device's place counts.
             let in_its_place = match self.is_source_there {
                 true => None,
                 false => hull_runtime::mount_of(&view.root, &self.mount.destination),
@@ -209,7 +214,7 @@ impl View {
 }
 
 impl Source {
-    /// Whether the mount shows it, or a part of it.
+    /// Whether a mount shows the source or a part of it.
     fn holds(&self, mounted: &Mounted) -> bool {
         match self {
             Self::File { device, root } => {
@@ -223,7 +228,7 @@ impl Source {
         matches!(self, Self::File { root, .. } if plain(&mounted.root) == *root) && self.holds(mounted)
     }
 
-    /// Whether the file is the node, if it is one.
+    /// Whether the file is the node. A source that is no node is not checked.
     fn is_node(&self, file: &OwnedFd) -> bool {
         match (self, identity_of(file)) {
             (Self::File { .. }, _) => true,
@@ -234,7 +239,7 @@ impl Source {
     }
 }
 
-/// The path without the mark of a file that has been removed.
+/// The path without `//deleted`, which mountinfo appends to that of a removed file.
 fn plain(root: &Path) -> PathBuf {
     match root.to_str().and_then(|text| text.strip_suffix("//deleted")) {
         Some(text) => PathBuf::from(text),
@@ -242,7 +247,8 @@ fn plain(root: &Path) -> PathBuf {
     }
 }
 
-/// The file system and the path in it of a file of the host. What is missing is below what is there.
+/// The file system of a file of the host, and the file's path in it. Parts of the path that do not exist are appended
+/// to the existing part.
 fn of_file(table: &[Mounted], path: &Path) -> Result<Source> {
     use rustix::fs::{AtFlags, StatxFlags};
     let context = || format!("look at {}", path.display());
@@ -254,7 +260,7 @@ fn of_file(table: &[Mounted], path: &Path) -> Result<Source> {
     let none = || Error::Unsupported(format!("{} is on no mount of this machine", path.display()));
     let line = table.iter().find(|one| one.id == id).ok_or_else(none)?;
     let below = there.strip_prefix(&line.at).unwrap_or(Path::new(""));
-    // Joined with an empty path it would end in a slash, which paths are compared without.
+    // Joining an empty path appends a slash, which would disturb comparisons of paths.
     Ok(Source::File {
         device: line.device.clone(),
         root: line.root.join(below).join(missing).components().collect(),

@@ -1,8 +1,8 @@
-//! From one set of effects to another, in a container that may run.
+//! Changing a container, which may run, from one set of effects to another.
 //!
-//! Called under the container's lock. The record is written before the container is changed, and what it had before is in
-//! the run directory until that is done. Each step looks first whether it has been done, so that a change that was killed
-//! can be finished by the next one, and one that has failed can be undone, by the same steps.
+//! Called under the container's lock. The record is written before the container is changed, and the run directory has
+//! the old effects until the change is complete. Each step first looks whether it has been done. So the same steps
+//! finish a change that was killed, and undo one that has failed.
 
 use std::path::PathBuf;
 
@@ -18,14 +18,15 @@ use crate::records::record::{MountRecord, Record};
 use crate::records::snapshot::Snapshot;
 use crate::records::state::{State, Status};
 
-/// A container of whose devices some take effect with its next start.
+/// The devices that take effect at the container's next start.
 pub(crate) type NeedRestart = Vec<String>;
 
 fn journal(engine: &Engine, id: &str) -> PathBuf {
     engine.root().container_run_dir(id).join("devices.json")
 }
 
-/// Stores a record that has these effects, and changes the container if it runs. Returns the devices that need a restart. If the container cannot be changed, both are as they were before.
+/// Stores a record that has these effects, and changes the container if it runs. Returns the devices that need a
+/// restart. If the container cannot be changed, the record and the container are as they were before.
 pub(crate) fn apply(
     engine: &Engine,
     before: &Record,
@@ -43,8 +44,8 @@ pub(crate) fn apply(
         return Ok(vec![]);
     }
     let gone: Vec<&MountRecord> = old.mounts.iter().filter(|one| !effects.mounts.contains(one)).collect();
-    // A volume that is an image may be mounted by the container's monitor only. One that is missing cannot be looked at, and is
-    // removed all the same.
+    // The image of a volume may be mounted in the monitor's namespace only, so it is mounted here, too. A volume that
+    // is missing is no obstacle to its removal.
     let _ = crate::pools::volumes::ensure_sources(engine, before);
     mounts::check_removal(engine, &gone, before, &container.init)?;
     let journal = journal(engine, &record.id);
@@ -55,7 +56,7 @@ pub(crate) fn apply(
         let mut undone = Errors::default();
         undone.note(before.store(&directory));
         match container.change(engine, (record, effects), (before, &old)) {
-            // What is mounted where the device was to be is why it failed.
+            // Something else is mounted at the device's place, which is also why the change has failed.
             Err(error) if error.kind() == Kind::Conflict => {}
             settled => undone.note(settled.map(drop)),
         }
@@ -89,7 +90,7 @@ impl Running {
         if !matches!(snapshot.status, Status::Running | Status::Paused) {
             return Ok(None);
         }
-        // One without an init waits to be restarted, and begins with what is in its record.
+        // A container without a process waits to be restarted, and then starts with what its record has.
         Ok(snapshot.state.and_then(|state| Some(Self { init: state.init.clone()?, state })))
     }
 
@@ -103,7 +104,7 @@ impl Running {
         self.change_links(engine, (before, old), (after, new))?;
         let gone: Vec<&MountRecord> = old.mounts.iter().filter(|one| !new.mounts.contains(one)).collect();
         let added: Vec<&MountRecord> = new.mounts.iter().filter(|one| !old.mounts.contains(one)).collect();
-        // A mount below another one goes before it, and comes after it.
+        // A mount below another one is removed before it, and attached after it.
         let depth = |mount: &&&MountRecord| mount.destination.components().count();
         let mut gone_first: Vec<&&MountRecord> = gone.iter().collect();
         gone_first.sort_by_key(|mount| std::cmp::Reverse(depth(mount)));
@@ -152,7 +153,7 @@ impl Running {
         for network in new.networks.iter().filter(|one| !old.networks.contains(one)) {
             has_changed |= crate::net::plug(context, after, network, &self.state)?;
         }
-        // The monitor has to know the links that it gives back, before they are there.
+        // The monitor gives physical links back at the end, so it has to know them before they are moved.
         if has_changed || old.plugged.nics != new.plugged.nics {
             engine.notify_monitor(after)?;
         }
@@ -182,7 +183,7 @@ impl Running {
     }
 }
 
-/// What only a start can give a container.
+/// The effects that only a start can give a container.
 fn started_only(effects: &Effects) -> Vec<(&str, String)> {
     let cdi = effects.plugged.cdi.iter().map(|(device, name)| (device.as_str(), name.clone()));
     let ports = effects.plugged.ports.iter().map(|(device, port)| (device.as_str(), format!("{port:?}")));

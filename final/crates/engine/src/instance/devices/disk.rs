@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::record::{MountKind, MountRecord};
 
-/// The pool whose volumes are hull's volumes.
+/// The pool whose volumes are docker's volumes.
 const DEFAULT_POOL: &str = "default";
 
 const PROPAGATIONS: [&str; 8] =
@@ -108,7 +108,7 @@ fn host_path(device: &Named<'_>, source: &Path, mount: MountRecord) -> Result<Mo
             device.wrong("shift", "the kernel maps no file system of the host for an unprivileged user")
         );
     }
-    // Without ids of its own the container has those of the host already.
+    // A container without ids of its own has those of the host, and needs no mapping.
     let extras = MountExtras { idmap: shift, ..mount.extras };
     Ok(MountRecord { source: source.into(), extras, ..mount })
 }
@@ -120,7 +120,7 @@ fn volume(
     mount: MountRecord,
 ) -> Result<MountRecord> {
     if pool != DEFAULT_POOL {
-        // As of docker's volumes, the files have 0-based ids on the disk.
+        // As in docker's volumes, the files have 0-based ids on the disk.
         let extras = MountExtras { idmap: true, recursion: Recursion::Enabled, ..mount.extras };
         let source = engine.pool_volume_source(pool, name)?;
         return Ok(MountRecord { source, extras, ..mount });

@@ -1,4 +1,4 @@
-//! What devices are in a run: parts of a record's options, each with the name of its device.
+//! What devices become in a run: parts of a record and its options, each with the name of its device.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(crate) struct Effects {
     pub rates: BlockIoOptions,
 }
 
-/// The rates of the devices that fit.
+/// The rates that belong to devices whose name fits.
 fn rates_of(all: &BlockIoOptions, fits: impl Fn(&str) -> bool) -> BlockIoOptions {
     let mut found = BlockIoOptions { weight: None, weight_devices: vec![], ..all.clone() };
     for kind in found.rates() {
@@ -33,7 +33,7 @@ fn rates_of(all: &BlockIoOptions, fits: impl Fn(&str) -> bool) -> BlockIoOptions
 }
 
 impl Effects {
-    /// Those that the record has.
+    /// The effects that the record has.
     pub(crate) fn of(record: &Record) -> Self {
         let mounts = record.mounts.iter().filter(|mount| mount.extras.device.is_some());
         let networks = record.options.networks.iter().filter(|network| network.device.is_some());
@@ -45,8 +45,8 @@ impl Effects {
         }
     }
 
-    /// Those of the devices in force. An error if one of them cannot be had. A device that `before` has in the same words
-    /// stays what it is, also where its source is gone by now.
+    /// The effects of the devices in force. Fails if one of them is impossible. A device with the same keys in `before`
+    /// keeps its effects, even if its source is gone by now.
     pub(crate) fn plan(engine: &Engine, record: &Record, before: &Settings) -> Result<Self> {
         let old = Self::of(record);
         let mut effects = Self::default();
@@ -94,7 +94,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Two devices cannot have one place, nor one name of a link, nor one network.
+    /// Refuses two devices with the same mount point, the same name of a link or the same network.
     fn check(&self, record: &Record) -> Result<()> {
         let invalid =
             |device: &str, why: String| Err(Error::Invalid { what: format!("device {device}"), why });
@@ -130,7 +130,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Makes them those of the record.
+    /// Replaces the record's effects by these.
     pub(crate) fn put(&self, record: &mut Record) {
         record.mounts.retain(|mount| mount.extras.device.is_none());
         record.mounts.extend(self.mounts.iter().cloned());

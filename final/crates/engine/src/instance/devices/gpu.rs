@@ -1,10 +1,10 @@
-//! `gpu`: a CDI device, whose specification says what belongs to it.
+//! `gpu`: a CDI device. Its CDI specification says which nodes and files belong to it.
 
 use super::Named;
 use crate::engine::Engine;
 use crate::error::Result;
 
-/// The name of the CDI device, which exists.
+/// Checks that the CDI device exists, and returns its name.
 pub(super) fn plan(engine: &Engine, device: &Named<'_>) -> Result<String> {
     if let Some(key) = ["gid", "mode", "pci", "productid", "uid", "vendorid"]
         .into_iter()

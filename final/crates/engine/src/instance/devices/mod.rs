@@ -1,16 +1,17 @@
-//! LXD's devices: what each of them is in a run, and changing that while the container runs.
+//! LXD's devices: what each of them becomes in a run, and changing them while the container runs.
 //!
 //! ```text
 //! effects  devices → mounts, networks, links, proxies of the record's options
 //! disk, unix, nic, proxy, gpu     the types, a file each
 //! rates    limits of the disk that a disk device is on
 //! change   from one set of effects to another, in a container that may run
-//! mounts   mounts of a container that runs     attached  where they are by now
-//! points   files in /dev that are their mount points          identity  telling mounted files apart
+//! mounts   mounts in a running container       attached  finding the mounts of a device there
+//! points   mount points in /dev                identity  telling mounted files apart
 //! ```
 //!
-//! A device is recorded before anything is made for it. While a running container is changed, its run directory has what it
-//! had before (`devices.json`): after a kill the next change finishes the one that was begun ([`change::settle`]).
+//! A device is recorded before anything is made for it. While a running container is changed, its run directory has the
+//! old effects (`devices.json`). After a kill the next change first finishes the one that was killed
+//! ([`change::settle`]).
 
 mod attached;
 pub(crate) mod change;
@@ -29,7 +30,7 @@ use hull_lxd::Device;
 
 use crate::error::{Error, Result};
 
-/// A device by its name, as it is in force.
+/// A device in force, and its name.
 struct Named<'a> {
     name: &'a str,
     keys: &'a Device,
@@ -51,7 +52,7 @@ impl Named<'_> {
         }
     }
 
-    /// The value of a key, by its parser.
+    /// The value of a key, parsed.
     fn parsed<T>(
         &self,
         key: &str,

@@ -1,7 +1,7 @@
-//! Mounts of a container that runs: a process that has entered its mount namespace attaches and removes them.
+//! Attaching and removing mounts in a running container, by a process that enters its mount namespace.
 //!
-//! Sources are opened on the host's side. What the process does afterwards is beneath the container's root, with the ids of
-//! the container's root, so that mount points that are made belong to it.
+//! Sources are opened before, in the host's mount namespace. Afterwards the process works beneath the container's root
+//! directory and with the ids of the container's root user, so that new mount points belong to that user.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -24,12 +24,12 @@ use crate::records::record::{MountRecord, Record};
 use crate::records::userns::IdMaps;
 use crate::rootfs::{nodes, sources};
 
-/// Whether the mount can be made without the container's monitor, which has the sources that are more than a path.
+/// Whether the mount can be attached without the monitor. Some sources exist only in the monitor's mount namespace.
 pub(super) fn is_live(mount: &MountRecord) -> bool {
     !mount.extras.need_source()
 }
 
-/// Attaches the mount of the record that has this device, unless that has been done.
+/// Attaches the mount of a device, unless it is attached already.
 pub(super) fn attach(engine: &Engine, record: &Record, device: &str, init: &ProcessId) -> Result<()> {
     let index = index(record, device)?;
     let mount = &record.mounts[index];
@@ -68,7 +68,7 @@ pub(super) fn detach(engine: &Engine, mount: &MountRecord, record: &Record, init
     })
 }
 
-/// An error if the mounts cannot be removed, because the container has mounted something over them.
+/// Fails if the mounts cannot be removed because the container has mounted something over them.
 pub(super) fn check_removal(
     engine: &Engine,
     mounts: &[&MountRecord],
@@ -95,7 +95,7 @@ fn entered<'a>(
     Ok(search)
 }
 
-/// In a child of this process, because entering a mount namespace cannot be undone for certain.
+/// Runs `work` in a child of this process, because entering a mount namespace cannot be undone for certain.
 fn run(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     in_child(what, || work().map(|()| String::new()))?.map(drop).map_err(Error::from)
 }
@@ -125,7 +125,7 @@ impl Namespaces {
         };
         let root = record.mapped_ids().map(IdMaps::root);
         let opened = Self { mounts: open("mnt")?, users: open("user")?, root };
-        // Checked after they are open: a descriptor cannot come to mean another process's namespace.
+        // The process is checked after its namespaces are open: another process may have got its pid before.
         match init.is_alive() {
             true => Ok(opened),
             false => Err(crate::records::state::wrong_state(
@@ -141,7 +141,8 @@ impl Namespaces {
             .context(|| "enter the container's mount namespace".into())
     }
 
-    /// Calls `work` with the ids of the container's root: an overlay with mapped ids takes files of no others (EOVERFLOW).
+    /// Calls `work` with the ids of the container's root: an overlay with mapped ids refuses files of any other user
+    /// (EOVERFLOW).
     fn as_root<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         match self.root {
             Some((uid, gid)) => hull_sys::fs_ids::with(uid, gid, work)
@@ -151,17 +152,17 @@ impl Namespaces {
     }
 }
 
-/// The root of the mount namespace that was entered, where setns(2) has put this process.
+/// Opens the root of the mount namespace that was entered. setns(2) has made it the root of this process.
 fn open_root() -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open("/", flags, Mode::empty()).context(|| "open the container's root".into())
 }
 
-/// A detached mount of the source, with the container's ids if it is to have these.
+/// Makes a detached mount of the source, with the container's ids if the device asks for them.
 fn open_source(engine: &Engine, record: &Record, index: usize, container: &Namespaces) -> Result<OwnedFd> {
     let mount = &record.mounts[index];
     if let Some(node) = &mount.extras.node {
-        // The node is made on a file system that only this process sees. Its mount keeps that.
+        // The node is made on a file system that only this process sees. The device's mount keeps this file system.
         hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
         nodes::make(engine, record, mount, node)?;
     }
@@ -170,7 +171,7 @@ fn open_source(engine: &Engine, record: &Record, index: usize, container: &Names
     let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL).context(context)?;
     let recursive = mount.extras.recursion != Recursion::Disabled;
     let tree = hull_sys::mount::clone_tree(CWD, &text, recursive).context(context)?;
-    // What the container mounts in it must not appear on the host.
+    // What the container mounts below it must not appear on the host.
     hull_sys::mount::set_attributes(&tree, 0, 0, libc::MS_SLAVE, true).context(context)?;
     if record.maps_ids_of(mount) {
         hull_sys::mount::map_ids(&tree, &container.users, false)
@@ -179,13 +180,13 @@ fn open_source(engine: &Engine, record: &Record, index: usize, container: &Names
     Ok(tree)
 }
 
-/// The kernel mounts directories on directories, and all else on what is none.
+/// Refuses what the kernel refuses: a directory is mounted only on a directory, and a file only on a file.
 fn check_place(root: &OwnedFd, destination: &Path, tree: &OwnedFd, device: &str) -> Result<()> {
     let is_directory = |file: &OwnedFd| {
         let stat = rustix::fs::fstat(file).context(|| format!("look at {}", destination.display()))?;
         Ok::<_, Error>(rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
     };
-    // It is made if it does not exist.
+    // A missing mount point is made later.
     let Ok(found) = hull_sys::fs::open_in_root(root, destination, OFlags::PATH) else { return Ok(()) };
     let why = match (is_directory(&found)?, is_directory(tree)?) {
         (true, false) => "is a directory in the container, and the source is none",

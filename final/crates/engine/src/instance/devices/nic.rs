@@ -18,7 +18,7 @@ use crate::records::record::Record;
 /// The smallest MTU of IPv4, and the largest length of a packet.
 const MTUS: std::ops::RangeInclusive<u32> = 68..=65535;
 
-/// What LXD has, and hull either does for every link of its networks or has nothing for.
+/// LXD's keys that hull does not apply: it does the same for every link of its networks, or has nothing like it.
 const NOT_APPLIED: [&str; 11] = [
     "ipv4.gateway",
     "ipv4.host_address",
@@ -84,7 +84,7 @@ pub(super) fn plan(engine: &Engine, record: &Record, device: &Named<'_>) -> Resu
         host_name: host_name(device, kind, before)?,
         mac: match (mac, kind, before) {
             (Some(mac), ..) => Some(mac),
-            // It keeps its own.
+            // A physical link keeps its own address.
             (None, NicKind::Physical, _) => None,
             (None, _, Some(before)) if before.mac.is_some() => before.mac,
             (None, ..) => Some(random_mac()?),
@@ -110,7 +110,8 @@ fn check_mode(record: &Record, device: &Named<'_>) -> Result<()> {
     Err(device.unsupported(why))
 }
 
-/// The network of hull's that is meant: by `network=`, or by its bridge, which LXD's users name as the parent.
+/// The network of hull that the device names: by `network=`, or by the network's bridge as the parent, as LXD's users
+/// do.
 fn network(engine: &Engine, device: &Named<'_>) -> Result<Option<String>> {
     if let Some(name) = device.get("network") {
         if let Some(key) = ["nictype", "parent"].into_iter().find(|key| device.get(key).is_some()) {
@@ -150,7 +151,7 @@ fn address<T: std::str::FromStr>(device: &Named<'_>, key: &str) -> Result<Option
     device.parsed(key, |text| text.parse().map_err(|_| "it is one address of the network".into()))
 }
 
-/// Those of a routed link.
+/// The addresses of a routed link. Other links have none.
 fn addresses(device: &Named<'_>, kind: NicKind) -> Result<Vec<IpAddr>> {
     let mut found = Vec::new();
     for key in ["ipv4.address", "ipv6.address"] {
@@ -197,7 +198,7 @@ fn host_name(device: &Named<'_>, kind: NicKind, before: Option<&Nic>) -> Result<
     Ok(format!("veth{:08x}", u32::from_be_bytes([a, b, c, d])))
 }
 
-/// With the prefix that LXD and Xen use.
+/// A random address with the prefix that LXD and Xen use.
 fn random_mac() -> Result<Mac> {
     let [a, b, c] = random()?;
     Ok(Mac([0x00, 0x16, 0x3e, a, b, c]))

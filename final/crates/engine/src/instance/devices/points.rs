@@ -1,8 +1,9 @@
-//! Files that are mount points of devices below /dev.
+//! Files below /dev that are the mount points of devices.
 //!
-//! /dev is made at each start, with nothing in it but what hull makes. So an empty file under the mount of a device was made to
-//! be its mount point, unless it was there when the device was added to a running container, which is noted in the run
-//! directory. Elsewhere a mount point is one of the container's files, and stays, as in docker.
+//! /dev is made anew at each start, and then has only what hull makes. So an empty file under the mount of a device was
+//! made as its mount point, and is removed with the device. The exception is a file that existed when the device was
+//! added to a running container; that is noted in the run directory. Outside /dev a mount point is one of the
+//! container's files and stays, as in docker.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::record::{MountRecord, Record};
 
-/// What is known about the mount point of a device. Made before the container's mount namespace is entered.
+/// The mount point of a device. This is made before the container's mount namespace is entered.
 pub(super) struct Point<'a> {
     mount: &'a MountRecord,
     run_dir: OwnedFd,
@@ -40,7 +41,7 @@ impl<'a> Point<'a> {
         })
     }
 
-    /// Notes, before the mount is attached, whether its mount point is there.
+    /// Notes whether the mount point exists, before the mount is attached.
     pub(super) fn note(&self, root: &OwnedFd) -> Result<()> {
         let context = || format!("note the mount point {}", self.mount.destination.display());
         if open_in_root(root, &self.mount.destination, OFlags::PATH).is_err() {
@@ -58,11 +59,11 @@ impl<'a> Point<'a> {
         }
     }
 
-    /// Removes the file, once nothing is mounted on it.
+    /// Removes the mount point, after the mount was removed.
     pub(super) fn remove(&self, root: &OwnedFd) -> Result<()> {
         let was_there = rustix::fs::statat(&self.run_dir, &self.note, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         if self.is_own && !was_there {
-            // The directory may be gone, and a file that stays harms nobody.
+            // An error is ignored: the directory may be gone, and a file that stays does no harm.
             let _ = remove_file(root, &self.mount.destination);
         }
         self.forget()

@@ -1,4 +1,4 @@
-//! `proxy`: connections to one side are copied to the other.
+//! `proxy`: connections to an address on one side are copied to an address on the other.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::Named;
 use crate::error::Result;
 use crate::records::plugged::{Address, Plugged, Proxy};
 
-/// The most ports of one device, each of which is a socket.
+/// The highest number of ports of one device. Each is a socket.
 const MOST: usize = 512;
 
 pub(super) fn plan(device: &Named<'_>, plugged: &mut Plugged) -> Result<()> {
@@ -50,7 +50,7 @@ pub(super) fn plan(device: &Named<'_>, plugged: &mut Plugged) -> Result<()> {
     Ok(())
 }
 
-/// The ports that rules forward, as they do published ones.
+/// Plans ports that rules forward, as they forward published ports.
 fn forward(device: &Named<'_>, listen: &[Address], connect: &[Address], plugged: &mut Plugged) -> Result<()> {
     for (index, from) in listen.iter().enumerate() {
         let to = connect.get(index).unwrap_or(&connect[0]);

@@ -1,8 +1,9 @@
-//! `limits.read`, `limits.write` and `limits.max` of a disk device: what the container reads and writes in a second on the disk
-//! that the source is on.
+//! `limits.read`, `limits.write` and `limits.max` of a disk device: how much the container reads and writes per second
+//! on the disk of the source.
 //!
-//! The kernel limits a whole disk for a cgroup, and no directory. So a limit holds for all that the container does there, and
-//! a disk has one limit of a kind in a container. v1 limits writes only where they are not buffered.
+//! For a cgroup the kernel limits a whole disk, not a directory. So a limit holds for everything that the container
+//! does on that disk, and a container can have only one limit of each kind for a disk. cgroup v1 limits only writes
+//! that are not buffered.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,7 @@ pub(super) fn plan(
     Ok(())
 }
 
-/// The root's files are the container's own.
+/// The path by which the disk is found. For the root's disk device it is the directory with the container's own files.
 fn source(engine: &Engine, record: &Record, device: &Named<'_>) -> Result<PathBuf> {
     if device.get("path") == Some("/") {
         return Ok(match &record.writable.pool {

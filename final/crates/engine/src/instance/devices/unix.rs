@@ -1,4 +1,4 @@
-//! `unix-char` and `unix-block`: a device of the host under a name inside.
+//! `unix-char` and `unix-block`: a device node in the container for a device of the host.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::records::mount_extras::{MountExtras, Node, Recursion};
 use crate::records::record::{MountKind, MountRecord};
 
-/// LXD's default.
+/// LXD's default mode of a node.
 const MODE: u32 = 0o660;
 
 pub(super) fn plan(device: &Named<'_>, is_block: bool) -> Result<MountRecord> {
@@ -44,7 +44,7 @@ pub(super) fn plan(device: &Named<'_>, is_block: bool) -> Result<MountRecord> {
             ..MountExtras::default()
         },
     };
-    // An unprivileged user can make no device (mknod(2)), and shares the host's, with the host's permissions.
+    // An unprivileged user cannot make device nodes (mknod(2)). The host's node is bound, with its own permissions.
     if hull_sys::id_map::in_user_namespace() {
         let own = ["major", "minor", "mode", "uid", "gid"].into_iter().find(|key| device.get(key).is_some());
         return match own {
@@ -59,7 +59,7 @@ pub(super) fn plan(device: &Named<'_>, is_block: bool) -> Result<MountRecord> {
         uid: device.number("uid")?.unwrap_or(0),
         gid: device.number("gid")?.unwrap_or(0),
     };
-    // What is not there, or is no such device, is told now and not at the next start.
+    // A missing or wrong device is an error now, and not only at the next start.
     if crate::rootfs::nodes::numbers(&mount, &node)?.is_none() && !optional {
         return Err(device.wrong("source", "there is no such device"));
     }
