@@ -1,4 +1,5 @@
-//! The archive of a container with its snapshots, in LXD's layout: documents, and trees of files below their own directories.
+//! Reading and writing the archive of a container with its snapshots, in LXD's layout. An archive has documents, and
+//! trees of files, each below a directory of its own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -21,13 +22,14 @@ use super::view::View;
 use crate::error::{Error, IoContext, Result};
 use crate::records::userns::IdMaps;
 
-/// Of a document. A record has some kilobytes.
+/// The largest size of a document, in bytes. A record has some kilobytes.
 const LARGEST_DOCUMENT: u64 = 4 << 20;
 
-/// Of documents and of trees. Each is held in memory, or holds a descriptor.
+/// The highest number of documents and trees together. Each document is held in memory, and each tree holds
+/// descriptors.
 const MOST_PARTS: usize = 1000;
 
-/// Where the archive's files are.
+/// The name of the directory with the files of a tree.
 const TREE: &str = "rootfs";
 
 /// Writes an archive.
@@ -73,8 +75,8 @@ impl<W: Write> BackupWriter<W> {
     }
 }
 
-/// Reads an archive, which may be hostile. `place` makes the directory of each tree, which it gets with the path that the tree
-/// has in the archive. Returns the documents by their paths.
+/// Reads an archive, which may be hostile. `place` is called with the path of each tree in the archive, and makes the
+/// directory into which the tree is written. Returns the documents by their paths.
 pub(crate) fn read(
     from: impl Read,
     place: &mut dyn FnMut(&Path) -> Result<PathBuf>,
@@ -85,7 +87,7 @@ pub(crate) fn read(
     Ok(parts.documents)
 }
 
-/// What an archive has, on its way in.
+/// The parts of an archive that have been read so far.
 struct Parts<'a> {
     documents: BTreeMap<PathBuf, String>,
     trees: BTreeMap<PathBuf, Extractor>,
@@ -149,7 +151,7 @@ impl Sink for Parts<'_> {
     }
 }
 
-/// The directory of a tree, and a path in it. `None` for what is beside the trees.
+/// Divides a path into the directory of a tree and the path in the tree. `None` for a path outside of the trees.
 fn divide(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let names: Vec<&OsStr> = path
         .components()
@@ -169,7 +171,8 @@ fn divide(path: &Path) -> Option<(PathBuf, PathBuf)> {
     }
 }
 
-/// The files become a container's, whose ids are others on the host, so they keep all that they had.
+/// The rules for files that become a container's. The container has other ids on the host, so the files may keep their
+/// owners, set-ID bits and attributes.
 fn as_it_was() -> Rules {
     Rules {
         owner: Owner::KeepIfMapped,

@@ -1,5 +1,6 @@
-//! All that a container has changed, as one layer: its own layers are sent from the newest to the oldest, and of each only
-//! what no newer one hides. A directory comes with its newest metadata, before anything in it.
+//! Everything that a container has changed, as one layer. The container's own layers are sent from the newest to the
+//! oldest, and of each only what no newer layer hides. A directory is sent once, with its newest metadata, before the
+//! entries in it.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -63,8 +64,9 @@ fn of_whiteout(path: &Path) -> (PathBuf, bool) {
     }
 }
 
-/// Whether a layer hides the path in the layers below it. Of a directory that adds to theirs, only the entry itself is
-/// hidden, not the mark that it hides what is below it in turn.
+/// Whether a layer hides the path in the layers below it. If both have a directory at the path, and that of this layer
+/// is not opaque, then the lower one's entry is hidden, because this layer's has been sent. The lower one's opaque mark
+/// is not hidden: it hides what is below that layer in turn.
 fn hides(layer: &OwnedFd, path: &Path, is_opaque_mark: bool) -> bool {
     let mut at = PathBuf::new();
     for name in path {
@@ -82,7 +84,7 @@ pub(super) fn is_directory(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
-/// overlayfs.rst, "whiteouts and opaque directories".
+/// Whether a directory hides those below it (overlayfs.rst, "whiteouts and opaque directories").
 fn is_opaque(directory: &OwnedFd) -> bool {
     let path = hull_sys::fs::fd_path(directory);
     let mut value = [0; 8];
@@ -99,7 +101,7 @@ impl Sink for Older<'_> {
     fn link(&mut self, entry: &Entry, target: &Path) -> Result<bool> {
         match (self.passes(&entry.path), self.passes(target)) {
             (false, _) => Ok(true),
-            // The first name is hidden, so the content comes with this one.
+            // The file's first name is hidden, so the content is sent with this one.
             (true, false) => Ok(false),
             (true, true) => self.sink.link(entry, target),
         }

@@ -1,5 +1,5 @@
-//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the container's own layers are read, so the
-//! cost follows the size of the changes.
+//! What a container has changed: `diff` lists it, and `commit` makes a layer of it. Only the container's own layers are
+//! read, so the cost follows the size of the changes.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -44,8 +44,8 @@ impl Engine {
         changes::send(&record.changed_layers(self.root()), &record.name, &ids, sink)
     }
 
-    /// The same of a root that is a subvolume: what it has and its image has not, written as a layer. Within one file system
-    /// that copies no content.
+    /// Sends the changes of a root that is a subvolume. Its difference from the image is first written as a layer. The
+    /// copies share their content with the subvolume, because they are on the same file system.
     fn send_subvolume(
         &self,
         record: &Record,
@@ -92,7 +92,7 @@ impl Paths {
         self.found.push(match hidden {
             // The mark of an opaque directory: the directory was replaced, and what it hides is not listed.
             Some(hidden) if hidden.as_bytes().starts_with(b".wh.") => return,
-            // A whiteout may hide what only an older layer of the container had.
+            // The whiteout may hide a file that only an older layer of the container had, and not the image.
             Some(hidden) if !self.was_there(&entry.path.with_file_name(hidden)) => return,
             Some(hidden) => Change::Deleted(path.with_file_name(hidden)),
             None if entry.path.as_os_str().is_empty() => return,

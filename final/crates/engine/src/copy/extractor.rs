@@ -206,7 +206,7 @@ impl Extractor {
         })
     }
 
-    /// Creates a regular file from a stream of unknown length.
+    /// Creates a regular file with the content of a stream whose length is not known.
     pub(super) fn put_stream(&mut self, entry: &Entry, from: &mut dyn io::Read) -> Result<()> {
         self.create_filled(entry, |file| io::copy(from, file).map(drop))
     }

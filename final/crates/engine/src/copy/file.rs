@@ -1,7 +1,7 @@
 //! LXD's `file`: `push`, `pull` and `delete`.
 //!
-//! Owners are numbers as the container sees them: a file that is pushed keeps the owner that it has here, so root's file belongs to
-//! the container's root. A file that is pulled belongs to the caller, as with `cp`.
+//! Owners are the ids that the container sees. A pushed file keeps the numbers of its owner, so a file of the host's
+//! root belongs to the container's root afterwards. A pulled file belongs to the caller, as with `cp`.
 
 use std::fs::File;
 use std::io;
@@ -21,10 +21,10 @@ use super::{CopyOptions, CopyTarget, copy_out, invalid, tree};
 use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 
-/// What is pushed.
+/// The source of a push.
 pub enum PushSource<'a> {
     Host(&'a Path),
-    /// A stream has an owner and a mode, too: those of the file or of the pipe that it is.
+    /// An open file or pipe. The pushed file gets its owner and mode.
     Stream(&'a File),
 }
 
@@ -34,15 +34,15 @@ pub struct PushOptions {
     pub recursive: bool,
     /// `-p`: make the directories that are missing.
     pub create_parents: bool,
-    /// Instead of those of the source.
+    /// The mode, owner and group, instead of those of the source.
     pub mode: Option<u32>,
     pub uid: Option<u32>,
     pub gid: Option<u32>,
-    /// Only the content is pushed: the file is there, and keeps its owner, its mode and its attributes.
+    /// Pushes only the content. The file exists, and keeps its owner, mode and attributes.
     pub content_only: bool,
 }
 
-/// Where a container's files go.
+/// The target of a pull.
 pub enum PullTarget<'a> {
     Host(&'a Path),
     /// The content of the files, one after the other.
@@ -61,15 +61,15 @@ pub struct PullOptions {
 pub struct DeleteOptions {
     /// `-r`: directories with all that is in them.
     pub recursive: bool,
-    /// `-f`: the same, and what does not exist is no error.
+    /// `-f`: like `-r`, and a missing file is no error.
     pub force: bool,
 }
 
 impl Engine {
     /// Copies files into a container.
     ///
-    /// The calling process mounts a stopped container in a new mount namespace, in which it stays, so it should end
-    /// afterwards. This is true of all functions here.
+    /// For a stopped container the calling process enters a new mount namespace and stays in it, so it should end
+    /// afterwards. This is true of all functions in this file.
     pub fn push_files(
         &self,
         sources: &[PushSource<'_>],
@@ -143,7 +143,7 @@ fn push(view: &View, sources: &[PushSource<'_>], path: &Path, options: PushOptio
     Ok(())
 }
 
-/// A pipe may have no writer yet, and is waited for as by any other program.
+/// Opens a source on the host. Opening a named pipe waits for a writer, as in any other program.
 fn open_here(path: &Path) -> Result<File> {
     let context = || format!("open {}", path.display());
     let file = File::open(path).context(context)?;
@@ -205,7 +205,7 @@ fn push_file(
     };
     let mut extractor = Extractor::new(at.directory, &at.shown, rules)?.with_ids(view.ids.clone());
     let mut from = file;
-    // Files of /proc and sysfs have no size, and devices neither.
+    // The size of a file in /proc, of a pipe and of a device is 0 and says nothing about its content.
     match is_file && found.len() > 0 && !found.file_type().is_char_device() {
         true => {
             let mut copy = file.try_clone().context(|| "duplicate a descriptor".into())?;
@@ -215,8 +215,8 @@ fn push_file(
     }
 }
 
-/// Writes into a file that is a mount of its own (/etc/hosts, for one), which the kernel lets nobody replace. Its owner and
-/// its mode stay. False if it is no such file.
+/// Writes into a file that is a mount point, such as /etc/hosts, because the kernel does not let it be replaced. Its
+/// owner and mode stay. Returns false for any other file.
 fn overwrite(at: &Destination, name: &std::ffi::OsStr, mut from: &File) -> Result<bool> {
     let context = || format!("write {}", at.shown);
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -225,14 +225,14 @@ fn overwrite(at: &Destination, name: &std::ffi::OsStr, mut from: &File) -> Resul
     if kind(&stat) != FileType::RegularFile || !tree::is_mount_point(&held) {
         return Ok(false);
     }
-    // By the descriptor's link: the file that was looked at, whatever its name leads to now.
+    // Opened by the link of the descriptor in /proc: the name may lead to another file by now.
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
     let opened = rustix::fs::open(hull_sys::fs::fd_path(&held), flags, Mode::empty()).context(context)?;
     io::copy(&mut from, &mut File::from(opened)).context(context)?;
     Ok(true)
 }
 
-/// The metadata of the file that is there.
+/// The metadata of the existing file, as the entry that replaces it.
 fn present(view: &View, at: &Destination, name: &std::ffi::OsStr) -> Result<Entry> {
     let context = || format!("look at {}", at.shown);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -250,7 +250,8 @@ fn present(view: &View, at: &Destination, name: &std::ffi::OsStr) -> Result<Entr
     })
 }
 
-/// Set-ID bits are left out, as LXD does: the owner at the source did not grant them to the container's users.
+/// Pushes a directory with all that is in it. Set-ID bits are dropped, as in LXD: the owner of the source did not grant
+/// them to the container's users.
 fn push_tree(view: &View, from: &Path, at: Destination) -> Result<()> {
     let source = View::host()?.source(from, false)?;
     let name = match &source.split.name {
@@ -299,12 +300,12 @@ fn stream(view: &View, path: &Path, to: &mut dyn io::Write) -> Result<()> {
     if kind(&stat) != FileType::RegularFile {
         return Err(invalid(&format!("source {}", source.shown), "only a regular file has content to print"));
     }
-    // By the descriptor's link: the file that was looked at, whatever its name leads to now.
+    // Opened by the link of the descriptor in /proc: the name may lead to another file by now.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(hull_sys::fs::fd_path(&source.fd), flags, Mode::empty());
     let mut file = File::from(opened.context(context)?);
     match io::copy(&mut file, to) {
-        // The reader needs no more.
+        // The reader of the pipe has closed it, and needs no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         copied => copied.map(drop).context(context),
     }
@@ -326,7 +327,8 @@ fn delete(view: &View, path: &Path, options: DeleteOptions) -> Result<()> {
         Err(rustix::io::Errno::NOENT) if options.force => return Ok(()),
         held => held.context(context)?,
     };
-    // Mounts of another mount namespace do not keep an entry: the kernel would unmount them inside.
+    // The mounts are in the container's mount namespace. From here the kernel would delete the entry and unmount them
+    // inside.
     if tree::is_mount_point(&held) {
         return Err(invalid(&format!("path {shown}"), "something is mounted there, so it cannot be deleted"));
     }

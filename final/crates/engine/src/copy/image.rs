@@ -22,12 +22,13 @@ impl Engine {
         entry::finish(packer)
     }
 
-    /// Writes an image's files as a tar; whole, with the description before them and the files in `rootfs/`.
+    /// Writes an image's files as a tar. With `whole` the tar begins with the description, and has the files in
+    /// `rootfs/`.
     ///
     /// An unprivileged user's process enters a new mount namespace, in which it stays.
     pub fn export_image(&self, name: &str, whole: bool, to: impl Write) -> Result<()> {
         let image = self.images().resolve(name)?;
-        // Nothing of it is removed while it is read.
+        // The image cannot be removed while it is read.
         let _held = self.images().hold_image(&image)?;
         let mut packer = Packer::new(to);
         let mut prefix = PathBuf::new();
@@ -54,7 +55,7 @@ fn put_metadata(packer: &mut Packer<impl Write>, metadata: &Metadata) -> Result<
     Ok(())
 }
 
-/// A file of root's, or without content a directory.
+/// Adds a file that belongs to root, or without content a directory.
 fn put(packer: &mut Packer<impl Write>, path: &Path, content: Option<&str>) -> Result<()> {
     let (kind, mode) = match content {
         Some(content) => (Kind::File { size: content.len() as u64 }, 0o644),

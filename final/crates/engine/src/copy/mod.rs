@@ -11,7 +11,7 @@
 //! export  all of a container as a tar          ids    the ids of files in a user namespace
 //! archive docker's API: a path's status, tars out and in
 //! backup  the archive of a container with its snapshots
-//! changes the layers of a container as one
+//! changes the own layers of a container as one layer
 //! file    LXD's `file`: push, pull, delete       mounted  `file mount`
 //! image   an image as LXD's archives
 //! merged  the files of an image without a container, into a directory or a tar

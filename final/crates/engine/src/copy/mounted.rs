@@ -1,8 +1,9 @@
 //! LXD's `file mount`: a directory of a container on the host, for as long as a command runs.
 //!
-//! A process of its own, the guardian, makes the mount and takes it away: when the command ends, however it ends, and when
-//! the container does. Unmounting the directory ends the guardian, too. For a stopped container the guardian holds
-//! the container's lock: its files are in one overlay at a time, so it cannot start meanwhile.
+//! A separate process, the guardian, makes the mount. It unmounts when the command ends, even if it was killed, and
+//! when the container ends. The guardian also ends when somebody else unmounts the directory. For a stopped container
+//! the guardian holds the container's lock, so that the container does not start: its files may be in only one overlay
+//! at a time.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -22,14 +23,14 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Report, Result};
 use crate::records::record::Record;
 
-/// How long it takes at most until an `umount` of somebody else is noticed.
+/// The interval at which the guardian looks whether somebody else has unmounted the directory.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A directory of a container that is mounted on the host.
 #[derive(Debug)]
 pub struct MountedFiles {
     guardian: OwnedFd,
-    /// Closed when this process ends, which tells the guardian.
+    /// This end of a pipe is closed when the process ends, which the guardian notices.
     command: PipeWriter,
 }
 
@@ -75,7 +76,7 @@ impl MountedFiles {
         self.guardian.as_fd()
     }
 
-    /// Unmounts, even where files are still open.
+    /// Unmounts the directory, even if files in it are still open.
     pub fn end(self) -> Result<()> {
         drop(self.command);
         let code = reap(self.guardian.as_fd()).context(|| "wait for a process".into())?;
@@ -97,7 +98,7 @@ fn guard(
     mut report: PipeWriter,
     alive: &PipeReader,
 ) -> Result<()> {
-    // Ctrl-C goes to all processes of the terminal; this one ends after the command.
+    // Ctrl+C signals all processes of the terminal. In a session of its own the guardian outlives the command.
     let _ = nix::unistd::setsid();
     let made = make(engine, record, path, target);
     let text = made.as_ref().map_or_else(Report::encode, |_| MADE.to_owned());
@@ -120,7 +121,7 @@ fn unmount(target: &Path) -> Result<()> {
     umount2(target, MntFlags::MNT_DETACH).context(|| format!("unmount {}", target.display()))
 }
 
-/// Makes the mount, and returns its id and what has to be held while it exists.
+/// Makes the mount. Returns its id, and the container's root, which has to be held while the mount exists.
 fn make(engine: &Engine, record: &Record, path: &Path, target: &Path) -> Result<(ContainerRoot, u64)> {
     let context = || format!("mount {}:{}", record.name, path.display());
     let point = rustix::fs::open(target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
@@ -144,9 +145,9 @@ fn make(engine: &Engine, record: &Record, path: &Path, target: &Path) -> Result<
         return Err(super::invalid(&format!("path {}", path.display()), "only a directory can be mounted"));
     }
     let tree = hull_sys::mount::clone_tree(&found, c"", true).context(context)?;
-    // Mounts of the container must not reach the host, and the other way round.
+    // Later mounts of the container must not appear on the host, nor those of the host in the container.
     hull_sys::mount::set_attributes(&tree, 0, 0, libc::MS_PRIVATE, true).context(context)?;
-    // Nothing in it is the host's to run with privileges, nor to open as a device.
+    // Set-ID bits and device nodes of the container must have no effect on the host.
     let guarded = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     hull_sys::mount::set_attributes(&tree, guarded, 0, 0, true).context(context)?;
     hull_sys::process::setns(here.as_fd(), libc::CLONE_NEWNS).context(context)?;

@@ -62,7 +62,7 @@ impl ContainerRoot {
         }
     }
 
-    /// Readable when a running container has ended. `None` for a stopped one.
+    /// A descriptor that is readable when the running container has ended. `None` for a stopped container.
     pub(super) fn ended(&self) -> Option<BorrowedFd<'_>> {
         match &self.guard {
             Guard::Init { pidfd, .. } => Some(pidfd.as_fd()),
@@ -70,7 +70,7 @@ impl ContainerRoot {
         }
     }
 
-    /// The mountinfo (proc(5)) that has its mounts.
+    /// The path of the mountinfo (proc(5)) that has the container's mounts.
     pub(super) fn mounts(&self) -> PathBuf {
         match &self.guard {
             Guard::Init { pid, .. } => format!("/proc/{pid}/mountinfo").into(),
@@ -78,7 +78,8 @@ impl ContainerRoot {
         }
     }
 
-    /// The mount namespace of a running container. `None` for a stopped one, whose mounts are this process's.
+    /// The mount namespace of a running container. `None` for a stopped container, which is mounted in that of this
+    /// process.
     pub(super) fn mount_namespace(&self) -> Result<Option<OwnedFd>> {
         let Guard::Init { pidfd, pid } = &self.guard else { return Ok(None) };
         let context = || format!("enter the mount namespace of container {}", self.name);

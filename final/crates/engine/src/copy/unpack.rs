@@ -16,7 +16,8 @@ pub(super) fn unpack(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
     unpack_members(Members::new(hull_image::decompress(stream)?), u64::MAX, sink)
 }
 
-/// [`unpack`] of a tar that is refused if it lacks its end: one that comes through a pipe ends early when its writer is killed.
+/// [`unpack`] of a tar that is refused if its end marker is missing. A tar from a pipe ends early if its writer is
+/// killed.
 pub(super) fn unpack_whole(stream: impl Read, sink: &mut dyn Sink) -> Result<()> {
     let mut members = Members::new(hull_image::decompress(stream)?);
     match send_members(&mut members, u64::MAX, sink)? {

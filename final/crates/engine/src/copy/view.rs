@@ -96,16 +96,16 @@ impl View {
         }
     }
 
-    /// A mount below a file that was found: the first of them, as a path in the container.
+    /// The first mount below a file that was found, as a path in the container.
     pub(super) fn mounted_below(&self, found: &OwnedFd) -> Result<Option<PathBuf>> {
         let Some(table) = &self.mounts else { return Ok(None) };
         let context = || format!("look for mounts in {}", self.prefix);
-        // The kernel names both files from the root of the mount namespace that they are in.
+        // The kernel shows both paths from the root of the mount namespace that the files are in.
         let [root, found] = [&self.base, found].map(|file| std::fs::read_link(hull_sys::fs::fd_path(file)));
         let (root, found) = (root.context(context)?, found.context(context)?);
         let mounted = hull_sys::mountinfo::parse(&std::fs::read(table).context(context)?);
         let first = mounted.into_iter().find_map(|one| {
-            // That of a process is written from the root of the process.
+            // The mountinfo of a process shows paths from the root of that process.
             let at = match self.is_running {
                 true => root.join(one.at.strip_prefix("/").ok()?),
                 false => one.at,
@@ -172,7 +172,7 @@ impl View {
         let (uid, gid) = self.ids.outside(owner.0, owner.1).ok_or_else(|| not_mapped(owner))?;
         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
         rustix::fs::fchown(&made, Some(uid), Some(gid))?;
-        // The caller's umask has no part in it.
+        // mkdirat(2) has applied the caller's umask.
         Ok(rustix::fs::fchmod(&made, NEW_DIRECTORY)?)
     }
 

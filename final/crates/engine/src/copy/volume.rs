@@ -35,7 +35,7 @@ impl Engine {
         extractor.finish()
     }
 
-    /// The same for a volume of a pool.
+    /// [`Self::export_volume`] for a volume of a pool.
     pub fn export_pool_volume(&self, pool: &str, name: &str, to: impl Write) -> Result<()> {
         let root = open(&self.pool_volume_source(pool, name)?)?;
         let source = View::container(root, name).source(Path::new("/"), false)?;
@@ -72,7 +72,7 @@ fn open(directory: &Path) -> Result<OwnedFd> {
     opened.context(|| format!("open {}", directory.display()))
 }
 
-/// Files as a container's own: containers can make the same ones.
+/// The rules for files that containers could make themselves.
 fn as_container() -> Rules {
     Rules {
         owner: Owner::KeepIfMapped,

@@ -1,8 +1,9 @@
-//! A container with its snapshots as an archive: LXD's layout, where each has all of its files. So an archive needs no image.
+//! A container with its snapshots as an archive in LXD's layout. The container and each snapshot come with all of their
+//! files, so an archive needs no image.
 //!
 //! ```text
-//! backup/index.yaml                     LXD's, for its own import
-//! backup/container/hull.json            the record         rootfs/   the files         machine-id   of a system
+//! backup/index.yaml                     for LXD's import
+//! backup/container/hull.json            the record         rootfs/   the files         machine-id   of a system container
 //! backup/snapshots/<name>/hull.json     the snapshot       rootfs/
 //! ```
 
@@ -27,20 +28,20 @@ pub(super) const INDEX: &str = "backup/index.yaml";
 pub(super) const CONTAINER: &str = "backup/container";
 pub(super) const SNAPSHOTS: &str = "backup/snapshots";
 pub(super) const DOCUMENT: &str = "hull.json";
-/// Says that the container has its identity (`crate::init`).
+/// Its presence says that the system has its machine-id already (`crate::init::identity`).
 pub(super) const MACHINE_ID: &str = "machine-id";
 
-/// What an archive has.
+/// What an archive is to contain.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BackupOptions {
     /// Without the snapshots.
     pub instance_only: bool,
-    /// For a copy beside the original: it gets a machine-id of its own.
+    /// The archive becomes a copy beside the original. The copy gets a machine-id of its own.
     pub is_copy: bool,
 }
 
 impl Engine {
-    /// Writes a container. One that runs is frozen while its files are copied.
+    /// Writes the archive of a container. A running container is frozen while its files are copied.
     pub fn export_backup(&self, name: &str, options: BackupOptions, to: impl Write) -> Result<()> {
         let id = self.resolve(name)?;
         self.clear_if_dead_by_id(&id, Snapshot::take(self.root(), &id)?)?;
@@ -118,7 +119,7 @@ fn text<T: Serialize>(value: &T) -> Result<String> {
         .map_err(|error| Error::Unsupported(format!("a record cannot be written as JSON: {error}")))
 }
 
-/// What LXD reads first.
+/// The document `backup/index.yaml`, which LXD reads first.
 fn index(record: &Record, snapshots: &[InstanceSnapshot]) -> String {
     let expanded = &record.instance.expanded;
     let index = json!({

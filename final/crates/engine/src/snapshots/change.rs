@@ -12,7 +12,7 @@ impl Engine {
         store::all(self.root(), &self.find(container)?)
     }
 
-    /// One snapshot, and the bytes in the files that it keeps.
+    /// One snapshot, and the bytes that its files take.
     pub fn snapshot_info(&self, name: &SnapshotName) -> Result<(InstanceSnapshot, u64)> {
         let record = self.find(&name.container)?;
         let snapshot = InstanceSnapshot::load(self.root(), &record, &name.snapshot)?;
@@ -29,7 +29,7 @@ impl Engine {
             return Err(Error::SnapshotExists { container: record.name, name: new.into() });
         }
         let old = InstanceSnapshot::load(self.root(), &record, &name.snapshot)?;
-        // A command that is killed in between leaves both names, for the same files.
+        // A command that is killed in between leaves both names, which stand for the same files.
         InstanceSnapshot { name: new.into(), ..old }.store(self.root(), &id)?;
         InstanceSnapshot::remove(self.root(), &id, &name.snapshot)?;
         Event::container(&record, "snapshot-rename").with("snapshot", new).emit(self);

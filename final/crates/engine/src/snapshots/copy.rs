@@ -1,4 +1,5 @@
-//! A new container from another one or from a snapshot: its own files, ids and addresses, and the same configuration.
+//! A new container from another one or from a snapshot. It has files, ids and addresses of its own, and the same
+//! configuration.
 
 use std::path::Path;
 
@@ -28,14 +29,15 @@ const OWN_ADDRESSES: [&str; 3] = ["hwaddr", "ipv4.address", "ipv6.address"];
 pub struct InstanceCopy {
     /// Without the snapshots.
     pub instance_only: bool,
-    /// The copy goes when it ends, as with `--rm`.
+    /// The copy is removed when it ends, as with `--rm`.
     pub ephemeral: bool,
-    /// Where its files are. `None`: where the original's are.
+    /// The storage pool of the copy. `None`: that of the original.
     pub pool: Option<String>,
     pub changes: InstanceChanges,
 }
 
-/// Numbers of layers begin above the first, whose work directory says that a container was started.
+/// What is added to the numbers of layers. The work directory of layer 0 says that a container was started, so a copy
+/// has no layer 0.
 const ABOVE_FIRST: u32 = 1;
 
 impl Engine {
@@ -114,7 +116,8 @@ impl Engine {
         Ok(record)
     }
 
-    /// The ids of the copy. An unprivileged user's files have ids of the user's on the disk, so these stay.
+    /// Gives the copy ids of its own. For an unprivileged user the files have the container's ids on the disk, so the
+    /// copy gets the same ids.
     fn own_ids(&self, record: &mut Record, original: &Record) -> Result<()> {
         match original.copied_ids() {
             Some(maps) => record.id_maps = Some(maps.clone()),
@@ -123,7 +126,8 @@ impl Engine {
         Ok(())
     }
 
-    /// `copied` is called when the files that the original writes to have been read.
+    /// Makes the files, the snapshots and the record of the copy. `copied` is called as soon as the files that the
+    /// original writes to have been copied.
     fn make_copy(
         &self,
         record: &Record,
@@ -145,7 +149,7 @@ impl Engine {
             self.write_records(&carrier, record, snapshots, staged.path())?;
             return publish(staged, &directory);
         }
-        // The files first: without a record nothing shows them.
+        // The files first: until the record exists, nothing refers to them.
         publish(staged, &home)?;
         let staged = Staging::new(&root.containers_dir())?;
         self.write_records(&carrier, record, snapshots, staged.path())?;
@@ -182,7 +186,8 @@ impl Engine {
     }
 }
 
-/// The changes, and with them the pool, where the container says in LXD's words what it is in.
+/// Adds the pool to the changes, as a key of the root's disk device. A container without this device gets the pool as
+/// an option.
 pub(super) fn in_pool(
     pool: Option<&str>,
     record: &mut Record,
@@ -199,7 +204,7 @@ pub(super) fn in_pool(
     changes
 }
 
-/// An anonymous volume belongs to one container.
+/// Gives the copy an anonymous volume of its own, because such a volume belongs to one container.
 fn own_volume(mount: &mut MountRecord) -> Result<()> {
     if !mount.anonymous {
         return Ok(());
@@ -210,7 +215,7 @@ fn own_volume(mount: &mut MountRecord) -> Result<()> {
     Ok(())
 }
 
-/// The path with another volume's name.
+/// The path, with the name of another volume in place of the old one.
 fn replaced(source: &Path, old: &str, new: &str) -> std::path::PathBuf {
     let part = |part: std::path::Component<'_>| match part.as_os_str() == old {
         true => std::ffi::OsString::from(new),

@@ -1,4 +1,4 @@
-//! The layers of containers and snapshots: new ones, copies, and those that nothing names any more.
+//! The layers of containers and snapshots: making, copying and collecting them.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,14 +16,14 @@ use crate::error::{Error, IoContext, Result};
 use crate::records::record::Record;
 use crate::records::writable::{Files, Writable, layer, private_dir};
 
-/// What a snapshot keeps, and what its container goes on with.
+/// The files that a snapshot keeps, and those with which its container goes on.
 pub(super) struct Divided {
     pub kept: Files,
     pub next: Files,
 }
 
-/// Keeps the files of a container that does not run: its present layer becomes one that nobody writes to, and a new one lies
-/// above. Where nothing was written since the last time, that one is kept again.
+/// Keeps the files of a container that does not run: its present layer is no longer written to, and a new layer is put
+/// above it. If the present layer is empty and the layer below is already kept, that one is kept again.
 pub(super) fn divide(record: &Record, home: &Path, image: Option<&Path>) -> Result<Divided> {
     let (present, private) = match &record.writable.files {
         Files::Layers { present, private } => (present, private),
@@ -42,18 +42,18 @@ pub(super) fn divide(record: &Record, home: &Path, image: Option<&Path>) -> Resu
     if written.first_mounted().is_none()
         && let Some(image) = image
     {
-        // The first mount would do so, and the layer is never mounted as the upper one again.
+        // The first mount as the upper layer would do so, but this layer is never mounted as the upper one again.
         adopt(image, written.upper())?;
     }
     let next = on_top(&merged_if_deep(&record.writable.files, home, record.layers.len())?, home)?;
     Ok(Divided { kept: record.writable.files.clone(), next })
 }
 
-/// The files themselves, or, where an overlay could not have as many layers, one layer with what they have together. Those that
-/// snapshots name stay as they are.
+/// Returns the files as they are, or, if an overlay could not have as many layers, one new layer with their common
+/// content. The layers that snapshots name stay as they are.
 fn merged_if_deep(files: &Files, home: &Path, of_image: usize) -> Result<Files> {
     let numbers = files.numbers();
-    // One more lies above, and the skeleton below all.
+    // One more layer is put above, and the mountpoint layer is below all.
     if numbers.len() + of_image + 2 < most_lowers() {
         return Ok(files.clone());
     }
@@ -62,7 +62,8 @@ fn merged_if_deep(files: &Files, home: &Path, of_image: usize) -> Result<Files> 
     Ok(Files::Layers { present: merged, private: vec![] })
 }
 
-/// A snapshot of btrfs waits until the disk has what was written, and this much of it is done before the container is frozen.
+/// A snapshot of btrfs waits until the disk has everything that was written. This writes most of it back before the
+/// container is frozen, so that the container is frozen for a shorter time.
 pub(super) fn write_back(kind: &Files, home: &Path) -> Result<()> {
     let Files::Subvolume { .. } = kind else { return Ok(()) };
     sync(home)
@@ -75,7 +76,8 @@ pub(super) fn sync(directory: &Path) -> Result<()> {
     rustix::fs::syncfs(&opened).context(context)
 }
 
-/// Copies the files of a container that runs; they do not change meanwhile. The file system shares the content where it can.
+/// Copies the files of a running container, which the caller has frozen. The file system shares the content where it
+/// can.
 pub(super) fn copy_present(record: &Record, home: &Path) -> Result<Files> {
     let (present, private) = match &record.writable.files {
         Files::Layers { present, private } => (present, private),
@@ -84,13 +86,13 @@ pub(super) fn copy_present(record: &Record, home: &Path) -> Result<Files> {
         }
     };
     let copy = new_layer(home, |layer_made| {
-        // It is the empty directory that a copy needs.
+        // The upper directory of the new layer is empty, as a copy requires.
         copy_layer(layer(home, *present).upper(), layer_made.upper()).map_err(Error::from)
     })?;
     Ok(Files::Layers { present: copy, private: private.clone() })
 }
 
-/// A new, empty layer above these files, or a subvolume that begins as theirs.
+/// Puts a new, empty layer above these files. For a subvolume it makes a snapshot.
 pub(super) fn on_top(below: &Files, home: &Path) -> Result<Files> {
     let (present, private) = match below {
         Files::Layers { present, private } => (present, private),
@@ -104,8 +106,8 @@ pub(super) fn on_top(below: &Files, home: &Path) -> Result<Files> {
     Ok(Files::Layers { present: made, private })
 }
 
-/// Copies layers to another place, where this is added to their numbers. A new container needs other numbers, because the work
-/// directory of the first layer says that a container was started.
+/// Copies layers or subvolumes to another place. `offset` is added to their numbers: a new container must not have
+/// layer 0, whose work directory says that a container was started.
 pub(super) fn copy_layers(
     kind: &Files,
     numbers: &[u32],
@@ -120,7 +122,7 @@ pub(super) fn copy_layers(
         let (source, target) = (layer(from, *number), layer(to, number + offset));
         target.create()?;
         copy_layer(source.upper(), target.upper())?;
-        // Otherwise the first mount gives its root directory the metadata of the image's.
+        // Otherwise the first mount would give the layer's root directory the metadata of the image's root directory.
         if source.first_mounted().is_some() {
             target.note_mounted()?;
         }
@@ -142,7 +144,7 @@ pub(super) fn collect<'a>(kind: &Files, home: &Path, used: impl Iterator<Item = 
     for number in existing(home)?.difference(&used) {
         remove_tree(&private.join(number.to_string()))?;
     }
-    // Its work directory stays: it says that the container was started.
+    // The work directory of layer 0 stays: it says that the container was started.
     if !used.contains(&0) {
         remove_tree(layer(home, 0).upper())?;
     }
@@ -155,7 +157,8 @@ fn existing(home: &Path) -> Result<BTreeSet<u32>> {
     Ok(names_in(&private)?.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
-/// Makes a layer that appears whole. Returns its number, which is higher than those of all others.
+/// Makes a layer, which appears under its name when it is complete. Returns its number, which is higher than all
+/// others.
 fn new_layer(home: &Path, fill: impl FnOnce(&WritableLayer) -> Result<()>) -> Result<u32> {
     let number = existing(home)?.last().map_or(1, |last| last + 1);
     let private = private_dir(home);
@@ -163,7 +166,7 @@ fn new_layer(home: &Path, fill: impl FnOnce(&WritableLayer) -> Result<()>) -> Re
     let made = WritableLayer::of(staged.path());
     made.create()?;
     fill(&made)?;
-    // Its root directory is as it should be, and a first mount would make it the image's.
+    // The root directory has its metadata. Without this note the first mount would replace them by the image's.
     made.note_mounted()?;
     match staged.publish(&private.join(number.to_string()))? {
         true => Ok(number),
@@ -171,7 +174,7 @@ fn new_layer(home: &Path, fill: impl FnOnce(&WritableLayer) -> Result<()>) -> Re
     }
 }
 
-/// Whether a layer has nothing that the one below does not have.
+/// Whether a layer is empty, and its root directory has the same metadata as the one below.
 fn is_unchanged(written: &WritableLayer, below: &WritableLayer) -> Result<bool> {
     let context = || format!("look at {}", written.upper().display());
     let mut entries = std::fs::read_dir(written.upper()).context(context)?;

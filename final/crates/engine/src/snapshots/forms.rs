@@ -1,9 +1,9 @@
-//! A container's files for another container, or for another pool, where the root may have another form.
+//! Copying a container's files to another container or to another pool, where they may have another form.
 //!
 //! ```text
-//! layers      → layers       each as it is, in the order that the record says
-//! subvolume   → subvolume    a snapshot; in another pool, a copy
-//! layers      → subvolume    the root that the layers and the image's show together
+//! layers      → layers       each layer as it is
+//! subvolume   → subvolume    in the same pool a snapshot, in another one a copy
+//! layers      → subvolume    the whole root, as an overlay of the layers and the image's shows it
 //! subvolume   → layers       the difference from the image's files, as one layer
 //! ```
 
@@ -20,11 +20,12 @@ use crate::records::record::Record;
 use crate::records::writable::{Files, Writable, layer, private_dir};
 use crate::rootfs::mount::layers_of;
 
-/// Copies files from one place to another. They get numbers that the new place does not have yet.
+/// Copies files from one place to another. A number is added to those of layers and subvolumes, so that they are new
+/// there.
 pub(super) struct Carrier<'a> {
     engine: &'a Engine,
     from: PathBuf,
-    /// The form of the new place.
+    /// Whether the files are subvolumes in the new place.
     is_subvolume: bool,
     is_same_form: bool,
     /// Added to each number.
@@ -37,12 +38,12 @@ impl<'a> Carrier<'a> {
         let pool = |writable: &Writable| writable.pool.as_ref().map(|pool| pool.name.clone());
         let is_subvolume = |files: &Files| matches!(files, Files::Subvolume { .. });
         let (old, new) = (is_subvolume(&original.writable.files), is_subvolume(&to.files));
-        // No snapshot leaves its file system.
+        // A snapshot of btrfs cannot be in another file system than its source.
         let is_same_form = old == new && (!new || pool(&original.writable) == pool(to));
         Ok(Self { engine, from, is_subvolume: new, is_same_form, offset })
     }
 
-    /// The files as they are in the new place.
+    /// The description of these files in the new place.
     pub(super) fn files(&self, files: &Files) -> Files {
         let number = |number: &u32| number + self.offset;
         match files {
@@ -54,7 +55,8 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Copies what a container writes to. Nothing else of it has to stand still.
+    /// Copies the layer or subvolume that a container writes to. The caller has frozen the container for this. The rest
+    /// of its files does not change.
     pub(super) fn copy_present(&self, record: &Record, to: &Path) -> Result<()> {
         match self.is_same_form {
             true => self.copy_numbers(&record.writable.files, &[record.writable.files.top()], to),
@@ -93,7 +95,7 @@ impl<'a> Carrier<'a> {
         files::copy_layers(kind, numbers, &self.from, (to, self.offset))
     }
 
-    /// Writes a root in the form of the new place.
+    /// Writes a container's or a snapshot's files in the form of the new place.
     fn write(&self, record: &Record, to: &Path) -> Result<()> {
         let number = record.writable.files.top() + self.offset;
         if self.is_subvolume {
@@ -114,7 +116,7 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// A number above all that a place has.
+/// A number that is higher than those of all layers and subvolumes in a place.
 pub(super) fn next_number(home: &Path) -> Result<u32> {
     let mut next = 1;
     for directory in [private_dir(home), home.join("subvolumes")] {
@@ -126,7 +128,7 @@ pub(super) fn next_number(home: &Path) -> Result<u32> {
     Ok(next)
 }
 
-/// Moves what [`Carrier`] has filled to a container's directory, beside what is there.
+/// Moves what a [`Carrier`] has copied into a container's directory, beside the files that are there.
 pub(super) fn add(staged: &Path, home: &Path) -> Result<()> {
     for (directory, mode) in [("private", 0o710), ("subvolumes", 0o711)] {
         let from = staged.join(directory);
@@ -140,7 +142,7 @@ pub(super) fn add(staged: &Path, home: &Path) -> Result<()> {
     }
     let first = layer(staged, 0);
     match first.upper().exists() {
-        // It takes the place of an empty one.
+        // rename(2) replaces the empty directory that is there.
         true => rename(first.upper(), layer(home, 0).upper()),
         false => Ok(()),
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::records::record::Record;
 use crate::records::time::Timestamp;
 
-/// The name that the container's pattern gives to a snapshot that is taken now.
+/// The name that the container's pattern gives to a snapshot that is taken at this time.
 pub(super) fn name_by_pattern(record: &Record, now: Timestamp, taken: &[String]) -> Result<String> {
     let pattern = record.instance.expanded.config.get("snapshots.pattern").map_or("", String::as_str);
     let pattern = if pattern.is_empty() { "snap%d" } else { pattern };

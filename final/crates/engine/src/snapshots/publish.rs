@@ -12,7 +12,8 @@ impl Engine {
     /// Creates an image from a snapshot, and returns the image's id.
     pub fn commit_snapshot(&self, name: &SnapshotName, options: &CommitOptions) -> Result<Digest> {
         let id = self.resolve(&name.container)?;
-        // In this order, as everywhere: first what keeps images, and then the container's lock, which keeps the snapshot.
+        // The order of locks that all commands keep: first the lock of images in use, then the container's lock, under
+        // which the snapshot cannot be removed.
         let _uses = self.lock_in_use()?;
         let _lock = self.lock(&id).map_err(|error| error.for_container(&name.container))?;
         let present = Record::load(self.root(), &id).map_err(|error| error.for_container(&name.container))?;

@@ -1,5 +1,5 @@
-//! A container from an archive: hull's ([`super::backup`]), or LXD's. The archive may be hostile: what its records say about
-//! places, ids and layers of this machine is not used.
+//! A container from an archive of hull ([`super::backup`]) or of LXD. The archive may be hostile: the paths, ids and
+//! layers of a machine that its records name are not used.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -28,17 +28,17 @@ use crate::records::writable::{Files, Writable, layer};
 /// How an archive is imported.
 #[derive(Debug, Clone, Default)]
 pub struct BackupImport {
-    /// Without one it is the one in the archive.
+    /// The container's name. `None`: the name in the archive.
     pub name: Option<String>,
-    /// Where its files are. `None`: below the data root.
+    /// The storage pool of the container. `None`: the data root.
     pub pool: Option<String>,
     pub changes: InstanceChanges,
-    /// The container gets what it asks for of this machine.
+    /// The container gets what it asks of this machine.
     pub trusted: bool,
 }
 
 impl Engine {
-    /// Makes a container of an archive.
+    /// Makes a container from an archive.
     pub fn import_backup(&self, from: impl Read, options: &BackupImport) -> Result<Record> {
         let profiles = self.hold_profiles()?;
         let _uses = self.lock_in_use()?;
@@ -48,7 +48,8 @@ impl Engine {
             let number = u32::try_from(trees.len()).unwrap_or(u32::MAX - 1) + 1;
             let made = layer(staged.path(), number);
             made.create()?;
-            // Its root directory is the archive's.
+            // The layer's root directory has the archive's metadata, which a first mount must not replace by an
+            // image's.
             made.note_mounted()?;
             trees.insert(directory.to_owned(), number);
             Ok(made.upper().to_owned())
@@ -66,7 +67,8 @@ impl Engine {
         let archive = Archive { documents, trees, trusted: options.trusted };
         let made = configured.and_then(|()| self.settle_received(&mut record, &archive, staged));
         drop(profiles);
-        // A failure leaves the container where its files were written first, which is whole.
+        // The files are complete below the data root by now. If the move fails, the record is read again to remove the
+        // container from where it is.
         let made = made.and_then(|()| match &options.pool {
             Some(pool) => self.move_to_pool(&record.id, pool, &InstanceChanges::default()),
             None => Ok(()),
@@ -139,7 +141,8 @@ impl Engine {
         self.of_lxd(text, id, trusted)
     }
 
-    /// LXD's archives say less: the container gets the options of a system container.
+    /// A record from LXD's index. The index has no options of docker's, so the container gets those of a system
+    /// container.
     fn of_lxd(&self, index: &str, id: &str, trusted: bool) -> Result<Record> {
         let index =
             hull_yaml::parse(index).map_err(|error| invalid(&format!("backup/index.yaml: {error}")))?;
@@ -155,12 +158,12 @@ impl Engine {
                 "the archive's files have the ids of the machine that they come from (volatile.last_state.idmap)".into(),
             ));
         }
-        // LXD's own notes, of another machine.
+        // LXD's own notes about another machine.
         config.retain(|key, _| !key.starts_with("volatile.") && !key.starts_with("image."));
         options.instance.config = config;
         let devices = container["devices"].as_object().into_iter().flatten();
         let devices = devices.map(|(name, device)| (name.clone(), texts(device)));
-        // The disk at / is the pool's part, and this container is in no pool.
+        // The disk device at / names a pool of the other machine, so it is left out.
         options.instance.devices =
             devices.filter(|(_, device)| device.get("path").is_none_or(|path| path != "/")).collect();
         let profiles = container["profiles"].as_array().into_iter().flatten();
@@ -172,13 +175,14 @@ impl Engine {
         crate::init::apply(&mut options)?;
         let base = Base { config: RunConfig::default(), ..Base::default() };
         let record = self.plan_on(&options, base, id.to_owned())?;
-        // Its files are written below the data root first.
+        // The files are first written below the data root, whatever pool a profile names.
         let record = Record { writable: Writable::default(), ..record };
         let name = index["name"].as_str().unwrap_or_default().to_owned();
         Ok(Record { name, ..record })
     }
 
-    /// Gives the mounts of volumes new anonymous volumes, or those that `container` has at the same places.
+    /// Gives the mounts of anonymous volumes new volumes. A snapshot gets those that its `container` has at the same
+    /// places.
     fn volumes_of(&self, record: &mut Record, container: Option<&Record>) -> Result<()> {
         for mount in record.mounts.iter_mut().filter(|mount| mount.kind == MountKind::Volume) {
             let mounts = container.iter().flat_map(|container| &container.mounts);
@@ -199,15 +203,15 @@ impl Engine {
     }
 }
 
-/// What an archive has.
+/// What has been read from an archive.
 struct Archive {
     documents: BTreeMap<PathBuf, String>,
-    /// The layers that its trees have become.
+    /// The number of the layer into which each tree was written.
     trees: BTreeMap<PathBuf, u32>,
     trusted: bool,
 }
 
-/// The record without what belongs to the machine that it comes from.
+/// The record without what refers to the machine that it comes from.
 fn sanitized(record: Record, id: &str) -> Result<Record> {
     if record.format != Record::FORMAT {
         return Err(invalid(&format!(
@@ -235,7 +239,7 @@ fn sanitized(record: Record, id: &str) -> Result<Record> {
     for network in &mut record.options.networks {
         (network.ip, network.ip6, network.mac) = (None, None, None);
     }
-    // An image's layers are directories of the machine.
+    // A mount of an image needs the image's layers, which are directories of the other machine.
     if record.mounts.iter().any(|mount| mount.kind == MountKind::Image) {
         return Err(invalid("its container has a mount of an image, which an archive does not hold"));
     }
@@ -262,7 +266,7 @@ fn snapshot(
     Ok(InstanceSnapshot { name: name.to_owned(), ..snapshot })
 }
 
-/// The layer that a tree of the archive has become.
+/// The layer into which a tree of the archive was written.
 fn own_files(trees: &BTreeMap<PathBuf, u32>, directory: &Path) -> Result<Files> {
     let present = trees.get(directory).copied();
     let present = present.ok_or_else(|| invalid(&format!("{}/rootfs is missing", directory.display())))?;

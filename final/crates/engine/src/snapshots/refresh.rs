@@ -1,4 +1,4 @@
-//! `copy --refresh`: a copy that exists gets the files and snapshots that its original has now. Its configuration stays.
+//! `copy --refresh`: an existing copy gets the present files and snapshots of its original. Its configuration stays.
 
 use std::path::Path;
 
@@ -24,7 +24,8 @@ impl Engine {
         }
     }
 
-    /// Makes the files of `copy` those of `source`, and its snapshots too unless `instance_only`. The copy must not run.
+    /// Gives `copy` the files of `source`, and its snapshots, too, unless `instance_only` is set. The copy must not
+    /// run.
     pub fn refresh_copy(&self, source: &str, copy: &str, instance_only: bool) -> Result<Record> {
         let (from, to) = (self.resolve(source)?, self.resolve(copy)?);
         if from == to {
@@ -33,7 +34,7 @@ impl Engine {
         }
         self.clear_if_dead_by_id(&from, Snapshot::take(self.root(), &from)?)?;
         self.clear_if_dead_by_id(&to, Snapshot::take(self.root(), &to)?)?;
-        // In the order of their ids, so that two commands do not wait for each other.
+        // Both containers are locked in the order of their ids, so that two commands do not wait for each other.
         let (first, second) = if from < to { (&from, &to) } else { (&to, &from) };
         let _locks = (self.lock(first)?, self.lock(second)?);
         let original = Record::load(self.root(), &from)?;

@@ -1,7 +1,8 @@
 //! Moving a container to another storage pool. It stays the same container.
 //!
-//! Its files are copied under the same numbers, then one rename of its record says where it is, and then those in the old pool go.
-//! A killed command leaves the container in one of the pools, and a mark ([`moved`]) by which the rest is found.
+//! The files are copied under the same numbers. Then the record is replaced by one that names the new pool, by a single
+//! rename(2). Then the files in the old pool are removed. A killed command leaves the container in one of the two
+//! pools, and a mark ([`moved`]) by which the next command finds the files in the other one.
 
 use std::path::Path;
 
@@ -22,7 +23,7 @@ use crate::records::state::wrong_state;
 use crate::records::writable::Writable;
 
 impl Engine {
-    /// Moves a container that does not run to a pool.
+    /// Moves a container to another pool. It must not run.
     pub fn move_to_pool(&self, name: &str, pool: &str, changes: &InstanceChanges) -> Result<()> {
         let id = self.resolve(name)?;
         self.clear_if_dead_by_id(&id, Snapshot::take(self.root(), &id)?)?;
@@ -35,7 +36,9 @@ impl Engine {
             return Err(wrong_state("move", &before, status));
         }
         moved::settle(self.root(), &before)?;
-        // They are read as files of the pool that the container is in, and written so before it is in another one.
+        // After an earlier move that was killed, the files of snapshots may still be described in the form of an older
+        // pool. Reading them gives the form of the present pool, which is written back before the container is moved
+        // again.
         store::all(self.root(), &before)?.iter().try_for_each(|one| one.store(self.root(), &id))?;
         let planned = place::plan_copy(self, &id, &before, Some(pool))?;
         let mut record = Record { writable: planned, ..before.clone() };
@@ -67,7 +70,8 @@ impl Engine {
         let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
         carrier.copy_present(before, staged.path())?;
         carrier.copy_rest(before, snapshots.iter().map(|snapshot| &snapshot.record), staged.path())?;
-        // A crash of the machine must not leave half of the files where the record says that they are.
+        // The files are on the disk before the record names them, so that a crash of the machine leaves no incomplete
+        // files.
         files::sync(staged.path())?;
         match home == directory {
             true => forms::add(staged.path(), &home)?,

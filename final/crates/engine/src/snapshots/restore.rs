@@ -1,4 +1,5 @@
-//! Going back to a snapshot: its files with a new, empty layer above them, and its configuration.
+//! Going back to a snapshot. The container gets the snapshot's configuration, and its files with a new, empty layer
+//! above them.
 
 use super::files;
 use super::store::InstanceSnapshot;
@@ -12,10 +13,11 @@ use crate::records::snapshot::Snapshot;
 use crate::records::writable::Writable;
 
 impl Engine {
-    /// Makes a container as it was when the snapshot was taken. One that runs is killed before, and started again.
+    /// Restores a container to the state of a snapshot. A running container is killed first, and started again
+    /// afterwards.
     pub fn restore(&self, name: &str, snapshot: &str, stateful: bool) -> Result<()> {
         let record = self.find(name)?;
-        // It is looked for before anything is stopped.
+        // A missing snapshot is an error before anything is stopped.
         let found = InstanceSnapshot::load(self.root(), &record, snapshot)?;
         if stateful {
             return Err(Error::Unsupported(format!(
@@ -31,7 +33,7 @@ impl Engine {
         }
     }
 
-    /// Whether it ran.
+    /// Kills the container if it runs. Returns whether it ran.
     fn end_for_restore(&self, record: &Record) -> Result<bool> {
         self.clear_if_dead(record, Snapshot::take(self.root(), &record.id)?)?;
         let Some(running) = self.running(&record.id)? else { return Ok(false) };
@@ -54,7 +56,8 @@ impl Engine {
         let restored = Record {
             name: present.name.clone(),
             created: present.created,
-            // The ids that are leased to the container. On the disk its files have the image's.
+            // The ids that are leased to the container now. Those in the snapshot's record may belong to another one by
+            // now.
             id_maps: present.id_maps.clone(),
             writable: Writable { files, ..present.writable.clone() },
             ..kept

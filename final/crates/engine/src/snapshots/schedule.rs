@@ -1,4 +1,4 @@
-//! What the keys `snapshots.schedule`, `.schedule.stopped`, `.pattern` and `.expiry` ask for.
+//! Snapshots by schedule: the keys `snapshots.schedule` and `snapshots.schedule.stopped`, and the expiry of snapshots.
 
 use hull_lxd::calendar::{self, Clock};
 
@@ -14,21 +14,22 @@ use crate::records::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct ScheduledRun {
     pub taken: Vec<SnapshotName>,
-    /// They had expired.
+    /// The snapshots that had expired.
     pub removed: Vec<SnapshotName>,
-    /// A container whose snapshot fails does not keep the others from theirs.
+    /// A failure in one container does not stop the snapshots of the others.
     pub errors: Errors,
 }
 
 impl Engine {
-    /// Takes the snapshots that are due, and removes those that have expired. One is due if none was taken since the last time
-    /// that the schedule names: a machine that was off has missed at most one.
+    /// Takes the snapshots that are due, and removes those that have expired. A snapshot is due if none of the
+    /// schedule's was taken since the last time that the schedule names. So after the machine was off, a container gets
+    /// at most one.
     pub fn run_schedules(&self) -> Result<ScheduledRun> {
         let mut run = ScheduledRun::default();
         for id in self.ids()? {
             let done = self.run_schedule(&id, &mut run);
             match done {
-                // Another command has removed it.
+                // Another command has removed the container.
                 Err(Error::NoSuchContainer(_)) => {}
                 done => run.errors.note(done),
             }
@@ -36,7 +37,8 @@ impl Engine {
         Ok(run)
     }
 
-    /// Takes the snapshot that `@startup` asks for, of a container that is about to start. True if there is one.
+    /// Takes the snapshot that `@startup` asks for, of a container that is about to start. Returns whether one was
+    /// taken.
     pub(crate) fn snapshot_at_startup(&self, record: &Record) -> Result<bool> {
         let schedule = record.instance.key("snapshots.schedule").unwrap_or_default();
         if !calendar::is_at_startup(schedule) || Snapshot::take(self.root(), &record.id)?.status.is_active() {
@@ -81,7 +83,7 @@ impl Engine {
 
 fn clock(at: i64) -> Clock {
     let local = hull_sys::clock::local(at);
-    // No clock shows a moment that fits no schedule: there is no month 0.
+    // A time that cannot be shown as a date gets month 0, which fits no schedule.
     local.map_or(Clock { minute: 0, hour: 0, day: 0, month: 0, weekday: 0 }, |local| Clock {
         minute: local.minute.into(),
         hour: local.hour.into(),

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::records::record::Record;
 use crate::records::time::Timestamp;
 
-/// A file name's limit is 255 bytes, and writing one adds to it.
+/// In bytes. A file name has at most 255, and the name of the temporary file that is written first is longer.
 const LONGEST_NAME: usize = 200;
 
 /// A container at an earlier moment.
@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 200;
 pub struct InstanceSnapshot {
     pub name: String,
     pub created: Timestamp,
-    /// When it is removed.
+    /// The time from which a run of the schedules removes it. `None`: it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// Taken by the container's schedule.
@@ -37,7 +37,7 @@ pub struct SnapshotName {
 }
 
 impl SnapshotName {
-    /// `None` for a name without a slash, or with one at its beginning, where docker allows it.
+    /// `None` for a name without a slash, or with a slash at its beginning, which docker allows in a container's name.
     pub fn parse(text: &str) -> Option<Self> {
         let (container, snapshot) = text.split_once('/').filter(|(container, _)| !container.is_empty())?;
         Some(Self { container: container.into(), snapshot: snapshot.into() })
@@ -66,7 +66,7 @@ impl InstanceSnapshot {
         self.store_in(&directory(root, container))
     }
 
-    /// Into the directory of a container's snapshots.
+    /// Writes the snapshot's file into `directory`, that of a container's snapshots.
     pub(super) fn store_in(&self, directory: &Path) -> Result<()> {
         make_dirs(directory, 0o700)?;
         Ok(file::write_json_atomic(&directory.join(format!("{}.json", self.name)), self)?)
@@ -96,7 +96,7 @@ pub(super) fn all(root: &Root, container: &Record) -> Result<Vec<InstanceSnapsho
     Ok(all)
 }
 
-/// A name becomes a file's, and is written after a slash.
+/// Checks a name, which becomes a file's name and is written after the container's name and a slash.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:+@-".contains(&byte);
     let why = match name {

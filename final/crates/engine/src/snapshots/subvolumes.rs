@@ -1,4 +1,5 @@
-//! The same for a root that is a subvolume of btrfs: each snapshot is one, too, and is made at once, however much is in it.
+//! The files of containers and snapshots whose root is a subvolume of btrfs. Each snapshot is a subvolume, too. Making
+//! one takes the same short time whatever the size of the files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,20 +17,20 @@ fn path(home: &Path, number: u32) -> PathBuf {
     directory(home).join(number.to_string())
 }
 
-/// A snapshot of a subvolume of the same container. Returns its number, which is higher than those of all others.
+/// Makes a snapshot of a subvolume for the same container. Returns its number, which is higher than all others.
 pub(super) fn snapshot(home: &Path, number: u32) -> Result<u32> {
     let new = existing(home)?.last().map_or(0, |last| last + 1);
     subvolume::snapshot(&path(home, number), &path(home, new))?;
     Ok(new)
 }
 
-/// A snapshot for another container of the same pool.
+/// Makes a snapshot of a subvolume for another container in the same pool.
 pub(super) fn copy(from: (&Path, u32), to: (&Path, u32)) -> Result<()> {
     make_dirs(&directory(to.0), 0o711)?;
     Ok(subvolume::snapshot(&path(from.0, from.1), &path(to.0, to.1))?)
 }
 
-/// Removes all but the used ones.
+/// Removes all subvolumes but the used ones.
 pub(super) fn collect(home: &Path, used: &BTreeSet<u32>) -> Result<()> {
     for number in existing(home)?.difference(used) {
         subvolume::remove(&path(home, *number))?;

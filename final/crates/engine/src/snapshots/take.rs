@@ -1,7 +1,8 @@
 //! Taking a snapshot.
 //!
-//! Of a container that does not run, the record is written before the snapshot: a command that is killed in between leaves a
-//! container with one more layer. The other order would leave a snapshot whose files the container goes on writing to.
+//! If the container does not run, its record is written before the snapshot. A command that is killed in between leaves
+//! a container with one more layer. In the other order, it would leave a snapshot whose files the container goes on
+//! changing.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -33,14 +34,14 @@ pub enum Expiry {
 
 #[derive(Debug, Clone, Default)]
 pub struct SnapshotOptions {
-    /// Without one it is what `snapshots.pattern` says, or `snap` and the next number.
+    /// The name. `None`: the one that `snapshots.pattern` gives, or without this key `snap` and the next number.
     pub name: Option<String>,
-    /// Replace a snapshot of this name.
+    /// Replaces a snapshot of this name.
     pub reuse: bool,
     pub expiry: Expiry,
-    /// With the processes and their memory.
+    /// Keeps the processes and their memory, too.
     pub stateful: bool,
-    /// The container's schedule asks for it.
+    /// The container's schedule asks for the snapshot.
     pub scheduled: bool,
 }
 
@@ -110,7 +111,8 @@ impl Engine {
         kept
     }
 
-    /// A container without a cgroup of its own cannot be frozen. As `commit` does, its files are then copied while it runs.
+    /// Freezes a container whose files are about to be copied. A container without a cgroup of its own cannot be
+    /// frozen; its files are then copied while it runs, as `commit` does.
     pub(super) fn freeze_to_copy(&self, record: &Record) -> Result<Option<Frozen>> {
         match self.freezable(&record.id)? {
             Freezable::Yes => self.freeze(record),
@@ -118,7 +120,7 @@ impl Engine {
         }
     }
 
-    /// The directory of the container's files, whose pool is ready for use.
+    /// The directory of the container's files. Their pool is mounted first, if it is an image.
     pub(super) fn home_of(&self, record: &Record) -> Result<PathBuf> {
         crate::pools::place::ensure(self, record)?;
         Ok(record.home(self.root()))
@@ -155,7 +157,7 @@ fn expires(expiry: &Expiry, record: &Record, created: Timestamp) -> Result<Optio
 }
 
 impl Engine {
-    /// Why there is no snapshot of the processes.
+    /// The error that says why there is no snapshot of the processes.
     fn stateful(&self, record: &Record, runs: bool) -> Error {
         if !runs {
             return Error::WrongState {

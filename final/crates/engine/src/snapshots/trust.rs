@@ -1,8 +1,9 @@
-//! What an archive asks for of the machine that imports it.
+//! What an archive asks of the machine that imports it.
 //!
-//! An archive may come from anywhere, and a record can ask for anything: the machine's directories, devices, namespaces. So the importer
-//! has to allow that. What is harmless is listed here; everything else has to be what a new container has, so that an option
-//! which is added later is refused until somebody has thought about it.
+//! An archive may come from anywhere, and its record can ask for anything of the machine: directories, devices,
+//! namespaces. Only an import with `trusted` allows that. For options this file lists the harmless ones; every other
+//! option must have the value of a new container. So an option that is added later is refused until somebody adds it
+//! here. Keys are handled the other way round: [`KEYS`] lists those that are refused.
 
 use hull_lxd::Device;
 use hull_lxd::expand::Settings;
@@ -14,7 +15,7 @@ use crate::records::options::{CreateOptions, MountOption, NetworkMode};
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::records::userns::UsernsOptions;
 
-/// Options that concern the container alone, limit it, or are words for its user.
+/// Options that concern the container alone, limit it, or are text for its user.
 const HARMLESS: [&str; 47] = [
     "image",
     "command",
@@ -65,10 +66,10 @@ const HARMLESS: [&str; 47] = [
     "definition",
 ];
 
-/// Keys by which a container gets rights, or options that LXD does not look at.
+/// The beginnings of keys by which a container gets rights.
 const KEYS: [&str; 4] = ["raw.", "security.idmap.", "security.privileged", "security.syscalls."];
 
-/// Refuses a container that asks for something of the machine.
+/// Refuses a container that asks something of the machine.
 pub(super) fn check(what: &str, record: &Record) -> Result<()> {
     let mut asked = options(&record.options)?;
     asked.extend(record.options.mounts.iter().filter_map(mount_option));
@@ -77,7 +78,7 @@ pub(super) fn check(what: &str, record: &Record) -> Result<()> {
     refuse(what, asked)
 }
 
-/// The same for settings in LXD's words.
+/// [`check`] for settings in LXD's words.
 pub(super) fn check_settings(what: &str, own: &Settings) -> Result<()> {
     refuse(what, settings(own))
 }
@@ -121,7 +122,7 @@ fn options(given: &CreateOptions) -> Result<Vec<String>> {
     Ok(asked)
 }
 
-/// Ids that hull chooses, which nobody else has.
+/// Whether hull chooses the container's ids, so that nobody else has them.
 fn has_ids_of_its_own(given: &CreateOptions) -> bool {
     let chosen = |mode: &str| {
         let size = mode.strip_prefix("auto:size=");
@@ -157,7 +158,7 @@ fn mount(mount: &MountRecord) -> Option<String> {
         && extras.node.is_none();
     match mount.kind {
         MountKind::Tmpfs if is_plain => None,
-        // A volume with a name may be one of this machine's.
+        // A volume with a name may exist on this machine and have somebody's files.
         MountKind::Volume if is_plain && mount.anonymous => None,
         _ => Some(format!("mount at {}", mount.destination.display())),
     }
@@ -170,7 +171,7 @@ fn settings(own: &Settings) -> Vec<String> {
     keys.chain(devices.map(|(name, _)| format!("device {name}"))).collect()
 }
 
-/// No device, the root itself, and a link to a network of hull.
+/// Whether it is the root's own disk, a link to a network of hull, or of the type `none`, which stands for no device.
 fn is_harmless(device: &Device) -> bool {
     let get = |key: &str| device.get(key).map(String::as_str);
     match get("type") {
