@@ -37,8 +37,8 @@ pub struct CreateOptions<'a> {
     pub new_keyring: bool,
     /// Whether the root may be moved over the old one where pivot_root(2) is impossible, as on an initial ramdisk.
     pub may_move_root: bool,
-    /// Whether the terminal, if there is one, becomes the controlling terminal of the first process: its keys signal
-    /// that.
+    /// Whether the terminal, if there is one, becomes the controlling terminal of the first process. Then keys such as
+    /// Ctrl+C send a signal to this process.
     pub controls_terminal: bool,
 }
 

@@ -112,8 +112,8 @@ pub fn spawn(options: CreateOptions<'_>) -> Result<Created> {
     }
 }
 
-/// Gives the cgroup to the container's root if the container has a user namespace and a cgroup namespace of its own, and may
-/// write to its cgroups (runtime-spec, "Cgroup ownership").
+/// Gives the cgroup to the container's root, if the container has a user namespace and a cgroup namespace of its own,
+/// and its cgroup file system is mounted writable (runtime-spec, "Cgroup ownership").
 fn delegate(options: &CreateOptions<'_>) -> Result<()> {
     let (Some(cgroup), Some(linux)) = (&options.cgroup, &options.spec.linux) else { return Ok(()) };
     let is_cgroup = |mount: &&Mount| matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));

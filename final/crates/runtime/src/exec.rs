@@ -37,7 +37,7 @@ pub struct ExecTarget<'a> {
     /// The name of a cgroup below the container's for this process, which is made if the container's own accepts no
     /// process, or is delegated. The caller removes it ([`Cgroup::remove_leaf`]).
     pub leaf: Option<&'a str>,
-    /// Whether the container's first process manages the cgroup ([`Cgroup::delegate`]).
+    /// Whether the cgroup is delegated to the container's first process ([`Cgroup::delegate`]).
     pub is_delegated: bool,
     pub spec: &'a Spec,
     pub filter: Filter<'a>,

@@ -22,7 +22,7 @@ use crate::records::state::Exit;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     pub id: String,
-    /// How long the next one waits after this one's start: `boot.autostart.delay`.
+    /// How long to wait after this container's start before the next one: `boot.autostart.delay`.
     pub delay: Duration,
 }
 
@@ -68,8 +68,8 @@ impl Engine {
         }
     }
 
-    /// The containers that are to start with the machine, in groups: each needs only containers of earlier groups, and of
-    /// those that could be in one group, those with a higher `boot.autostart.priority` come first.
+    /// The containers that are to start with the machine, in groups: each needs only containers of earlier groups. A group
+    /// by needs is divided into groups by `boot.autostart.priority`, the highest first.
     pub fn due_at_boot(&self) -> Result<Vec<Vec<Due>>> {
         let (mut needs, mut order, mut delays) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for id in self.ids()? {
@@ -90,9 +90,10 @@ impl Engine {
         Ok(groups.map(|group| group.into_iter().map(due).collect()).collect())
     }
 
-    /// Stops all containers at once because the machine goes down, the ones that need others before those, and of the others
-    /// those with a higher `boot.stop.priority` first. Each has its own stop timeout, or its `boot.host_shutdown_timeout`.
-    /// They start again with the machine, because no user has stopped them.
+    /// Stops all containers because the machine goes down, in groups: a container is stopped before those that it needs. A
+    /// group by needs is divided into groups by `boot.stop.priority`, the highest first. The containers of a group are
+    /// stopped at once. Each has its `boot.host_shutdown_timeout`, or else its own stop timeout. They start again with the
+    /// machine, because no user has stopped them.
     pub fn stop_for_shutdown(&self, failed: &mut dyn FnMut(&str, Error)) -> Result<()> {
         let (mut running, mut order) = (BTreeMap::new(), BTreeMap::new());
         for id in self.ids()? {
@@ -142,7 +143,7 @@ impl Engine {
     }
 }
 
-/// The value of a key, checked when it was set; 0 without one.
+/// The value of a key as a number, which was checked when the key was set. 0 if it is not set.
 fn number(record: &Record, key: &str) -> i64 {
     let value = record.instance.expanded.config.get(key);
     value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
@@ -153,7 +154,7 @@ fn seconds(record: &Record, key: &str) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Divides a group into smaller ones, those of the highest priority first.
+/// Divides a group into smaller ones by priority, the highest first.
 fn by_priority(group: Vec<String>, priorities: &BTreeMap<String, i64>) -> Vec<Vec<String>> {
     let mut groups: BTreeMap<Reverse<i64>, Vec<String>> = BTreeMap::new();
     for id in group {

@@ -1,4 +1,5 @@
-//! `device`: LXD's devices of a container. `storage volume attach` and `network attach` make such devices.
+//! `device`: changing the LXD devices of a container. `storage volume attach` and `network attach` add such devices,
+//! too.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ impl Engine {
         })
     }
 
-    /// Removes the container's own devices: all of them or none.
+    /// Removes devices of the container's own: all that are named, or none.
     pub fn remove_devices(&self, container: &str, names: &[String]) -> Result<Applied> {
         self.reconfigure(container, |instance| {
             for name in names {
@@ -50,7 +51,7 @@ impl Engine {
         })
     }
 
-    /// Copies a profile's device to the container's own, and sets keys of the copy.
+    /// Makes a device of a profile one of the container's own, and sets keys of this copy.
     pub fn override_device(
         &self,
         container: &str,
@@ -86,7 +87,7 @@ impl Engine {
         self.add_device(container, device, keys.map(|(key, value)| (key.into(), value.into())).into())
     }
 
-    /// Takes a volume from a container. Without a device's name, the one that has the volume.
+    /// Takes a volume from a container. Without the name of a device, the one device with this volume is removed.
     pub fn detach_volume(
         &self,
         container: &str,
@@ -115,7 +116,7 @@ impl Engine {
         self.add_device(container, device, keys.collect())
     }
 
-    /// Takes a container from a network. `None` if it is not there by a device of its own.
+    /// Disconnects a container from a network. `None` if no device of the container's own connects it.
     pub fn detach_network(
         &self,
         container: &str,
@@ -129,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// The one device of the container's own that has these keys.
+    /// The one device of the container's own with these keys. Fails if there are several.
     fn device_with(
         &self,
         container: &str,

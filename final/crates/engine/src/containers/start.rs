@@ -56,7 +56,7 @@ impl Engine {
             // These exist since before this one, so no two require each other.
             self.start_detached(required)?;
         }
-        // It changes the record.
+        // A snapshot changes the record, which is read again.
         let record = if self.snapshot_at_startup(&record)? { self.find(&record.id)? } else { record };
         let size = size.or(record.options.console_size);
         launch(self, &record, Launch::ByUser, attach, size).map_err(|error| error.for_container(name))

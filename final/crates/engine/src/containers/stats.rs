@@ -134,7 +134,7 @@ impl StatsReader {
         read
     }
 
-    /// The memory of the kernel's own objects for a container of the last listing, in bytes.
+    /// The kernel's own memory for a container of the last listing, in bytes.
     pub fn kernel_memory(&self, id: &str) -> u64 {
         self.cgroups.get(id).map_or(0, |path| self.layout.cgroup(path).kernel_memory())
     }

@@ -91,7 +91,8 @@ impl Engine {
         timeout: Option<u32>,
         keep: bool,
     ) -> Result<EndOptions> {
-        // A signal that the caller, the user or the image has asked for is sent to an init, too.
+        // A signal that the caller, the container's options or its image name is sent even to an init. Without one, an
+        // init is told in its own way.
         let by_init = signal.is_none() && record.options.stop_signal.is_none();
         let signal = signal.map(signal::parse).transpose()?.unwrap_or(record.stop_signal);
         let seconds = timeout.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);

@@ -87,7 +87,7 @@ pub enum Detail {
     ProfileInUse {
         name: String,
     },
-    /// The name of a key or a device, or whatever else was misspelt.
+    /// The known name that is most like a misspelt one.
     DidYouMean {
         name: String,
     },
@@ -257,7 +257,7 @@ impl Detail {
             Storage::NameTaken { name, .. } => Self::NameTaken { container: name.clone() },
             Storage::NoSuchVolume(_) => Self::NoSuchVolume,
             Storage::VolumeInUse { name, users } => match name.split_once('/') {
-                // A volume of a pool is taken from a container, which goes on without it.
+                // A volume of a pool can be detached from a container that keeps running.
                 Some((pool, volume)) => Self::Advice(format!(
                     "take it from them first: hull storage volume detach {pool} {volume} CONTAINER"
                 )),
@@ -268,7 +268,7 @@ impl Detail {
         })
     }
 
-    /// The same for an error of the crate `lxd`.
+    /// The detail of an error of the crate `lxd`.
     fn of_setting(error: &hull_lxd::Error) -> Option<Self> {
         if let Some(near) = error.near() {
             return Some(Self::DidYouMean { name: near.into() });

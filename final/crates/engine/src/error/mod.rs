@@ -136,7 +136,7 @@ pub enum Error {
     VolumeExists(String),
     #[error("storage pool {pool} is in use by {}", users.join(", "))]
     PoolInUse { pool: String, users: Vec<String> },
-    /// Its disk is missing, or its image is.
+    /// The disk or the image file of the pool is missing.
     #[error("storage pool {pool} is not available: {why}")]
     PoolUnavailable { pool: String, why: String },
     #[error(transparent)]
@@ -156,10 +156,10 @@ pub enum Error {
     ProfileInUse { name: String, users: Vec<String> },
     #[error("the profile {name} is damaged: {why}")]
     DamagedProfile { name: String, why: String },
-    /// What is changed for several containers has failed in one of them.
+    /// A change of several containers has failed in one of them.
     #[error("container {name}: {source}")]
     InContainer { name: String, source: Box<Error> },
-    /// `security.protection.delete`.
+    /// The key `security.protection.delete` is set.
     #[error("cannot remove container {0}: it is protected")]
     Protected(String),
 }
@@ -227,7 +227,7 @@ impl Error {
         let mut errors = Errors::default();
         errors.note(undone);
         let mut undone = errors.into_vec();
-        // A disk that is full stops the undoing as it stopped the doing.
+        // If undoing fails with the same error, such as a full disk, the error is shown once.
         undone.retain(|error| error.to_string() != self.to_string());
         match self {
             error if undone.is_empty() => error,

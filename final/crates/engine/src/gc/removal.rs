@@ -19,7 +19,7 @@ pub(crate) struct Remains {
     /// The anonymous volumes that go with it.
     volumes: Vec<String>,
     pub is_damaged: bool,
-    /// `security.protection.delete` is set.
+    /// Whether `security.protection.delete` is set.
     pub is_protected: bool,
     /// Where its files are.
     writable: Writable,
@@ -92,8 +92,8 @@ impl Remains {
 /// cleared by the next listing. Goes on past errors and reports them all.
 pub(crate) fn remove_files(engine: &Engine, remains: Remains) -> Result<()> {
     let root = engine.root();
-    // First of all, because only the record tells where they are. A pool that is missing keeps the container: nothing of
-    // it is lost.
+    // The files in a pool go first, because only the record tells where they are. If the pool is missing, nothing of
+    // the container is removed.
     crate::pools::place::remove(engine, &remains.id, &remains.writable)?;
     let mut errors = Errors::default();
     // A monitor does not see the host's mounts. The next listing unmounts what its container has left there.

@@ -43,7 +43,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct EndOptions {
     /// Sent first.
     pub signal: i32,
-    /// An init is told in its own way instead.
+    /// If the container runs an init, it is told in its own way instead of by `signal`.
     pub by_init: bool,
     /// How long until SIGKILL follows.
     pub timeout: Duration,
@@ -106,7 +106,7 @@ pub(crate) struct Ending<'a> {
     options: EndOptions,
     stage: Stage,
     stopped: Stopped,
-    /// When to tell the init again to end the system.
+    /// The time at which the init is told again to end the system.
     ask_again: Option<Instant>,
     init_ended: Option<Instant>,
     ended: Ended,
@@ -212,12 +212,13 @@ impl<'a> Ending<'a> {
         Ok(())
     }
 
-    /// An init that has only begun hears nothing yet, and is asked again later.
+    /// Tells the init to end the system. An init that has just started may not listen yet, and is asked again later.
     fn ask_init(&mut self, kill_at: Option<Instant>) -> Result<()> {
         self.ask_again = match self.running.state.halt.clone() {
             Some(Halt::Run(command)) => {
-                // Neither a failure nor success says whether the init has heard: runit's command succeeds while runit still boots,
-                // and runit drops the message. Once it ends the system, the message changes nothing.
+                // The result does not tell whether the init has received the message: runit's command succeeds even
+                // while runit boots and drops the message. Sending it again to an init that is ending the system does
+                // no harm.
                 let left = kill_at.map(|at| at.saturating_duration_since(Instant::now()));
                 let _ = halt::run(self.engine, &self.id, &command, left);
                 Some(Instant::now() + ASK_AGAIN)

@@ -35,8 +35,8 @@ impl Engine {
         }
     }
 
-    /// Thaws what a system container has frozen itself, in cgroups of its own: its first process ends only after all the
-    /// others (pid_namespaces(7)).
+    /// Thaws the processes that a system container has frozen itself, in cgroups of its own. The first process of a
+    /// container ends only after all the others (pid_namespaces(7)), and frozen ones do not end.
     pub(crate) fn thaw_below(&self, state: &State) -> Result<()> {
         if let Some(path) = &state.cgroup {
             self.cgroup(path)?.thaw_all();

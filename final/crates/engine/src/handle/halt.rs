@@ -1,4 +1,5 @@
-//! Tells an init to end the system: by a command inside, where it has no signal for that, and not before it listens.
+//! Telling an init to end the system: by a command in the container, for an init that has no signal for that, and only
+//! when the init listens.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -17,24 +18,24 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::state::State;
 
-/// How long the command may take, which only sends a message to the init.
+/// The longest time that the command may take. It only sends a message to the init.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The numbers of `rt_sigtimedwait`: this architecture's, and those of 32-bit programs, with either size of time.
+/// The numbers of `rt_sigtimedwait`: on this architecture, and for 32-bit programs with 32-bit and with 64-bit times.
 const AWAIT_SIGNALS: [i64; 3] = [nix::libc::SYS_rt_sigtimedwait, 177, 421];
 
-/// Whether the first process handles a signal, has blocked it to read it later, or waits for signals. Another one is lost: the kernel
-/// gives the first process of a pid namespace no default actions (pid_namespaces(7)).
+/// Whether the first process handles the signal, has blocked it to read it later, or waits for signals. Otherwise the
+/// signal would be lost: the first process of a pid namespace has no default actions for signals (pid_namespaces(7)).
 ///
-/// systemd blocks the signal. busybox waits for it in sigtimedwait(2), and the kernel shows awaited signals as not blocked meanwhile.
+/// systemd blocks the signal. busybox waits for it in sigtimedwait(2), during which the kernel shows it as not blocked.
 pub(super) fn hears(state: &State, signal: i32) -> bool {
     let Some(init) = &state.init else { return false };
-    // An init that has ended is noticed by its descriptor.
+    // The files of an init that has ended cannot be read. The caller notices its end by its pidfd.
     let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", init.pid));
     if has_in_masks(&read("status").unwrap_or_default(), signal) {
         return true;
     }
-    // Where nobody may read this (a kernel with Yama's strictest rule), the signal is sent at once.
+    // If the kernel lets nobody read this file (Yama's strictest mode), the signal is sent at once.
     read("syscall").map_or(true, |call| awaits_signals(&call))
 }
 
@@ -52,13 +53,13 @@ fn awaits_signals(call: &str) -> bool {
     number.is_some_and(|number: i64| AWAIT_SIGNALS.contains(&number))
 }
 
-/// Runs the command as the container's root. It gets no longer than [`ANSWER`], nor than there is until the container is
-/// killed, and what it prints is not kept.
+/// Runs the command as the container's root. It may take [`ANSWER`], or the time that is left until the container is
+/// killed if that is less. Its output is dropped.
 pub(super) fn run(engine: &Engine, id: &str, command: &[String], left: Option<Duration>) -> Result<()> {
     let limit = left.map_or(ANSWER, |left| left.min(ANSWER));
     let record = Record::load(engine.root(), id)?;
     let what = format!("run {:?} in container {}", command.join(" "), record.name);
-    // The caller may have to end many containers, and is not to become the parent of a process of one.
+    // In a child, because the calling process must not become the parent of a process in a container.
     match in_child(&what, || enter(engine, &record, command, limit).map(|()| String::new()))? {
         Ok(_) => Ok(()),
         Err(report) => Err(report.into()),

@@ -12,13 +12,13 @@ use crate::records::snapshot::Snapshot;
 use crate::records::state::Status;
 use crate::spec;
 
-/// What has been changed in a container's cgroup, until the record says it, too.
+/// A change of a container's cgroup that the record does not have yet.
 pub(crate) struct LimitChange<'a> {
     engine: &'a Engine,
     id: String,
     cgroup: Cgroup,
     before: Resources,
-    /// The limits that differ, those that are gone among them.
+    /// The limits that differ, including those that are gone.
     touched: Resources,
 }
 
@@ -63,17 +63,17 @@ impl LimitChange<'_> {
         let asked = changed(&self.before, after)?;
         match merge(&self.before, &asked)? == *after {
             true => self.cgroup.change(&self.before, &asked).map(drop),
-            // A limit is gone: it gets the kernel's default.
+            // A limit that is gone is set to the kernel's default.
             false => self.cgroup.set_back(after, &self.touched),
         }
     }
 
-    /// The record has been stored.
+    /// To be called when the record has been stored.
     pub(crate) fn finish(self) -> Result<()> {
         limits::have_changed(self.engine, &self.id)
     }
 
-    /// The record has not been stored.
+    /// To be called when the record could not be stored. Sets the limits back.
     pub(crate) fn undo(self) -> Result<()> {
         if self.cgroup.exists() {
             self.cgroup.set_back(&self.before, &self.touched)?;

@@ -3,7 +3,7 @@
 //! ```text
 //! running  the monitor and the first process, by pidfd     ending  ends any number of containers
 //! freeze   while a command reads its files                 enter   starts a process inside
-//! halt     tells an init by a command to end the system   limits  other limits, while it runs
+//! halt     tells an init to end the system         limits  changes limits while it runs
 //! ```
 
 pub(crate) mod ending;

@@ -92,7 +92,7 @@ impl RunningContainer {
         }
     }
 
-    /// Has the monitor start and end the processes of the container's proxies.
+    /// Has the monitor start and end the processes of proxies, so that they fit the container's record.
     pub(crate) fn notify_proxies_changed(&self, name: &str) -> Result<()> {
         let connection = self.connection.as_ref().filter(|_| self.tell(&Message::Proxies));
         let connection = connection.ok_or_else(|| self.silent(name))?;

@@ -1,4 +1,4 @@
-//! Servers of LXD's images, by short names: `remotes.json` in the data root.
+//! The servers of LXD's images and their short names: `remotes.json` in the data root.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,13 +18,13 @@ use crate::error::{Error, Result};
 /// The name of this machine among the remotes.
 pub const LOCAL: &str = "local";
 
-/// A server.
+/// A server of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remote {
     pub url: String,
 }
 
-/// All servers. Those of LXD's own list are there from the beginning.
+/// All servers. The list begins with those of LXD's own list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remotes {
     /// Where an image without a remote's name is looked for.
@@ -51,7 +51,8 @@ impl Remotes {
         Some((self.remotes.get(name)?, image))
     }
 
-    /// The same, where a word without a remote's name is one of the default remote. `None` if that is this machine.
+    /// [`Self::split`], but a word without a remote's name is an image of the default remote. `None` if the default is
+    /// this machine.
     pub fn split_or_default<'a>(&self, word: &'a str) -> Option<(&Remote, &'a str)> {
         self.split(word).or_else(|| Some((self.remotes.get(&self.default)?, word)))
     }
@@ -120,7 +121,7 @@ impl Engine {
         Ok(file::read_json(&self.remotes_file())?.unwrap_or_default())
     }
 
-    /// Changes the list of servers. Of two changes at the same time none is lost.
+    /// Changes the list of servers, under a lock, so that no change is lost.
     pub fn change_remotes(&self, change: impl FnOnce(&mut Remotes) -> Result<()>) -> Result<()> {
         let _lock = Lock::exclusive(&self.root().data().join("remotes.lock"))?;
         let mut remotes = self.remotes()?;
@@ -128,7 +129,7 @@ impl Engine {
         Ok(file::write_json_atomic(&self.remotes_file(), &remotes)?)
     }
 
-    /// The image of a server that a name stands for.
+    /// The image that a server offers under a name.
     pub fn offered_image(&self, access: &Access, remote: &Remote, name: &str) -> Result<Offered> {
         let images = Server::new(access, &remote.url)?.images()?;
         find(&images, name).cloned().ok_or_else(|| {
@@ -136,7 +137,7 @@ impl Engine {
         })
     }
 
-    /// Fetches an image of a server, unless it is here already. Returns its id.
+    /// Fetches an image from a server, unless this machine has it already. Returns its id.
     pub fn copy_image(
         &self,
         access: &Access,

@@ -1,4 +1,4 @@
-//! Images of whole systems, in LXD's words: archives, properties and aliases, with the events of each.
+//! LXD's verbs for images: archives, properties and aliases, with the events of each.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,12 +12,12 @@ use crate::engine::Engine;
 use crate::error::Result;
 
 impl Engine {
-    /// Reads an archive that becomes an image: [`Received::take`].
+    /// Reads an archive that is to become an image, as [`Received::take`] does.
     pub fn receive_image(&self, stream: impl Read) -> Result<Received<'_>> {
         Ok(Received::take(self.images(), stream, None)?)
     }
 
-    /// Makes an image of what was received.
+    /// Makes an image from a received archive.
     pub fn finish_image(
         &self,
         received: Received<'_>,
@@ -48,7 +48,7 @@ impl Engine {
     pub fn remove_unnamed_image(&self, id: &Digest) -> Result<()> {
         let listed = self.images().list()?;
         if listed.iter().any(|image| image.id == *id && image.names.is_empty()) {
-            // A container that uses it keeps it.
+            // If a container uses the image, it is kept, which is no error.
             let _ = self.remove_images(&[id.to_string()], false)?;
         }
         Ok(())

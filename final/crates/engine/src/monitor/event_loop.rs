@@ -138,7 +138,7 @@ impl EventLoop {
         self.stop.is_some_and(|stop| stop.by_user)
     }
 
-    /// `boot stop` ends it.
+    /// Whether `boot stop` ends the container.
     pub(super) fn is_ended_by_shutdown(&self) -> bool {
         self.stop.is_some_and(|stop| !stop.by_user)
     }

@@ -1,6 +1,6 @@
 //! The processes of a container's proxies: one for each device, forked by the monitor and ended with the run.
 //!
-//! Such a process has a thread for each connection; the monitor has one thread and stays so.
+//! Such a process has threads for its connections. The monitor itself must have only one thread, because it forks.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -22,13 +22,13 @@ struct Forwarder {
 
 impl Forwarders {
     /// Starts the processes that the record asks for, and ends those that it does not. `pid` is the container's first
-    /// process. If one cannot be started, the others are as they were.
+    /// process. If one cannot be started, the others are started all the same.
     pub(super) fn renew(&mut self, record: &Record, pid: i32) -> Result<()> {
         let wanted = &record.options.plugged.proxies;
         let (kept, ended): (Vec<_>, Vec<_>) =
             self.0.drain(..).partition(|forwarder| wanted.contains(&forwarder.proxy));
         self.0 = kept;
-        // First, because a changed device may listen where it did before.
+        // Processes are ended first, because a changed device may listen at the same address as before.
         ended.into_iter().for_each(Forwarder::end);
         let mut errors = Errors::default();
         for proxy in wanted {
@@ -42,7 +42,7 @@ impl Forwarders {
         errors.into_result()
     }
 
-    /// Ends them all, with the run: they would keep its namespaces.
+    /// Ends all of them at the end of the run. Otherwise they would keep the container's namespaces.
     pub(super) fn end(&mut self) {
         self.0.drain(..).for_each(Forwarder::end);
     }
@@ -50,7 +50,7 @@ impl Forwarders {
 
 impl Forwarder {
     fn end(self) {
-        // One that could not be killed dies with its parent, the monitor.
+        // A process that could not be killed dies with its parent, the monitor.
         let _ = process::pidfd_send_signal(self.process.as_fd(), SIGKILL);
         let _ = process::reap(self.process.as_fd());
         forwarding::remove_socket_files(&self.proxy);

@@ -1,8 +1,8 @@
-//! What the process of a proxy does: it listens on one side, connects on the other, and copies.
+//! The process of a proxy: it listens on one side, connects on the other, and copies.
 //!
-//! The sides are namespaces: it listens in one, and then enters the other, where it stays. A socket belongs to the network
-//! namespace in which it was made, wherever its process goes. Paths of the container's side are resolved in the container's
-//! mount namespace, where a symlink leads nowhere else.
+//! The sides are the namespaces of the host and of the container. The process listens in one side, and then enters the
+//! other and stays there. A socket stays in the network namespace in which it was made. Paths of the container are
+//! resolved in its mount namespace, so its symlinks cannot lead to the host's files.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,13 +25,14 @@ use crate::records::plugged::{Address, Proxy};
 use crate::records::record::Record;
 use crate::records::userns::IdMaps;
 
-/// Connections that are copied at once. Others wait in the queue of their socket.
+/// The highest number of connections that are copied at once. Others wait in the queue of their socket.
 const MOST: usize = 1024;
-/// Clients of a socket of udp that are remembered.
+/// The highest number of clients that are remembered for each UDP socket.
 const MOST_CLIENTS: usize = 512;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client of udp is remembered after the last answer to it.
+/// How long a UDP client is remembered after the last answer to it.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(120);
+/// The pause before the next attempt to accept a connection, after one that failed or while there are too many.
 const FULL: Duration = Duration::from_millis(50);
 
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +43,7 @@ enum Listener {
     Udp(UdpSocket),
 }
 
-/// Sockets that listen, each with where its connections go.
+/// The listening sockets, each with the address to which its connections are copied.
 pub(super) struct Forwarding(Vec<(Listener, Address)>);
 
 impl Forwarding {
@@ -51,7 +52,7 @@ impl Forwarding {
         let host = Side::open("self")?;
         let inside = Side::open(&pid.to_string())?;
         let (listening, connecting) = if proxy.listens_inside { (&inside, &host) } else { (&host, &inside) };
-        // Found out while /proc is still the host's.
+        // The ids for files that are made inside. They are found out here, while /proc is still the host's.
         let ids = record.mapped_ids().filter(|_| proxy.listens_inside);
         listening.enter()?;
         let mut listeners = Vec::new();
@@ -147,7 +148,7 @@ fn listen_at(path: &Path, proxy: &Proxy, ids: Option<&IdMaps>) -> std::io::Resul
     Ok(listener)
 }
 
-/// Removes a socket that nobody listens on: that of an earlier run.
+/// Removes the socket file of an earlier run, on which nobody listens any more.
 fn remove_stale(path: &Path) {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     let refuses =
@@ -158,7 +159,8 @@ fn remove_stale(path: &Path) {
     }
 }
 
-/// Removes the sockets on the host's side, whose process has ended. Those inside end with the container, or are replaced.
+/// Removes the socket files on the host after their process has ended. Those in the container stay until the next run
+/// of the proxy replaces them.
 pub(super) fn remove_socket_files(proxy: &Proxy) {
     let paths = proxy.listen.iter().filter_map(|address| match address {
         Address::Unix(path) if !proxy.listens_inside => Some(path),
@@ -173,7 +175,7 @@ fn accept(accept: impl Fn() -> std::io::Result<OwnedFd>, target: &Address) {
             std::thread::sleep(FULL);
             continue;
         }
-        // No descriptor is left, or the client has gone: neither is a reason to end.
+        // The process may have no descriptor left, or the client may be gone. Neither is a reason to stop listening.
         let Ok(client) = accept() else {
             std::thread::sleep(FULL);
             continue;
@@ -181,7 +183,7 @@ fn accept(accept: impl Fn() -> std::io::Result<OwnedFd>, target: &Address) {
         CONNECTIONS.fetch_add(1, Ordering::Relaxed);
         let target = target.clone();
         let copied = std::thread::Builder::new().spawn(move || {
-            // The client sees that its connection is closed.
+            // If the target cannot be reached, the client's connection is closed.
             if let Ok(server) = connect(&target) {
                 copy_both_ways(Stream(client), Stream(server));
             }
@@ -204,7 +206,7 @@ fn connect(target: &Address) -> std::io::Result<OwnedFd> {
     })
 }
 
-/// A connection of either family. Reads and writes are the same.
+/// A TCP or unix connection. Both are read and written in the same way.
 struct Stream(OwnedFd);
 
 impl Stream {
@@ -247,7 +249,7 @@ fn copy_both_ways(one: Stream, other: Stream) {
 
 fn write_all(to: &OwnedFd, mut data: &[u8]) -> rustix::io::Result<()> {
     while !data.is_empty() {
-        // A closed connection is an error, and no signal that would end all of them.
+        // NOSIGNAL: a closed connection is an error of this call. SIGPIPE would end the whole process.
         match rustix::net::send(to, data, rustix::net::SendFlags::NOSIGNAL) {
             Ok(written) => data = &data[written..],
             Err(rustix::io::Errno::INTR) => {}
@@ -257,7 +259,7 @@ fn write_all(to: &OwnedFd, mut data: &[u8]) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Sends the packets of each client from a socket of its own, and the answers back to it.
+/// Sends the packets of each client to the target from a socket for this client, and the answers back to the client.
 fn forward_packets(socket: &UdpSocket, target: &Address) {
     let Address::Udp(ip, port) = target else { return };
     let target = SocketAddr::new(*ip, *port);
@@ -269,7 +271,7 @@ fn forward_packets(socket: &UdpSocket, target: &Address) {
             let Ok((length, client)) = socket.recv_from(&mut buffer) else { continue };
             let Ok(mut known) = clients.lock() else { return };
             if let Some(server) = known.get(&client) {
-                // A packet may be lost.
+                // An error is ignored, as UDP may lose packets.
                 let _ = server.send(&buffer[..length]);
                 continue;
             }
@@ -285,7 +287,7 @@ fn forward_packets(socket: &UdpSocket, target: &Address) {
                 loop {
                     match answers.recv(&mut buffer) {
                         Ok(length) => drop(socket.send_to(&buffer[..length], client)),
-                        // Nothing listened there when the packet came, which may change.
+                        // Nothing listened at the target when the packet arrived. Something may listen later.
                         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                         Err(_) => break,
                     }

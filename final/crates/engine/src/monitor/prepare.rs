@@ -1,4 +1,5 @@
-//! What a start prepares alike for every runtime: the container's streams, its network, and what makes it a system.
+//! Preparations of a start that are the same for every runtime: the streams, the network, and those for a system
+//! container.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::records::options::NetworkMode;
 use crate::records::record::Record;
 use crate::rootfs::mount::rootfs;
 
-/// Finds out how the init is ended, and before a system's first start makes the system unlike all others.
+/// Prepares a system container: gives it its identity, and finds out how its init is told to end the system.
 pub(super) fn system(engine: &Engine, record: &Record) -> Result<Option<Halt>> {
     let rootfs = rootfs(engine, record);
     init::identity::give(engine.root(), record, &rootfs)?;

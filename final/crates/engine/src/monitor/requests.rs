@@ -167,7 +167,7 @@ impl EventLoop {
         self.answer(index, &Message::Started);
     }
 
-    /// The record asks for other proxies.
+    /// Reads the record, and starts and ends the processes of proxies by it.
     fn renew_forwarders(&mut self) -> Result<()> {
         let (Some(container), Some(running)) = (&self.container, &self.running) else { return Ok(()) };
         let record = Record::load(container.engine.root(), &container.id)?;

@@ -12,7 +12,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// After a run of this length the pauses begin at the first one again.
 const HEALTHY: Duration = Duration::from_secs(10);
 
-/// After a shorter run a reboot pauses, too: a system that only reboots would keep a processor busy.
+/// A reboot after a shorter run than this waits, too. Otherwise a system that does nothing but reboot would keep a CPU
+/// busy.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The restarts of one container, as long as its monitor lives.

@@ -203,8 +203,8 @@ impl Monitor {
                 Err(error) => return self.abort(&error),
             };
             let is_system = self.record.options.system;
-            // Turned off inside, it stays off, as a machine does.
-            // An init ends in the same way if `boot stop` has asked it to: then nobody wants the container to stay stopped.
+            // A system that was turned off from inside stays off, as a machine does. If `boot stop` has ended it, the
+            // init exits in the same way, but the container is to start again with the machine.
             exit.stopped_by_user |= is_system && crate::init::has_halted(&exit) && !exit.ended_by_shutdown;
             let is_stopping = self.events.stop.is_some() || exit.stopped_by_user;
             let reboots = is_system && crate::init::has_rebooted(&exit) && !is_stopping;
@@ -301,7 +301,7 @@ impl Monitor {
         Ok(running)
     }
 
-    /// Ends a program whose container cannot have what belongs to it.
+    /// Ends a program that has started, because its proxies could not be started.
     fn end_at_once(&mut self, running: Running) -> Result<()> {
         self.events.forwarders.end();
         let killed = process::kill_and_reap(running.pidfd.as_fd());

@@ -288,7 +288,7 @@ impl Attachment {
         Ok(needs_resolver)
     }
 
-    /// Another command may have given the container a link of the host.
+    /// Reads again which links of the host the container has, after another command has changed them.
     fn reload_nics(&mut self) -> Result<()> {
         if let Some(Running { root, id, pid }) = &self.running {
             let inside = namespace::of_process(*pid)?;

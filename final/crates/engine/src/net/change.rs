@@ -1,7 +1,7 @@
-//! Changing a network that is there, and who has its addresses.
+//! Changing an existing network, and listing its addresses.
 //!
-//! The record is changed while no running container is on the network. Its bridge goes before, and the next container makes
-//! it anew.
+//! The record is changed while no running container is on the network. The network's bridge is removed before, and the
+//! next container's start makes it again.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,21 +18,21 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::record::Record;
 
-/// What changes of a network. `None`: it stays.
+/// A change of a network. A field that is `None` leaves its setting as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetworkChange {
     /// The host's address, with the length of the prefix.
     pub ipv4: Option<(IpAddr, u8)>,
-    /// `Some(None)`: without IPv6.
+    /// The host's IPv6 address. `Some(None)`: the network is to have no IPv6.
     pub ipv6: Option<Option<(IpAddr, u8)>>,
     pub masquerade: Option<bool>,
     pub mtu: Option<u32>,
-    /// All of its labels.
+    /// All labels that the network is to have.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
 impl NetworkChange {
-    /// Whether a running container would notice it.
+    /// Whether the change concerns links, so that no running container may be on the network.
     fn is_of_links(&self) -> bool {
         let Self { ipv4, ipv6, masquerade, mtu, labels: _ } = self;
         ipv4.is_some() || ipv6.is_some() || masquerade.is_some() || mtu.is_some()
@@ -45,12 +45,12 @@ pub struct NetworkLease {
     pub holder: String,
     pub mac: String,
     pub address: IpAddr,
-    /// It was asked for.
+    /// The container has asked for this address.
     pub is_static: bool,
 }
 
 impl Engine {
-    /// A network's record, as it was made and changed.
+    /// A network's record.
     pub fn network(&self, name: &str) -> Result<NetworkRecord> {
         if name == DEFAULT && store::load(self.root(), DEFAULT)?.is_none() {
             super::default::record(self.network_context())?;
@@ -62,7 +62,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If a running container is on it, unless only labels change.
+    /// If a running container is on the network, unless only labels change.
     pub fn change_network(&self, name: &str, change: &NetworkChange) -> Result<NetworkRecord> {
         if name == DEFAULT || special(name).is_some() {
             let text =
@@ -145,12 +145,13 @@ fn changed(before: &NetworkRecord, change: &NetworkChange) -> Result<NetworkReco
     Ok(after)
 }
 
-/// `inspect` shows the options as they were given: one that has been overridden is no longer true.
+/// Removes an option that has been overridden. `inspect` shows the options as they were given, and would show the old
+/// value.
 fn forget_options(network: &mut NetworkRecord, last: &str) {
     network.options.retain(|key, _| key.rsplit('.').next() != Some(last));
 }
 
-/// IPv4 comes first.
+/// Replaces the addresses of one family. Those of IPv4 come first.
 fn put(network: &mut NetworkRecord, is_v6: bool, gateway: Option<(IpAddr, u8)>) -> Result<()> {
     network.pools.retain(|pool| pool.subnet().is_ipv6() != is_v6);
     if let Some((address, prefix)) = gateway {

@@ -50,7 +50,7 @@ pub(super) fn attach(
     Ok(forget_udp(&mut sockets.filter, &udp_ports(endpoints))?)
 }
 
-/// Limits the traffic at the host's end of a veth pair. Other links have none.
+/// Limits the traffic at the host's end of a veth pair. Other links have no end on the host.
 fn limit(endpoint: &Endpoint, sockets: &mut Sockets) -> Result<()> {
     if endpoint.limits.is_default() {
         return Ok(());

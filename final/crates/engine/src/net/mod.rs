@@ -13,7 +13,7 @@
 //! allocate      endpoints allocated and released
 //! publish       published ports (the sockets: hull_network::ports)
 //! interfaces    a container's interfaces attached and detached
-//! nics          links of containers that are on no network
+//! nics          links of containers that belong to no network of hull
 //! attachment    the monitor's part: all of these in the order of a container's life
 //! resolver      a container's own DNS resolver, at 127.0.0.11
 //! proxy         connections that no rule can forward, copied by processes

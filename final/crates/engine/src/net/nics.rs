@@ -1,12 +1,13 @@
-//! Links of a container that are on no network of hull: LXD's nics with a `nictype`.
+//! Links of a container that belong to no network of hull: LXD's nics with a `nictype`.
 //!
 //! ```text
-//! bridged  a veth pair, one end a port of a bridge of the host       macvlan   on a link of the host
-//! p2p      a veth pair, one end the host's                           physical  a link of the host, which moves
-//! routed   p2p, with the container's addresses routed to it
+//! bridged  a veth pair, one end on a bridge of the host     macvlan   a macvlan of a link of the host
+//! p2p      a veth pair, one end on the host                 physical  a link of the host, moved to the container
+//! routed   as p2p, with the container's addresses routed to it
 //! ```
 //!
-//! The kernel destroys them with the container's network namespace, except a physical one: the monitor takes that back.
+//! The kernel destroys these links with the container's network namespace, except physical ones. The monitor moves
+//! those back to the host.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,7 +22,7 @@ use hull_network::{namespace, sysctl, traffic};
 use crate::error::{Error, ParentProblem, Result};
 use crate::records::plugged::{Nic, NicKind};
 
-/// What routed containers have as their gateway: the host's end of each of their links has these addresses.
+/// The gateway of routed containers: the host's end of each routed link has these addresses.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 const GATEWAY_6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
@@ -89,7 +90,7 @@ fn add_pair(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> {
     }
     let mtu = nic.mtu.or(bridge.as_ref().map(|bridge| bridge.mtu)).unwrap_or(super::drivers::DEFAULT_MTU);
     let master = bridge.map(|bridge| bridge.index);
-    // The pair of an earlier run, whose namespace the kernel has not destroyed yet.
+    // The pair of an earlier run may still exist, if the kernel has not destroyed that run's namespace yet.
     super::drivers::delete_if_present(host, &nic.host_name)?;
     let veth = Veth { name: &nic.host_name, master, mtu, peer: peer(nic, inside) };
     links::create_veth(host, &veth)?;
@@ -118,7 +119,7 @@ fn parent(nic: &Nic, host: &mut Socket) -> Result<Link> {
         .ok_or_else(|| Error::Parent { link: name.to_owned(), problem: ParentProblem::Missing })
 }
 
-/// Sends the host's packets for the container's addresses over its link, and the container's over the host's end.
+/// Routes the container's addresses to its link on the host, and the container's traffic to the host's end of the link.
 fn route(nic: &Nic, inner_link: &Link, inner: &mut Socket, host: &mut Socket) -> Result<()> {
     let outer = links::get(host, &nic.host_name)?;
     for ipv6 in [false, true] {
@@ -135,7 +136,7 @@ fn route(nic: &Nic, inner_link: &Link, inner: &mut Socket, host: &mut Socket) ->
         }
         routes::add(inner, to(gateway, length, inner_link.index)?)?;
         match routes::add(inner, Route::default_via(gateway, inner_link.index)) {
-            // A network of hull's has given it one.
+            // The container has a default route already, from a network of hull.
             Err(error) if error.errno() == Some(libc::EEXIST) => {}
             added => added?,
         }
@@ -148,11 +149,11 @@ fn to(address: IpAddr, length: u8, link: u32) -> Result<Route> {
     Ok(Route { destination, gateway: None, link: Some(link), metric: 0 })
 }
 
-/// The links of the host that a container has, to be given back at its end.
+/// The links of the host that were moved to a container, to be moved back at its end.
 #[derive(Default)]
 pub(super) struct Borrowed {
     nics: Vec<Nic>,
-    /// Keeps the namespace until they have been given back.
+    /// The container's network namespace, held until the links have been moved back.
     inside: Option<OwnedFd>,
 }
 
@@ -179,7 +180,7 @@ impl Borrowed {
     }
 }
 
-/// Moves a link from the container to the host, under its name there.
+/// Moves a link from the container back to the host, and gives it its old name.
 fn give_back(nic: &Nic, link: &Link, inner: &mut Socket) -> Result<()> {
     let host = namespace::current()?;
     let name = nic.parent.as_deref().unwrap_or(&nic.name);

@@ -24,7 +24,7 @@ impl BlockIoOptions {
         *self == Self::default()
     }
 
-    /// The rates of each kind.
+    /// The lists of rates, one of each kind.
     pub(crate) fn rates(&mut self) -> [&mut Vec<DeviceRate>; 4] {
         [&mut self.read_bps, &mut self.write_bps, &mut self.read_iops, &mut self.write_iops]
     }
@@ -40,12 +40,13 @@ pub struct DeviceWeight {
 pub struct DeviceRate {
     pub path: PathBuf,
     pub rate: u64,
-    /// Of one of LXD's disk devices: `path` is its source, on the disk that is limited.
+    /// Set for the limit of an LXD disk device. Then `path` is the device's source, and the disk that it is on is
+    /// limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<LimitedDisk>,
 }
 
-/// The disk that a device's source was on when the limit was set, by which the limit is found when the source is gone.
+/// The disk that the source of a disk device was on when the limit was set. It is used when the source is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitedDisk {
     pub device: String,

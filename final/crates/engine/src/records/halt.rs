@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What an init understands. It is found at each start, because the program may have been replaced inside.
+/// How an init is told. This is found out at each start, because the container may have replaced its init.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Halt {
     /// A signal to the first process.
     Signal(i32),
-    /// A command inside, for inits that take no such signal.
+    /// A command in the container, for inits that have no such signal.
     Run(Vec<String>),
 }

@@ -13,7 +13,7 @@ pub(crate) fn random_id() -> Result<String> {
     Ok(hex(&random::<32>()?))
 }
 
-/// In the format of machine-id(5).
+/// A random id in the format of machine-id(5).
 pub(crate) fn random_machine_id() -> Result<String> {
     Ok(hex(&random::<16>()?))
 }

@@ -1,7 +1,7 @@
-//! What LXD calls an instance's configuration: keys, devices and profiles, beside the options that docker has.
+//! A container's configuration in LXD's words: keys, devices and profiles. The record has it beside docker's options.
 //!
-//! The options of the record are always those in force: a change of a key, a device or a profile changes them too
-//! ([`crate::instance`]). What is kept here says where they came from.
+//! The options of the record are always those in force: a change of a key, a device or a profile changes the options,
+//! too ([`crate::instance`]). The configuration says from which keys, devices and profiles they follow.
 
 use hull_lxd::expand::Settings;
 use hull_lxd::{Config, Devices};
@@ -22,7 +22,7 @@ pub struct Instance {
     /// The keys and devices in force: those of the profiles and the container's own. The engine keeps it up to date.
     #[serde(skip_serializing_if = "is_empty")]
     pub expanded: Settings,
-    /// Keys that choose the container's ids have changed while it ran. Its next start gives it other ids.
+    /// Keys that choose the container's ids have changed. Its next start gives it other ids.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) has_outdated_ids: bool,
 }

@@ -48,7 +48,7 @@ impl Engine {
         Ok(lock)
     }
 
-    /// The same as [`Self::lock`] without waiting: `None` if another command holds it.
+    /// [`Self::lock`] without waiting. `None` if another command holds the lock.
     pub(crate) fn lock_if_free(&self, id: &str) -> Result<Option<Lock>> {
         match self.lock_with(id, |path| Lock::exclusive_within(path, Some(Duration::ZERO))) {
             Ok(lock) => Ok(Some(lock)),

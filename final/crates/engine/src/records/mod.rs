@@ -9,7 +9,7 @@
 //! run_dir  the directory below the run root                   process  a recorded process, by descriptor
 //! exec_instance  the processes of `exec`, and how they ended
 //! exec_registry  those that one process creates and another one starts
-//! block_io  limits of devices                plugged  links, proxies and CDI devices of LXD's devices
+//! block_io  limits of devices                plugged  links, proxies and CDI devices that LXD's devices ask for
 //! handed   what a builder gives its step in memory
 //! health   checks and their results: health.json
 //! mount_extras  what few mounts ask for                 shown_mounts  mounts as docker shows them
@@ -18,7 +18,7 @@
 //! runtime  the OCI runtime that was asked for      process_extras  options that only podman has
 //! halt     how an init is told to end the system
 //! userns   the ids of a user namespace                    instance  LXD's keys, devices and profiles
-//! writable  where a container's own files are            storage  the options of these
+//! writable  where a container's own files are            storage  the options for their place and size
 //! ```
 
 pub mod block_io;

@@ -49,13 +49,13 @@ pub struct MountExtras {
     /// `idmap`: the files of a bind mount have the container's ids. Those of a volume have them anyway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub idmap: bool,
-    /// The device ([`crate::records::instance`]) that it belongs to.
+    /// The name of the LXD device ([`crate::records::instance`]) that the mount belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// A missing source is no error: the container starts without the mount.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// The mount is a device node, which is made at each start. The source only says what it stands for.
+    /// The mount is a device node, which is made at each start. The source only tells which device the node is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Node>,
 }
@@ -64,7 +64,7 @@ pub struct MountExtras {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub is_block: bool,
-    /// `None`: the numbers of the source, which may be others after a reboot.
+    /// `None`: the numbers of the source, which may differ after a reboot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<(u32, u32)>,
     pub mode: u32,

@@ -79,7 +79,7 @@ pub struct CreateOptions {
     pub device_cgroup_rules: Vec<String>,
     /// CDI devices by their names, and `--gpus`.
     pub device_requests: Vec<DeviceRequest>,
-    /// What LXD's devices are beside mounts and networks.
+    /// The effects of LXD's devices that are neither mounts nor networks.
     pub plugged: Plugged,
 
     pub resources: ResourceOptions,
@@ -148,7 +148,7 @@ pub struct CreateOptions {
     /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
-    /// Keys, devices and profiles in LXD's words, for `create`. A record has them beside its options.
+    /// Keys, devices and profiles in LXD's words, for `create`. A record has them in a field of its own.
     #[serde(skip)]
     pub instance: Instance,
 }
@@ -286,7 +286,7 @@ pub struct ResourceOptions {
     pub pids_limit: Option<i64>,
     #[serde(skip_serializing_if = "BlockIoOptions::is_empty")]
     pub block_io: BlockIoOptions,
-    /// Bytes in huge pages, by their size: `2MB`.
+    /// The limits of huge pages in bytes, by the size of a page: `2MB`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hugepages: BTreeMap<String, u64>,
 }
@@ -362,7 +362,7 @@ pub struct NetworkOption {
     /// The default route is over the network with the highest number, and the first one of these.
     #[serde(skip_serializing_if = "is_zero")]
     pub gw_priority: i64,
-    /// The device of the instance that asks for it, and its limits.
+    /// The LXD device that asks for the network. It may limit the traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     #[serde(skip_serializing_if = "TrafficLimits::is_default")]

@@ -1,4 +1,5 @@
-//! What LXD's devices are in a run beside mounts and networks: links without a network of hull, proxies, CDI devices.
+//! The effects of LXD's devices that are neither mounts nor networks: links without a network of hull, proxies, CDI
+//! devices.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ pub struct Plugged {
     pub nics: Vec<Nic>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub proxies: Vec<Proxy>,
-    /// The ports of proxies that rules forward, each with its device.
+    /// The ports of proxies with `nat=true`, which rules forward. Each is after the name of its device.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<(String, Mapping)>,
-    /// Names of CDI devices (`vendor/class=name`), each behind the device that asks for it.
+    /// Names of CDI devices (`vendor/class=name`), each after the name of the device that asks for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cdi: Vec<(String, String)>,
 }
@@ -30,16 +31,16 @@ pub struct Nic {
     /// The link of the host: a bridge, the parent of a macvlan, or the link that is moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// In the container.
+    /// The link's name in the container.
     pub name: String,
-    /// The end of a veth pair on the host.
+    /// The name of a veth pair's end on the host.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Mac>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// Of a routed link.
+    /// The addresses of a routed link.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
     #[serde(default, skip_serializing_if = "TrafficLimits::is_default")]
@@ -53,15 +54,15 @@ pub enum NicKind {
     /// A veth pair with one end on a bridge of the host.
     Bridged,
     Macvlan,
-    /// A link of the host, which comes back when the container ends.
+    /// A link of the host, which is moved back when the container ends.
     Physical,
-    /// A veth pair whose other end is the host's own.
+    /// A veth pair whose other end is on the host, on no bridge.
     P2p,
-    /// The same, with the container's addresses routed to it.
+    /// As `P2p`, with the container's addresses routed to the link.
     Routed,
 }
 
-/// Bits in a second.
+/// Limits of traffic, in bits per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrafficLimits {
@@ -85,10 +86,10 @@ pub struct Proxy {
     pub device: String,
     pub listen: Vec<Address>,
     pub connect: Vec<Address>,
-    /// It listens in the container, and connects on the host.
+    /// The proxy listens in the container, and connects on the host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub listens_inside: bool,
-    /// Of a unix socket that it listens on.
+    /// The owner of the unix socket on which it listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<(u32, u32)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

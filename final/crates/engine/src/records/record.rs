@@ -55,7 +55,7 @@ pub struct Record {
     /// Settings in LXD's words.
     #[serde(default, skip_serializing_if = "Instance::is_default")]
     pub instance: Instance,
-    /// Where its own files are.
+    /// Where the container's own files are.
     #[serde(default, skip_serializing_if = "Writable::is_default")]
     pub writable: Writable,
     /// The options that were given, for `inspect` and for the spec.
@@ -243,23 +243,22 @@ impl Record {
         self.writable.home(root, &self.id)
     }
 
-    /// The layer that the container writes to. A container whose root is a subvolume has none; what would be in it is in
-    /// [`Writable::subvolume`].
+    /// The layer that the container writes to. `None` if the container's root is a subvolume ([`Self::subvolume`]).
     pub(crate) fn writable_layer(&self, root: &Root) -> Option<WritableLayer> {
         self.writable.present(&self.home(root))
     }
 
-    /// The subvolume that is the container's root, where it is one.
+    /// The subvolume that is the container's root. `None` if the root is an overlay.
     pub(crate) fn subvolume(&self, root: &Root) -> Option<PathBuf> {
         self.writable.subvolume(&self.home(root))
     }
 
-    /// The container's layers below that one, the newest first.
+    /// The container's own layers below [`Self::writable_layer`], the newest first.
     pub(crate) fn private_layers(&self, root: &Root) -> Vec<WritableLayer> {
         self.writable.private(&self.home(root))
     }
 
-    /// Everything that the container has changed: the layers, the newest first.
+    /// All of the container's own layers, the newest first.
     pub(crate) fn changed_layers(&self, root: &Root) -> Vec<WritableLayer> {
         self.writable_layer(root).into_iter().chain(self.private_layers(root)).collect()
     }

@@ -55,7 +55,7 @@ impl Occasion {
 
     /// The number of restarts with which the next run begins; `None` if the policy asks for no run.
     pub(crate) fn restart_count(self, record: &Record, exit: Option<&Exit>) -> Option<u32> {
-        // Without an end the container was never started, and no policy starts it: only its key does.
+        // Without an exit the container was never started. Then only the key starts it, and no restart policy.
         if exit.is_none() && self == Self::Boot && autostart(record) == Some(true) {
             return Some(0);
         }
@@ -64,14 +64,14 @@ impl Occasion {
     }
 }
 
-/// The key `boot.autostart`, which is stronger than a restart policy. As in LXD, a system container without it comes back if
-/// it ran.
+/// The key `boot.autostart`, which overrides a restart policy. `None` if it is not set. As in LXD, a system container
+/// without it starts with the machine if it ran before.
 pub(crate) fn autostart(record: &Record) -> Option<bool> {
     let value = record.instance.expanded.config.get("boot.autostart")?;
     hull_lxd::value::boolean(value).ok()
 }
 
-/// Whether the machine has ended the container, by `boot stop` or with the power.
+/// Whether the container ran until the machine went down, by `boot stop` or by a loss of power.
 fn ran_when_machine_stopped(exit: &Exit) -> bool {
     !exit.stopped_by_user && (exit.ended_by_shutdown || exit.monitor_killed)
 }

@@ -1,8 +1,8 @@
-//! The options of a container's own files.
+//! The options for a container's own files: their pool and their size.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a container's files are, and how many bytes they may have.
+/// The storage pool of a container's files, and how many bytes they may take.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StorageOptions {

@@ -15,7 +15,7 @@ impl Timestamp {
         Self(SystemTime::now())
     }
 
-    /// This moment and LXD's numbers and units after it. `None` without any.
+    /// The moment that is later by LXD's numbers and units. `None` if there are none.
     pub fn after(self, expiry: &[(u64, char)]) -> Option<Self> {
         // What is later than any time that can be written is never.
         Self::at(hull_lxd::calendar::expires(self.seconds(), expiry)?)
@@ -27,7 +27,7 @@ impl Timestamp {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).map(Self)
     }
 
-    /// Since 1970.
+    /// The seconds since 1970.
     pub(crate) fn seconds(self) -> i64 {
         let since = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

@@ -1,14 +1,15 @@
-//! Where a container's own files are: what it has changed, and what its snapshots keep.
+//! Where a container's own files are: those that it has changed, and those that its snapshots keep.
 //!
 //! ```text
 //! containers/<id>/upper              the first layer of a container           (below the data root, or a storage pool)
 //!                 work
-//!                 private/<n>/upper  later layers: a snapshot of a stopped container leaves the present one as it is,
-//!                             work   and the container goes on in a new, empty one
-//!                 subvolumes/<n>     instead of layers, where a root is a subvolume of btrfs
+//!                 private/<n>/upper  later layers: after a snapshot of a stopped container the present layer stays as it is,
+//!                             work   and the container writes to a new, empty one
+//!                 subvolumes/<n>     instead of layers, if the root is a subvolume of btrfs
 //! ```
-//! No directory ever moves. The record names the present one and those below it, so one rename of `container.json` takes
-//! a snapshot and restores it. What neither the record nor a snapshot names is removed.
+//! These directories are never renamed within a pool. The record names the present layer and those below it, so a
+//! snapshot is taken or restored by replacing `container.json`, in a single rename(2). Layers that neither the record
+//! nor a snapshot names are removed.
 
 use std::path::{Path, PathBuf};
 
@@ -32,23 +33,23 @@ pub struct Writable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InPool {
     pub name: String,
-    /// The pool's directory, which has a directory `containers` as the data root has. Where the container has a size of its own and no
-    /// subvolume, it is the mounted image with its files.
+    /// The pool's directory, which has a directory `containers`, as the data root has. For a container with a size and
+    /// without a subvolume it is instead the mount point of the image with the container's files.
     pub directory: PathBuf,
     /// The size of the container's files, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
 }
 
-/// How the files are kept. Directories are named by numbers.
+/// How the files are kept. Layers and subvolumes are named by numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Files {
     /// Layers of an overlay over the image's.
     Layers {
-        /// The one that the container writes to. 0 is the first.
+        /// The layer that the container writes to. 0 is the first layer.
         present: u32,
-        /// Those below it, the newest first. Nobody writes to them.
+        /// The layers below it, the newest first. Nobody writes to them.
         private: Vec<u32>,
     },
     /// A subvolume of btrfs with the image's files and the container's, without an overlay.
@@ -62,7 +63,7 @@ impl Default for Files {
 }
 
 impl Files {
-    /// The directories that these files are in, the newest first.
+    /// The numbers of the layers, the newest first, or of the subvolume.
     pub(crate) fn numbers(&self) -> Vec<u32> {
         match self {
             Self::Layers { present, private } => [&[*present], private.as_slice()].concat(),
@@ -82,7 +83,7 @@ impl Writable {
         *self == Self::default()
     }
 
-    /// The directory of the container with this id that has its files.
+    /// The directory with the files of the container `id`.
     pub(crate) fn home(&self, root: &Root, id: &str) -> PathBuf {
         match &self.pool {
             Some(pool) => pool.directory.join("containers").join(id),
@@ -90,7 +91,7 @@ impl Writable {
         }
     }
 
-    /// What the container writes to. `None` where its root is no overlay.
+    /// The layer that the container writes to. `None` if its root is no overlay.
     pub(crate) fn present(&self, home: &Path) -> Option<WritableLayer> {
         match &self.files {
             Files::Layers { present, .. } => Some(layer(home, *present)),
@@ -106,7 +107,8 @@ impl Writable {
         }
     }
 
-    /// Bytes in all files that the container has changed. In a subvolume they cannot be told from the image's.
+    /// The bytes in all files that the container has changed. For a subvolume the bytes in all of its files: those of
+    /// the image cannot be told from the container's.
     pub(crate) fn size(&self, home: &Path) -> Result<u64> {
         if let Some(subvolume) = self.subvolume(home) {
             return Ok(hull_storage::tree::disk_usage(&subvolume)?);
@@ -115,7 +117,7 @@ impl Writable {
         Ok(layers.map(|layer| layer.size()).sum::<std::result::Result<u64, _>>()?)
     }
 
-    /// The subvolume that is the container's root, where it is one.
+    /// The subvolume that is the container's root. `None` if the root is an overlay.
     pub(crate) fn subvolume(&self, home: &Path) -> Option<PathBuf> {
         match &self.files {
             Files::Subvolume { present } => Some(home.join("subvolumes").join(present.to_string())),
@@ -125,7 +127,8 @@ impl Writable {
 }
 
 impl Writable {
-    /// The files of a snapshot of this container, as its record has them, in the place where the container is. It may have been moved since.
+    /// The files of a snapshot of this container. `kept` is their description in the snapshot's record. The container
+    /// may have been moved to another pool since, where they have another form.
     pub(crate) fn of_snapshot(&self, kept: &Files) -> Self {
         let files = match (&self.files, kept) {
             (Files::Subvolume { .. }, Files::Layers { present, .. }) => {
@@ -153,8 +156,8 @@ pub(crate) fn private_dir(home: &Path) -> PathBuf {
     home.join("private")
 }
 
-/// The directory in which the first start of a container leaves its mark: the kernel's work directory of the first layer, or,
-/// where the files are elsewhere, an empty one with the same name.
+/// The layer whose work directory says that the container was started. It is in the container's directory below the
+/// data root, even if the container's files are in a pool.
 pub(crate) fn start_mark(root: &Root, id: &str) -> WritableLayer {
     WritableLayer::of(&root.container_dir(id))
 }

@@ -1,8 +1,9 @@
-//! Links of an image at the paths of the files in /etc that hull mounts.
+//! Symlinks of an image at the paths of the files in /etc that hull mounts.
 //!
-//! A link of the image is followed within the container's root, as in docker: /etc/resolv.conf of a distribution often is one.
-//! But a link into /proc, /sys or /dev would have a file mounted over one of the kernel's, or of the container's devices, which
-//! the runtime refuses in /proc. Such a link is replaced by an empty file, in the container's own layer.
+//! A symlink of the image is followed within the container's root, as in docker: /etc/resolv.conf of a distribution
+//! often is one. But through a symlink into /proc, /sys or /dev the file would be mounted over one of the kernel's
+//! files or over a device. The runtime refuses that in /proc. Such a symlink is replaced by an empty file, in the
+//! container's own layer.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,12 +19,13 @@ use crate::records::record::Record;
 
 const OF_THE_KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// The kernel follows as many in one path (path_resolution(7)).
+/// The highest number of symlinks that the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// Called before a process of the container runs. `rootfs` is its mounted root, in which /proc is not mounted yet.
+/// Replaces symlinks that lead to the kernel's files. Called before a process of the container runs. `rootfs` is its
+/// mounted root, in which /proc is not mounted yet.
 pub(crate) fn replace(record: &Record, rootfs: &Path) -> Result<()> {
-    // The layer of a step becomes the image.
+    // The layer of a build's step becomes part of the image, which must not change.
     if record.is_step() {
         return Ok(());
     }
@@ -49,7 +51,7 @@ fn put_file(root: &OwnedFd, name: &str) -> std::io::Result<()> {
     Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644))?)
 }
 
-/// Whether the path is a link, and its end is in a file system that the container's start mounts.
+/// Whether the path is a symlink that leads into a file system of the kernel.
 fn leads_to_kernel(root: &OwnedFd, path: &Path) -> bool {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -72,7 +74,7 @@ fn link(root: &OwnedFd, path: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
 }
 
-/// Without `.` and `..`.
+/// The path without `.` and `..`.
 fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::from("/"), |mut plain, component| {
         match component {

@@ -3,12 +3,12 @@
 //! ```text
 //! mount        the root, and the volumes' first content
 //! etc_files    /etc/hosts, hostname and resolv.conf, written at each start
-//! etc_links    links of an image at their paths
+//! etc_links    symlinks of an image at the paths of these files
 //! host_mount   a container's root on the host
 //! sources      sources of mounts that are made first: driver volumes, parts of volumes, overlays
 //! source_paths where they are
 //! handed       sources that a builder hands to its step    forward      a socket of the host, in a step
-//! nodes        device nodes of a container's devices
+//! nodes        device nodes that a container's devices ask for
 //! stubs        mount points that were made for a step
 //! ```
 

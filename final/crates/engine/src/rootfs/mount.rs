@@ -22,7 +22,7 @@ pub(crate) fn rootfs(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("rootfs")
 }
 
-/// What is below the layer that the container writes to, the highest first: its own older layers, then the image's.
+/// The layers below the one that the container writes to, the highest first: its own older layers, then the image's.
 fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
     let mut lowers: Vec<PathBuf> =
         record.private_layers(engine.root()).iter().map(|layer| layer.upper().to_owned()).collect();
@@ -33,7 +33,7 @@ fn lowers(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
     Ok(lowers)
 }
 
-/// All that a container shows, the highest first: layers, or its one subvolume.
+/// All layers of a container's root, the highest first, or its one subvolume.
 pub(crate) fn layers_of(engine: &Engine, record: &Record) -> Result<Vec<PathBuf>> {
     if let Some(subvolume) = record.subvolume(engine.root()) {
         return Ok(vec![subvolume]);
@@ -76,7 +76,7 @@ impl Source {
         matches!(self, Self::Overlay(_, own) if own.upper() == layer.upper())
     }
 
-    /// For somebody who looks at a container that does not run.
+    /// Mounts the root of a container that does not run, for a command that reads it.
     fn mount_to_look(&self, target: &Path) -> Result<()> {
         match self {
             Self::Overlay(overlay, layer) => {

@@ -1,8 +1,8 @@
 //! The device nodes that a container's devices ask for.
 //!
-//! They are made at each start, on a small file system in the run directory, in the monitor's mount namespace: so a killed
-//! monitor leaves nothing of them. They are bound into the container, also where it could make nodes itself: one that it has
-//! not made, it cannot remove.
+//! They are made at each start, on a small file system that is mounted on the run directory in the monitor's mount
+//! namespace, so a killed monitor leaves nothing of them. They are bound into the container, even if it could make
+//! nodes itself: the container cannot remove a node that is a mount point.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -16,8 +16,8 @@ use crate::error::{Error, IoContext, Result};
 use crate::records::mount_extras::Node;
 use crate::records::record::{MountRecord, Record};
 
-/// Makes the nodes of all mounts that are nodes, in the caller's mount namespace. Those that exist are made anew, because
-/// what they stand for may have other numbers by now.
+/// Makes the nodes of all mounts that are device nodes, in the caller's mount namespace. Existing nodes are made again,
+/// because their devices may have other numbers by now.
 pub(crate) fn prepare(engine: &Engine, record: &Record) -> Result<()> {
     for mount in &record.mounts {
         if let Some(node) = &mount.extras.node {
@@ -27,7 +27,7 @@ pub(crate) fn prepare(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Makes a node, unless its source is missing and may be.
+/// Makes a node. Does nothing if its source is missing and optional.
 pub(crate) fn make(engine: &Engine, record: &Record, mount: &MountRecord, node: &Node) -> Result<()> {
     let path = node_path(engine, record, mount);
     let Some((major, minor)) = numbers(mount, node)? else {
@@ -48,7 +48,7 @@ pub(crate) fn make(engine: &Engine, record: &Record, mount: &MountRecord, node: 
     rustix::fs::chmod(&path, Mode::from_raw_mode(node.mode)).context(context)
 }
 
-/// The numbers of a node. `None` if its source is missing and may be.
+/// The numbers of a node. `None` if its source is missing and optional.
 pub(crate) fn numbers(mount: &MountRecord, node: &Node) -> Result<Option<(u32, u32)>> {
     if node.numbers.is_some() {
         return Ok(node.numbers);
@@ -72,7 +72,7 @@ pub(crate) fn numbers(mount: &MountRecord, node: &Node) -> Result<Option<(u32, u
     Ok(Some((rustix::fs::major(found.rdev()), rustix::fs::minor(found.rdev()))))
 }
 
-/// Without `nodev`, which most machines have on /run.
+/// Mounts the file system for the nodes. On /run itself they could not be opened: most machines mount it with `nodev`.
 fn mount_directory(directory: &Path) -> Result<()> {
     hull_storage::directory::make_dirs(directory, 0o700)?;
     if is_mount(directory) {

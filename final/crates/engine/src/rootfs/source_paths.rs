@@ -17,8 +17,8 @@ pub(super) fn driver_path(engine: &Engine, record: &Record, index: usize) -> Pat
     directory(engine, record).join(format!("{}.volume", name(&record.mounts[index], index)))
 }
 
-/// The number of a mount, or the name of its device: the devices of a container change while it runs, and with them the
-/// numbers.
+/// The file name of a mount's source: the number of the mount, or the name of its device. Devices are added and removed
+/// while the container runs, which changes the numbers of their mounts.
 fn name(mount: &MountRecord, index: usize) -> String {
     match &mount.extras.device {
         Some(device) => format!("device.{}", file_name(device)),
@@ -26,12 +26,12 @@ fn name(mount: &MountRecord, index: usize) -> String {
     }
 }
 
-/// The name of a device as that of a file. No device has a `%` in its name.
+/// The name of a device as a file name. No device has a `%` in its name.
 fn file_name(device: &str) -> String {
     device.replace('/', "%")
 }
 
-/// Where the device nodes of a container are made.
+/// The directory in which the device nodes of a container are made.
 pub(super) fn nodes_directory(engine: &Engine, record: &Record) -> PathBuf {
     engine.root().container_run_dir(&record.id).join("nodes")
 }

@@ -62,7 +62,7 @@ pub(crate) fn prepare(engine: &Engine, record: &Record, rootfs: Option<&Path>) -
     Ok(())
 }
 
-/// Makes the sources of devices that were added since the monitor has made those of the record.
+/// Makes the sources of devices that were added after the monitor had prepared the record's sources.
 pub(crate) fn prepare_again(engine: &Engine, record: &Record) -> Result<()> {
     super::nodes::prepare(engine, record)?;
     for (index, mount) in record.mounts.iter().enumerate() {
@@ -75,7 +75,7 @@ pub(crate) fn prepare_again(engine: &Engine, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Mounts the small file system, unless that has been done.
+/// Mounts the small file system for sources, unless it is mounted.
 fn mount_directory(engine: &Engine, record: &Record) -> Result<()> {
     let directory = directory(engine, record);
     let context = || format!("mount a file system at {}", directory.display());

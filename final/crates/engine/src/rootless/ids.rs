@@ -18,7 +18,8 @@ pub(crate) fn all_subordinate_ids(file: &str) -> Vec<IdRange> {
     idmap::lines(&text).map(|(_, range)| range).collect()
 }
 
-/// Whether both files give ids to the calling user; if not, which one does not. Of a process outside of the user namespace.
+/// Checks that /etc/subuid and /etc/subgid give ids to the calling user. The error names the file that does not. The
+/// caller is outside of the user namespace.
 pub(crate) fn check_own_subordinate_ids() -> Result<(), String> {
     let uid = rustix::process::geteuid().as_raw();
     let name = idmap::user_name(&idmap::read("/etc/passwd"), uid);

@@ -115,7 +115,7 @@ pub fn is_root() -> bool {
     geteuid().is_root() && capable
 }
 
-/// Enters a user namespace of this process alone, in which it is root and nobody else exists.
+/// Enters a new user namespace in which only the caller's own id is mapped, to root.
 pub(crate) fn enter_with_one_id() -> std::result::Result<(), String> {
     let (uid, gid) = (geteuid().as_raw(), rustix::process::getegid().as_raw());
     idmap::enter_alone(uid, gid, || {}).map_err(|(step, error)| format!("{step}: {error}"))

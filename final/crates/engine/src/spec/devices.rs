@@ -69,7 +69,7 @@ pub(super) fn rules(options: &CreateOptions) -> Result<Vec<DeviceRule>> {
     Ok(rules)
 }
 
-/// The accesses to the nodes of a container's devices.
+/// The rules that allow the device nodes which a container's devices ask for.
 pub(crate) fn node_rules(mounts: &[MountRecord]) -> Result<Vec<DeviceRule>> {
     let nodes = mounts.iter().filter_map(|mount| Some((mount, mount.extras.node.as_ref()?)));
     let mut rules = Vec::new();

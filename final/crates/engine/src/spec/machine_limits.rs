@@ -9,7 +9,7 @@ pub(super) fn check(asked: &ResourceOptions) -> Result<()> {
     check_cpuset("--cpuset-mems", asked.cpuset_mems.as_deref(), "node")
 }
 
-/// Says why this machine has none of the CPUs of a list, or not all.
+/// Checks that this machine has all CPUs of a list. The error says why not.
 pub(crate) fn check_cpus(wanted: &str) -> std::result::Result<(), String> {
     check_list(wanted, "cpu")
 }

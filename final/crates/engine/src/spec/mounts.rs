@@ -26,7 +26,8 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     }
     let directory = crate::rootfs::etc_files::directory(engine, record);
     let access = if options.read_only { "ro" } else { "rw" };
-    // A system keeps its host name in a file of its own, which hostnamectl(1) replaces.
+    // A system container has its own file /etc/hostname, because hostnamectl(1) replaces it, and a mount cannot be
+    // replaced.
     let leaves_out =
         |name: &str| options.process_extras.leaves_out(name) || options.system && name == "hostname";
     for name in crate::rootfs::etc_files::NAMES.into_iter().filter(|name| !leaves_out(name)) {
@@ -53,13 +54,13 @@ pub(super) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     Ok(mounts)
 }
 
-/// Where a container has bind mounts, each with its source.
+/// The mount points of a container's bind mounts, each with its source.
 pub(crate) fn binds(engine: &Engine, record: &Record) -> Result<Vec<(PathBuf, PathBuf)>> {
     let all = mounts(engine, record)?.into_iter().filter(|mount| mount.kind.as_deref() == Some("bind"));
     Ok(all.filter_map(|mount| Some((mount.destination, mount.source?.into()))).collect())
 }
 
-/// One mount of a record, for a container that runs.
+/// One mount of a record, for a container that runs already.
 pub(crate) fn one(engine: &Engine, record: &Record, index: usize) -> Mount {
     user_mount(record, &record.mounts[index], &sources::path(engine, record, index))
 }

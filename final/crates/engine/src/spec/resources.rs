@@ -29,7 +29,7 @@ pub(crate) fn has_limits(asked: &ResourceOptions) -> bool {
     *asked != ResourceOptions::default()
 }
 
-/// What the container's cgroup allows; nothing for an unprivileged user's.
+/// The device rules of the container's cgroup. An unprivileged user's container has none.
 pub(crate) fn device_rules(record: &Record) -> Result<Vec<DeviceRule>> {
     let options = &record.options;
     // In a user namespace the kernel allows no device program (bpf(2)) and no device nodes. The container can only open
@@ -54,7 +54,7 @@ pub(crate) fn check(asked: &ResourceOptions) -> Result<()> {
     block_io(asked).map(drop)
 }
 
-/// Refuses sysctls of namespaces that are the host's.
+/// Refuses sysctls of namespaces that the container shares with the host.
 pub(crate) fn check_sysctls(options: &CreateOptions) -> Result<()> {
     for sysctl in options.sysctls.keys() {
         let shared = match sysctl.split('.').next() {
@@ -197,7 +197,8 @@ fn block_io(asked: &ResourceOptions) -> Result<Option<BlockIo>> {
     }))
 }
 
-/// The numbers of the disk with this limit. Those of a disk device's source may differ after a reboot.
+/// The numbers of the disk to limit. For a disk device they are looked up again, because they may differ after a
+/// reboot.
 fn limited_disk(rate: &DeviceRate) -> Result<(i64, i64)> {
     let Some(disk) = &rate.disk else { return device(&rate.path) };
     let (major, minor) = backing::disk_of(&rate.path).unwrap_or(disk.numbers);

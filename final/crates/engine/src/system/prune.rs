@@ -79,7 +79,8 @@ impl Engine {
                     pruned.containers.push(container.id.clone());
                     pruned.bytes += bytes;
                 }
-                // Another command has removed it since the listing, or started it. One that is protected is meant to stay.
+                // Another command has removed or started the container since the listing, or the container is
+                // protected.
                 Err(Error::NoSuchContainer(_) | Error::InUse { .. } | Error::Protected(_)) => {}
                 Err(_) if !directory.exists() => {}
                 Err(error) => pruned.errors.note(Err(error.for_container(&container.name))),

@@ -21,7 +21,7 @@ const LEAST_SIZE: u32 = 1024;
 /// The users whose lines in /etc/subuid and /etc/subgid say which ids are the containers' of `auto`.
 const OWNERS: [&str; 2] = ["containers", "hull"];
 
-/// The user whose line says in addition which ids are those of system containers, as for LXC and LXD.
+/// The user whose line in these files gives ids to system containers if [`OWNERS`] have none, as in LXC and LXD.
 const ROOT: &str = "root";
 
 /// The ids of `auto` where there are no such lines: 1879048192 to 2147352575, which systemd's list of ids keeps for users of its
@@ -125,8 +125,8 @@ fn named(name: &str, file: &str) -> Result<Vec<IdMapping>> {
     }
 }
 
-/// Ids that no other container has. A container that says no number gets fewer if that many in a row are not free, but not
-/// a system, which has a user `nobody`.
+/// Chooses ids that no other container has. If the usual number of ids in a row is not free, and none was asked for, a
+/// container gets fewer. A system container does not, because it needs the id of its user `nobody`, 65534.
 fn automatic(leases: &Leases<'_>, auto: &Auto, is_system: bool) -> Result<IdMaps> {
     let sizes = match auto.size {
         Some(size) => vec![size],
@@ -186,10 +186,11 @@ fn find(
     Ok(Some(maps))
 }
 
-/// Where `auto` looks for ids.
+/// The ids among which `auto` chooses.
 struct Pool {
     ranges: Vec<Range>,
-    /// They are root's. Other programs take those from the beginning, and hull from the end.
+    /// They are those of root in /etc/subuid and /etc/subgid. Other programs take these from the beginning, so hull
+    /// takes them from the end.
     is_roots: bool,
 }
 
@@ -206,7 +207,7 @@ fn pool_of(ids: Ids, is_system: bool) -> Pool {
     if !own.is_empty() {
         return Pool { ranges: own, is_roots: false };
     }
-    // As for LXD, a line that is too short for one system gives nothing.
+    // As in LXD, a line with too few ids for one system container is ignored.
     let roots: Vec<Range> = match is_system {
         true => subordinate_ids(file, ROOT).into_iter().filter(|range| range.count >= USUAL_SIZE).collect(),
         false => vec![],

@@ -13,7 +13,7 @@ const SHARES_ON_V2: u64 = 2598;
 const PERIOD: u64 = 100_000;
 const REALTIME_PERIOD: u64 = 1_000_000;
 const BLOCK_IO_WEIGHT: u16 = 100;
-/// Bytes: more than any machine has. The kernel's own counters are signed.
+/// Bytes that no machine has, to lift a limit. It is the largest number of the kernel's signed counters.
 const NO_LIMIT: u64 = i64::MAX as u64;
 
 impl Cgroup {
@@ -130,7 +130,7 @@ fn keep_changed(before: &Value, after: &mut Value) {
     }
 }
 
-/// The limits in which two sets differ, also those that only `before` has.
+/// The limits in which two sets differ, including those that only `before` has.
 pub fn differing(before: &Resources, after: &Resources) -> Result<Resources> {
     let mut all = to_json(&changed(after, before)?)?;
     unite(&mut all, to_json(&changed(before, after)?)?);

@@ -1,7 +1,8 @@
 //! Handing a cgroup to the root of a container's user namespace, so that an init in the container can make cgroups of its own.
 //!
-//! Only the directory and the files by which processes are moved are given away (cgroup-v2.rst, "Model of Delegation";
-//! runtime-spec, "Cgroup ownership"). The files of the limits stay the host's, so the container cannot raise them.
+//! Only the directory and the files that the kernel allows to delegate are given away (cgroup-v2.rst, "Model of
+//! Delegation"; runtime-spec, "Cgroup ownership"). The files with the cgroup's limits still belong to the host's root,
+//! so the container cannot raise them.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use rustix::fs::{Gid, Uid};
 use super::files::Error;
 use super::{Cgroup, Result};
 
-/// What the kernel names in /sys/kernel/cgroup/delegate, and `tasks` of v1.
+/// The files that the kernel lists in /sys/kernel/cgroup/delegate, and `tasks` of v1.
 const FILES: [&str; 6] = [
     "cgroup.procs",
     "cgroup.threads",
@@ -28,7 +29,7 @@ impl Cgroup {
             give(&directory, uid, gid)?;
             for file in FILES {
                 match give(&directory.join(file), uid, gid) {
-                    // Each version of cgroups, and of the kernel, has some of them.
+                    // Not every version of cgroups and of the kernel has all of these files.
                     Err(Error::Call { errno: Errno::ENOENT, .. }) => {}
                     given => given?,
                 }

@@ -7,7 +7,7 @@ use super::{Cgroup, Result, devices, v1};
 use crate::spec::DeviceRule;
 
 impl Cgroup {
-    /// Gives a cgroup that exists the rules `whole`. `removed` are those that it had and `whole` has not.
+    /// Gives an existing cgroup the rules `whole`. `removed` are the rules that it had before and `whole` lacks.
     pub fn change_device_rules(&self, removed: &[DeviceRule], whole: &[DeviceRule]) -> Result<()> {
         let hierarchies = match &self.layout {
             Layout::V2 { mount } => return devices::attach(&mount.join(&self.path), whole),
@@ -19,11 +19,12 @@ impl Cgroup {
             removed.iter().map(|rule| DeviceRule { allow: false, ..rule.clone() }).collect();
         v1::limit_devices(&top, &denied)?;
         let allowed: Vec<DeviceRule> = whole.iter().filter(|rule| rule.allow).cloned().collect();
-        // The kernel takes what is denied from the cgroups below too, but allows there only what is written there
-        // (devices.rst, "Hierarchy"). A cgroup can allow what the one above it allows, so the order is from the top down.
+        // A rule that denies also acts on the cgroups below, but a rule that allows acts only on the cgroup to which it
+        // is written (devices.rst, "Hierarchy"). A cgroup can allow only what the one above it allows, so the order is
+        // from the top down.
         for directory in subtree(top.clone()) {
             match v1::limit_devices(&directory, &allowed) {
-                // It has been removed meanwhile.
+                // The cgroup has been removed meanwhile.
                 Err(_) if directory != top && !directory.exists() => {}
                 limited => limited?,
             }

@@ -6,7 +6,7 @@
 //! v1       limits as v1 files
 //! v2       limits as v2 files
 //! devices  the device program of v2
-//! device_rules  other rules for a cgroup that exists
+//! device_rules  changing the device rules of a cgroup that exists
 //! own      the caller's own cgroup on v2
 //! delegation  giving a cgroup to the container's root
 //! realtime CPU time of real-time processes on v1
@@ -239,7 +239,7 @@ impl Cgroup {
     /// process (cgroup-v2.rst, "No Internal Process Constraint"). The new process gets the cgroup `leaf` there, which
     /// [`Self::remove_leaf`] removes. Without a leaf, or if the container allows no cgroup more, it joins `init`.
     ///
-    /// In a delegated cgroup it gets the leaf from the beginning: a process in the container's own cgroup would keep an init
+    /// In a delegated cgroup the process always gets the leaf. In the container's own cgroup it would prevent an init
     /// that has just started from distributing controllers.
     pub fn open_dir_for_exec(&self, init: i32, leaf: Option<&str>, is_delegated: bool) -> Option<OwnedFd> {
         use rustix::fs::{Mode, OFlags};

@@ -102,7 +102,7 @@ impl Cgroup {
         stats
     }
 
-    /// The memory of the kernel's own objects, in bytes; 0 if this machine does not count it.
+    /// The kernel's own memory for the cgroup, in bytes. 0 if this machine does not count it.
     pub fn kernel_memory(&self) -> u64 {
         let memory = self.controller("memory");
         match self.is_v2() {

@@ -199,8 +199,9 @@ fn limit_cpu(directory: &Path, cpu: &Cpu) -> Result<()> {
     }
 }
 
-/// An empty set means that of the cgroup above. The kernel takes it only from a cgroup without processes (`validate_change` of
-/// Linux 6.1); one with processes gets the members of the set above.
+/// Writes a cpuset. An empty set stands for that of the cgroup above, but the kernel accepts it only in a cgroup
+/// without processes (`validate_change` of Linux 6.1). In a cgroup with processes the members of the set above are
+/// written instead.
 fn put_set(directory: &Path, file: &str, set: &str) -> Result<()> {
     match (files::write(&directory.join(file), set), directory.parent()) {
         (Err(Error::Write { errno: Errno::ENOSPC, .. }), Some(parent)) if set.trim().is_empty() => {

@@ -14,7 +14,7 @@
 //! foreign_proc  a procfs of a pid namespace that other processes are in
 //! copy_up       a tmpfs with the files that it covers
 //! attached      mounts of the caller's own, beside those of the spec
-//! running       mounts of a container that runs
+//! running       attaching and removing mounts of a running container
 //! devices       device nodes               masks          paths that are hidden or read-only
 //! ```
 

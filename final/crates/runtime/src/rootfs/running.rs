@@ -1,7 +1,7 @@
-//! Mounts of a container that runs already: attached and removed by a process that has entered its mount namespace.
+//! Attaching and removing mounts in a running container, by a process that has entered its mount namespace.
 //!
-//! Everything there is the container's: its directories may move and its symlinks change at any moment. So a destination is
-//! resolved once, beneath the root, and the descriptor that was found is mounted on or unmounted.
+//! The container may move its directories and change its symlinks at any moment. So a destination is resolved once,
+//! beneath the root, and all further steps use the descriptor that was found.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -16,13 +16,13 @@ use super::root::{Rootfs, is_mount_root};
 use crate::error::{Error, Result, Step};
 use crate::spec::Mount;
 
-/// Attaches the detached mount `tree` as `mount` describes it. `root` is the root of the calling process's mount namespace.
-/// Missing directories are made.
+/// Attaches the detached mount `tree` as `asked` describes it. `root` is the root of the calling process's mount
+/// namespace. A missing mount point is made.
 pub fn attach_mount(root: OwnedFd, asked: &Mount, tree: &OwnedFd) -> Result<()> {
     mount(&Rootfs::from(root), asked, Path::new("/"), Some(tree), None, &mut ReadOnlyLater::default())
 }
 
-/// Opens the root of a mount that mountinfo lists, from the root of the process that it was read of.
+/// Opens the root of a mount that mountinfo lists. `root` is the root of the process whose mountinfo was read.
 pub fn open_mount(root: &OwnedFd, mounted: &Mounted) -> Result<OwnedFd> {
     let found = hull_sys::fs::open_in_root(root, &mounted.at, OFlags::PATH | OFlags::NOFOLLOW);
     match found.ok().filter(|found| mount_at(found) == Some(mounted.id)) {
@@ -50,10 +50,10 @@ fn mount_at(file: &OwnedFd) -> Option<u64> {
     is_mount_root(file).then_some(stat.stx_mnt_id)
 }
 
-/// Removes the mount whose root is open.
+/// Removes the mount whose root is `found`.
 ///
-/// There is no umount by descriptor. `own_descriptors` is `/proc/self/fd` of the caller's own procfs: a name in it leads to
-/// exactly the file that was found, whatever the container's /proc is.
+/// There is no umount by descriptor. `own_descriptors` is `/proc/self/fd` of the caller's own procfs. A name in it
+/// leads to exactly the file that was found, and the container's /proc is not used.
 pub fn detach_mount(found: &OwnedFd, at: &Path, own_descriptors: &OwnedFd) -> Result<()> {
     let step = || format!("unmount {} in the container", at.display());
     nix::unistd::fchdir(own_descriptors).step(step)?;

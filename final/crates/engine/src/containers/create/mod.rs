@@ -121,7 +121,7 @@ impl Engine {
         }
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
-            // Its record says now where its files are.
+            // The record, which is in place now, says where the files are to be.
             true => crate::pools::place::make(self, record),
             false => Err(Error::Unsupported(format!("container {} exists", record.id))),
         }

@@ -103,7 +103,7 @@ impl Engine {
         let is_nic = |device: &hull_lxd::Device| device.get("type").is_some_and(|kind| kind == "nic");
         let has_nic = options.instance.expanded.active_devices().any(|(_, device)| is_nic(device));
         if resolved.network == NetworkMode::Default && has_nic && !hull_sys::id_map::in_user_namespace() {
-            // Its networks are those of its nics.
+            // The container is only on the networks of its nic devices.
             resolved.network = NetworkMode::None;
         }
         if resolved.network == NetworkMode::Default {

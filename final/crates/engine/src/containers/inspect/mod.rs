@@ -42,7 +42,7 @@ impl Engine {
         Ok(self.find(name)?.options.definition)
     }
 
-    /// What was created, and how it is configured.
+    /// The container's record.
     pub fn record(&self, name: &str) -> Result<Record> {
         self.find(name)
     }

@@ -1,4 +1,4 @@
-//! What LXD's list shows of a container in addition to docker's.
+//! What LXD's list shows of a container and docker's does not.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::records::instance::Instance;
 
-/// LXD's name for the pool in which containers are that name none.
+/// The pool of containers that name none, as LXD calls it.
 const DEFAULT_POOL: &str = "default";
 
 impl Summary {
@@ -16,7 +16,7 @@ impl Summary {
         &self.details.instance
     }
 
-    /// It is removed when it stops.
+    /// Whether the container is removed when it stops.
     pub fn is_ephemeral(&self) -> bool {
         self.details.options.auto_remove
     }
@@ -26,7 +26,7 @@ impl Summary {
         self.details.init
     }
 
-    /// The addresses on networks, with the interface that has them.
+    /// The container's addresses on networks, each with its interface.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, IpAddr)> {
         let of = |endpoint: &crate::net::Endpoint| endpoint.addresses.clone();
         self.details.endpoints.iter().flat_map(move |endpoint| {
@@ -34,14 +34,14 @@ impl Summary {
         })
     }
 
-    /// The storage pool in which its files are.
+    /// The storage pool with the container's files.
     pub fn pool(&self) -> &str {
         self.details.writable.pool.as_ref().map_or(DEFAULT_POOL, |pool| &pool.name)
     }
 }
 
 impl Engine {
-    /// How many snapshots a container has. None of them is read.
+    /// The number of a container's snapshots. Their files are only counted, not read.
     pub fn count_snapshots(&self, one: &Summary) -> Result<usize> {
         let directory = self.root().container_dir(&one.id).join("snapshots");
         match std::fs::read_dir(&directory) {
