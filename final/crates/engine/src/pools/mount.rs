@@ -7,7 +7,7 @@
 //!                  volumes/<pool>/<volume>   the files of a volume that has a size
 //! ```
 //! An image is mounted when it is first used, and no mount survives a reboot. A monitor's mount namespace begins as a
-//! copy of the host's. The monitor detaches all of these mounts ([`forget`]) and mounts only what its container needs,
+//! copy of the host's one. The monitor detaches all of these mounts ([`forget`]) and mounts only what its container needs,
 //! so that no container keeps the pool of another one busy.
 
 use std::path::{Path, PathBuf};

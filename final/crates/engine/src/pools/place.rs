@@ -6,7 +6,7 @@
 //!                       /root.img         on other file systems, with a size: an image file that has such layers
 //! ```
 //! On btrfs a quota group enforces a size. On other file systems the size of the image file is the limit. The data root
-//! is a pool, too, so `--storage-opt size=` works without a pool of the user's.
+//! is a pool, too, so `--storage-opt size=` works without another pool.
 
 use std::path::{Path, PathBuf};
 

@@ -215,7 +215,7 @@ fn own_volume(mount: &mut MountRecord) -> Result<()> {
     Ok(())
 }
 
-/// The path, with the name of another volume in place of the old one.
+/// The path with `old`, the name of a volume, replaced by `new`.
 fn replaced(source: &Path, old: &str, new: &str) -> std::path::PathBuf {
     let part = |part: std::path::Component<'_>| match part.as_os_str() == old {
         true => std::ffi::OsString::from(new),
