@@ -60,6 +60,27 @@ fn root_is_nobody_outside_and_two_systems_share_no_id() {
 }
 
 #[test]
+fn a_restored_system_has_the_ids_that_go_with_what_it_may_do() {
+    let Some(t) = scenario() else { return };
+    start(&t, "box", &[]);
+    let masked = "mount -o remount,rw /proc/sys 2>/dev/null; awk '/^CapEff/ {print $2}' /proc/self/status";
+    let capabilities = sh(&t, "box", masked);
+    t.ok(&["snapshot", "box", "mapped"]);
+    t.ok(&["container", "config", "set", "box", "security.privileged=true"]);
+    t.ok(&["restart", "-t", "1", "box"]);
+    assert_eq!(range(&t, "box", "uid_map"), (0, 4_294_967_295));
+    assert_ne!(sh(&t, "box", masked), capabilities, "a privileged system has fewer");
+    t.ok(&["snapshot", "box", "privileged"]);
+    let own = |start: u64| start > 65536;
+    for (snapshot, is_mapped) in [("mapped", true), ("privileged", false), ("mapped", true)] {
+        t.ok(&["restore", "box", snapshot]);
+        eventually("it has booted", || t.hull(&["exec", "box", "test", "-e", "/run/booted"]).success());
+        assert_eq!(own(range(&t, "box", "uid_map").0), is_mapped, "{snapshot}");
+        assert_eq!(sh(&t, "box", masked) == capabilities, is_mapped, "{snapshot}");
+    }
+}
+
+#[test]
 fn the_processes_of_others_are_neither_seen_nor_signalled_nor_traced() {
     let Some(t) = scenario() else { return };
     start(&t, "one", &[]);

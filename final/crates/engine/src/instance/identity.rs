@@ -21,7 +21,7 @@ const KEYS: [&str; 5] = [
 ];
 
 /// Whether a change of keys gives the container other ids.
-pub(super) fn differs(before: &Config, after: &Config) -> bool {
+pub(crate) fn differs(before: &Config, after: &Config) -> bool {
     // `security.idmap.isolated` makes no difference: two containers never share ids.
     let keys = KEYS.into_iter().filter(|key| *key != "security.idmap.isolated");
     Change { before, after }.of(&keys.collect::<Vec<_>>())

@@ -8,6 +8,8 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::handle::ending::{EndOptions, Ending, end};
+use crate::instance::needs_other_ids;
+use crate::records::instance::Instance;
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::writable::Writable;
@@ -53,6 +55,11 @@ impl Engine {
         let kept = InstanceSnapshot::load(root, &present, snapshot)?.record;
         let home = self.home_of(&present)?;
         let files = files::on_top(&kept.writable.files, &home)?;
+        // The options of the snapshot are those of its own ids: what they permit must not come with the present ids, which
+        // could be the host's. The next start gives the container the ids of its keys, and the options that go with them.
+        let has_outdated_ids = present.instance.has_outdated_ids
+            || kept.instance.has_outdated_ids
+            || needs_other_ids(&present.instance.expanded.config, &kept.instance.expanded.config);
         let restored = Record {
             name: present.name.clone(),
             created: present.created,
@@ -60,6 +67,7 @@ impl Engine {
             // now.
             id_maps: present.id_maps.clone(),
             writable: Writable { files, ..present.writable.clone() },
+            instance: Instance { has_outdated_ids, ..kept.instance.clone() },
             ..kept
         };
         if let Err(error) = restored.store(&root.container_dir(&present.id)) {
