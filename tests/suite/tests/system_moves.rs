@@ -155,6 +155,17 @@ fn an_archive_gets_nothing_of_the_machine() {
     );
     t.ok(&["rm", "box"]);
     t.ok(&["volume", "rm", "named"]);
+    // A profile of this machine has what its user gives to containers of their own.
+    t.ok(&["profile", "create", "mine"]);
+    let (source, own) = (format!("source={}", directory.display()), "mine");
+    t.ok(&["create", "--name", "box", "busybox", "true"]);
+    t.ok(&["profile", "add", "box", own]);
+    t.ok(&["backup", "export", "box", path]);
+    t.ok(&["profile", "device", "add", own, "data", "disk", &source, "path=/data"]);
+    let outcome = t.hull(&["backup", "import", path, "other"]);
+    assert!(outcome.stderr.contains("device data") && outcome.stderr.contains("--trusted"), "{outcome}");
+    t.ok(&["backup", "import", "--trusted", path, "other"]);
+    t.ok(&["rm", "box", "other"]);
 }
 
 /// The archive is one as LXD 5.0 writes it: documents, and trees of files beside them.

@@ -43,6 +43,7 @@ use crate::records::record::Record;
 pub use apply::Applied;
 pub use copies::InstanceChanges;
 pub(crate) use identity::differs as needs_other_ids;
+pub(crate) use profiles::Lock as ProfilesLock;
 pub use profiles::{DEFAULT as DEFAULT_PROFILE, Profile};
 
 impl Engine {

@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
-use crate::instance::InstanceChanges;
+use crate::instance::{InstanceChanges, ProfilesLock};
 use crate::records::ids::random_id;
 use crate::records::options::{CreateOptions, StorageOptions};
 use crate::records::record::{Kind, MountKind, Record};
@@ -56,6 +56,9 @@ impl Engine {
         })?;
         let id = random_id()?;
         let mut record = self.received(&documents, &id, options.trusted)?;
+        if !options.trusted {
+            trust::check_profiles("container", &profiles, &record.instance)?;
+        }
         record.writable.files = own_files(&trees, Path::new(CONTAINER))?;
         let wanted = options.name.clone().unwrap_or_else(|| record.name.clone());
         names::claim(self.root(), &wanted, &id)?;
@@ -64,7 +67,7 @@ impl Engine {
             record.hostname = name;
         }
         let configured = self.configure_copy(&profiles, &mut record, &options.changes);
-        let archive = Archive { documents, trees, trusted: options.trusted };
+        let archive = Archive { documents, trees, trusted: options.trusted, profiles: &profiles };
         let made = configured.and_then(|()| self.settle_received(&mut record, &archive, staged));
         drop(profiles);
         // The files are complete below the data root by now. If the move fails, the record is read again to remove the
@@ -86,7 +89,7 @@ impl Engine {
         }
     }
 
-    fn settle_received(&self, record: &mut Record, archive: &Archive, staged: Staging) -> Result<()> {
+    fn settle_received(&self, record: &mut Record, archive: &Archive<'_>, staged: Staging) -> Result<()> {
         let Archive { documents, trees, .. } = archive;
         self.give_ids(record)?;
         let record = &*record;
@@ -102,7 +105,9 @@ impl Engine {
         for directory in trees.keys().filter(|directory| directory.starts_with(SNAPSHOTS)) {
             let snapshot = snapshot(record, documents, directory)?;
             if !archive.trusted {
-                trust::check(&format!("snapshot {}", snapshot.name), &snapshot.record)?;
+                let what = format!("snapshot {}", snapshot.name);
+                trust::check(&what, &snapshot.record)?;
+                trust::check_profiles(&what, archive.profiles, &snapshot.record.instance)?;
             }
             let files = own_files(trees, directory)?;
             let writable = Writable { pool: None, files };
@@ -204,11 +209,13 @@ impl Engine {
 }
 
 /// What has been read from an archive.
-struct Archive {
+struct Archive<'a> {
     documents: BTreeMap<PathBuf, String>,
     /// The number of the layer into which each tree was written.
     trees: BTreeMap<PathBuf, u32>,
     trusted: bool,
+    /// Those of this machine.
+    profiles: &'a ProfilesLock<'a>,
 }
 
 /// The record without what refers to the machine that it comes from.

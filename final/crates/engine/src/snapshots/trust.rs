@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::init;
+use crate::instance::{DEFAULT_PROFILE, ProfilesLock};
+use crate::records::instance::Instance;
 use crate::records::options::{CreateOptions, MountOption, NetworkMode};
 use crate::records::record::{MountKind, MountRecord, Record};
 use crate::records::userns::UsernsOptions;
@@ -81,6 +83,13 @@ pub(super) fn check(what: &str, record: &Record) -> Result<()> {
 /// [`check`] for settings in LXD's words.
 pub(super) fn check_settings(what: &str, own: &Settings) -> Result<()> {
     refuse(what, settings(own))
+}
+
+/// [`check`] for the profiles that a container names. The one that every container gets is for this one, too.
+pub(super) fn check_profiles(what: &str, profiles: &ProfilesLock<'_>, instance: &Instance) -> Result<()> {
+    let named = instance.profiles.iter().filter(|name| *name != DEFAULT_PROFILE).cloned().collect();
+    let of_profiles = profiles.expand(&Instance { profiles: named, ..Instance::default() })?;
+    check_settings(&format!("profiles of {what}"), &of_profiles)
 }
 
 fn refuse(what: &str, mut asked: Vec<String>) -> Result<()> {
