@@ -3,6 +3,7 @@
 //! Loop devices are the machine's own, not the test's: each test looks for those of its directory.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use hull_test_support::{Scenario, System};
@@ -264,7 +265,18 @@ fn volumes_of_each_kind_are_kept_copied_and_restored() {
         volume(&["delete", pool, "data/snap0"]);
         refused(&t, &["storage", "volume", "restore", pool, "data", "snap0"], &["snap0"]);
         volume(&["rename", pool, "data", "other"]);
+        // A database refuses a directory that others can read.
+        fs::set_permissions(source(pool, "other"), fs::Permissions::from_mode(0o700)).unwrap();
         volume(&["copy", &format!("{pool}/other"), &format!("{pool}/copy")]);
+        volume(&["copy", &format!("{pool}/other"), "b/elsewhere"]);
+        for (pool, name) in [(pool, "copy"), ("b", "elsewhere")] {
+            assert_eq!(
+                fs::metadata(source(pool, name)).unwrap().permissions().mode() & 0o777,
+                0o700,
+                "{pool} {name}"
+            );
+        }
+        volume(&["delete", "b", "elsewhere"]);
         assert_eq!(fs::read_to_string(source(pool, "copy").join("file")).unwrap(), "two");
         assert!(volume(&["info", pool, "copy"]).contains("second"), "the snapshots are copied");
         volume(&["export", pool, "copy", "tar"]);

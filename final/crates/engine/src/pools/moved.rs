@@ -30,6 +30,7 @@ pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
         return Ok(());
     }
     let own = container.writable.pool.as_ref().map(|place| place.name.as_str());
+    let mut is_complete = true;
     for name in names(root)? {
         let Ok(Some(pool)) = record::load(root, &name) else { continue };
         if own == Some(&name) || pool.is_default() {
@@ -37,15 +38,19 @@ pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
         }
         let dir = mount::dir_of(root, &pool);
         if !dir.is_of(&pool.id).unwrap_or(false) {
-            // The pool is not mounted now. The mark stays, so that a later command removes the files.
-            return Ok(());
+            // The pool is not mounted now. The mark stays, so that a later command looks there.
+            is_complete = false;
+            continue;
         }
         place::remove_home(root, &container.id, &dir.containers().join(&container.id))?;
     }
     if container.home(root) != root.container_dir(&container.id) {
         empty_root(root, &container.id)?;
     }
-    Ok(hull_storage::file::remove(&mark)?)
+    match is_complete {
+        true => Ok(hull_storage::file::remove(&mark)?),
+        false => Ok(()),
+    }
 }
 
 /// Empties the container's directory below the data root. The first layer's work directory stays, because it says that

@@ -90,10 +90,11 @@ pub(super) fn make(
     let data = staged.join("_data");
     if place.has_subvolumes {
         fill(&data)?;
+        // A copy has the mode of its original.
         if !subvolume::exists(&data) {
             subvolume::create(&data)?;
+            open_to_all(&data)?;
         }
-        open_to_all(&data)?;
         return limited(&data, size);
     }
     let Some(bytes) = size else {
@@ -110,7 +111,8 @@ pub(super) fn make(
     mount::ensure(engine.root(), &image, &mounted)?;
     // mkfs.ext4 makes it. The files of another volume that are copied may have a directory of this name.
     let _ = std::fs::remove_dir(mounted.join("lost+found"));
-    let filled = fill(&mounted).and_then(|()| open_to_all(&mounted));
+    // Before the files come, because a copy has the mode of its original.
+    let filled = open_to_all(&mounted).and_then(|()| fill(&mounted));
     mount::release(engine.root(), &mounted)?;
     filled
 }
