@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use hull_sys::process;
 use nix::libc;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::error::{Error, IoContext, Result};
 use crate::records::plugged::{Address, Proxy};
@@ -151,12 +153,18 @@ fn listen_at(path: &Path, proxy: &Proxy, ids: Option<&IdMaps>) -> std::io::Resul
 /// Removes the socket file of an earlier run, on which nobody listens any more.
 fn remove_stale(path: &Path) {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    let refuses =
-        || UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
-    if is_socket && refuses() {
+    if is_socket && refuses(path) {
         // If it cannot be removed, the bind that follows says so.
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// Whether nobody listens at a socket's path. Does not wait for a listener whose queue is full.
+fn refuses(path: &Path) -> bool {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+    let connect = |socket| rustix::net::connect(&socket, &SocketAddrUnix::new(path)?);
+    socket.and_then(connect) == Err(Errno::CONNREFUSED)
 }
 
 /// Removes the socket files on the host after their process has ended. Those in the container stay until the next run
