@@ -81,7 +81,7 @@ fn has_controller(name: &str) -> Tried {
 }
 
 fn is_of_v2(mount: &Path, name: &str) -> bool {
-    let controllers = hull_sys::fs::read_kernel_text(&mount.join("cgroup.controllers")).unwrap_or_default();
+    let controllers = hull_sys::fs::read_kernel_text(mount.join("cgroup.controllers")).unwrap_or_default();
     controllers.split_whitespace().any(|controller| controller == name)
 }
 

@@ -4,7 +4,7 @@ pub fn delegate(&self, uid: u32, gid: u32) -> Result<()> {
         give(&directory, uid, gid)?;
         for file in FILES {
             match give(&directory.join(file), uid, gid) {
-                // Each version of cgroups, and of the kernel, has some of them.
+                // Not every version of cgroups and of the kernel has all of these files.
                 Err(Error::Call { errno: Errno::ENOENT, .. }) => {}
                 given => given?,
             }
