@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hull_test_support::Scenario;
 
 /// How often each verb is killed.
-const ROUNDS: u32 = 17;
+const ROUNDS: u32 = 12;
 
 /// Kills the command after a part of the time that it takes.
 fn killed(t: &Scenario, args: &[&str], round: u32, whole: Duration) {
