@@ -30,7 +30,13 @@ impl Archives {
         let root = directory.join("whole/rootfs");
         std::fs::create_dir_all(&root).unwrap();
         let made = Self { directory };
-        let archive = System::Busybox.archive().ok()?;
+        let archive = match System::Busybox.archive() {
+            Ok(archive) => archive,
+            Err(why) => {
+                skip::skip(&format!("the system cannot be made: {why}"));
+                return None;
+            }
+        };
         made.run("tar", &["-C", "whole/rootfs", "-xf", archive.to_str()?]);
         std::fs::create_dir(made.path("whole/templates")).unwrap();
         let metadata = format!("architecture: {}\n{METADATA}", std::env::consts::ARCH);

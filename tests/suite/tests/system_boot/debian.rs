@@ -151,6 +151,7 @@ fn apt_installs_a_package_and_its_service_runs() {
     t.ok(&["cp", package.to_str().unwrap(), "deb:/root/waits.deb"]);
     t.ok(&["exec", "deb", "apt-get", "install", "-y", "-q", "/root/waits.deb"]);
     t.ok(&["exec", "deb", "systemctl", "is-active", "waits"]);
+    t.ok(&["exec", "deb", "touch", "/run/before"]);
     t.ok(&["exec", "-d", "deb", "reboot"]);
     eventually("it is up again, with the service", || {
         let started =

@@ -7,7 +7,7 @@ mod views;
 use std::time::{Duration, Instant};
 
 use hull_test_support::outcome::eventually;
-use hull_test_support::{Scenario, System};
+use hull_test_support::{Scenario, System, skip};
 
 /// Waits until a script succeeds in a running container.
 #[track_caller]
@@ -215,7 +215,10 @@ fn launch_names_the_system_and_makes_it_another_one() {
 
 #[test]
 fn an_unprivileged_users_system_boots_and_its_user_is_told_what_is_shared() {
-    let Ok(tar) = System::Busybox.archive() else { return };
+    let tar = match System::Busybox.archive() {
+        Ok(tar) => tar,
+        Err(why) => return skip::skip(&format!("the system cannot be made: {why}")),
+    };
     let Some(t) = Scenario::rootless() else { return };
     let image = System::Busybox.image();
     t.ok(&["import", tar.to_str().unwrap(), image]);
