@@ -1,9 +1,11 @@
 //! SIGKILL at moments spread over snapshot, restore, copy, move, publish and export: the container and each snapshot are
 //! whole, or the new one does not exist.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hull_test_support::Scenario;
+use hull_test_support::outcome::run;
 
 /// How often each verb is killed.
 const ROUNDS: u32 = 12;
@@ -67,6 +69,9 @@ fn what_is_killed_leaves_wholes() {
         for round in 0..ROUNDS {
             undo(&t, verb[0]);
             killed(&t, verb, round, whole);
+            for archive in [&file, &image].into_iter().filter(|archive| archive.exists()) {
+                run(Command::new("tar").arg("-tf").arg(archive)).ok();
+            }
             // The next command works, and the container exists under one of its names.
             let found = containers(&t);
             assert!(found.iter().any(|name| name == "box" || name == "moved"), "{verb:?} {found:?}");
