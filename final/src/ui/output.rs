@@ -19,10 +19,9 @@ use crate::persona::Persona;
 use hull_printable as printable;
 use hull_template::Template;
 
-/// One line.
-pub fn line(text: impl std::fmt::Display) -> Result<()> {
-    let text = text.to_string();
-    Ok(writeln!(Output(io::stdout().lock()), "{}", printable::block(&text))?)
+/// One line, in one write(2): several processes, such as those of `boot start`, may share the output.
+pub fn line(line: impl std::fmt::Display) -> Result<()> {
+    text(&format!("{line}\n"))
 }
 
 /// Whether `lxc --quiet` was given.

@@ -105,5 +105,5 @@ impl Progress for Layers {
 /// `eprintln!` would panic when the reader of a pipe has gone.
 fn eprint_line(text: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{}", hull_printable::block(text));
+    let _ = std::io::stderr().write_all(hull_printable::block(&format!("{text}\n")).as_bytes());
 }

@@ -37,6 +37,11 @@ impl<W: Write> Write for Output<W> {
         self.0.write(bytes).map_err(marked)
     }
 
+    /// The default calls [`Self::write`], with which a line-buffered stdout writes a line in several pieces.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).map_err(marked)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush().map_err(marked)
     }
@@ -55,6 +60,30 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    /// Notes how many bytes each write has.
+    struct Writes(Vec<usize>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_write_of_a_line_buffered_output() {
+        for length in [64, 100_000] {
+            let mut out = Output(io::LineWriter::new(Writes(Vec::new())));
+            out.write_all(format!("{}\n", "x".repeat(length)).as_bytes()).unwrap();
+            writeln!(out, "{}", "x".repeat(64)).unwrap();
+            assert_eq!(out.0.get_ref().0, [length + 1, 65]);
         }
     }
 

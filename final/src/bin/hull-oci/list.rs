@@ -74,7 +74,7 @@ pub fn list(root: &Root, args: &cli::List) -> Result<u8> {
             // Another process has removed it meanwhile.
             Err(_) if !container.exists() => {}
             Err(error) => {
-                let _ = writeln!(std::io::stderr(), "hull-oci: {error:#}");
+                let _ = std::io::stderr().write_all(format!("hull-oci: {error:#}\n").as_bytes());
                 code = 1;
             }
         }
