@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
+use crate::init::templates;
 use crate::records::record::Record;
 
 impl Engine {
@@ -17,6 +18,7 @@ impl Engine {
         }
         let old = std::mem::replace(&mut record.name, new.into());
         crate::init::identity::rename(self.root(), &mut record)?;
+        templates::note(&self.root().container_dir(&id), &record, templates::Event::Rename)?;
         hull_storage::names::rename(self.root(), &record.id, &old, new, || {
             record.store(&self.root().container_dir(&record.id))
         })?;

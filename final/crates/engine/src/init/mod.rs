@@ -5,13 +5,16 @@
 //! policy.json   the system calls that are refused      refused  the policy, for keys that change it
 //! kind          which init runs, and how it is told to end the system
 //! identity      machine-id and host name               views    files of /proc, by lxcfs
+//! templates     files that an image of LXD's makes     files    writes all of these beneath the root
 //! ```
 //! Everything else in the engine sees plain options, as if the user had given each of them.
 
+pub(crate) mod files;
 pub(crate) mod identity;
 mod kind;
 mod preset;
 mod refused;
+pub(crate) mod templates;
 pub(crate) mod views;
 
 pub(crate) use kind::halt_of;

@@ -1,19 +1,13 @@
 //! Files for cloud-init, from which it configures a system at its first boot: the data source NoCloud.
 
-use std::ffi::OsStr;
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use hull_sys::fs::open_in_root;
-use hull_sys::fs_ids;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-
-use crate::error::{Error, IoContext, Result};
+use crate::error::Result;
+use crate::init::files::Files;
 use crate::records::record::Record;
 
 /// The directory in which cloud-init looks (its documentation, "NoCloud").
-const DIRECTORY: [&str; 5] = ["var", "lib", "cloud", "seed", "nocloud-net"];
+const DIRECTORY: &str = "/var/lib/cloud/seed/nocloud-net";
 
 /// The files, each with the keys that have its content. The first key that is set counts.
 const FILES: [(&str, &[&str]); 3] = [
@@ -32,12 +26,14 @@ pub(crate) fn write(record: &Record, rootfs: &Path) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }
-    let (uid, gid) = record.mapped_ids().map_or((0, 0), |maps| maps.root());
-    let written = fs_ids::with(uid, gid, || write_all(rootfs, &files));
-    let context = || format!("write {} in container {}", DIRECTORY.join("/"), record.name);
-    written.map_err(std::io::Error::from).context(context)?.map_err(|error| match error {
-        Error::Io { source, .. } => Error::Io { action: context(), source },
-        other => other,
+    Files::with(record, rootfs, |own| {
+        files.iter().try_for_each(|(name, content)| {
+            let path = Path::new(DIRECTORY).join(name);
+            match content {
+                Some(content) => own.put(&path, content.as_bytes()),
+                None => own.remove(&path),
+            }
+        })
     })
 }
 
@@ -57,52 +53,4 @@ fn files(record: &Record) -> Vec<(&'static str, Option<String>)> {
         files.push((name, content.or_else(|| (name != "network-config").then(|| NOTHING.into()))));
     }
     files
-}
-
-fn write_all(rootfs: &Path, files: &[(&str, Option<String>)]) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = rustix::fs::open(rootfs, flags, Mode::empty());
-    let mut directory = open.context(|| format!("open {}", rootfs.display()))?;
-    // A part of the path may be a symlink, which is followed within the root.
-    let root = directory.try_clone().context(|| "open the root".into())?;
-    let mut path = std::path::PathBuf::new();
-    for name in DIRECTORY {
-        path.push(name);
-        directory = enter(&root, &directory, &path, name)?;
-    }
-    for (name, content) in files {
-        put(&directory, name, content.as_deref())?;
-    }
-    Ok(())
-}
-
-fn enter(root: &OwnedFd, parent: &OwnedFd, path: &Path, name: &str) -> Result<OwnedFd> {
-    let open = || open_in_root(root, path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(std::io::Error::from);
-    match open() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
-                .context(|| format!("create {}", path.display()))?;
-            open().context(|| format!("open {}", path.display()))
-        }
-        opened => opened.context(|| format!("open {}", path.display())),
-    }
-}
-
-/// Replaces the file. A symlink that the container may have put there is not followed.
-fn put(directory: &OwnedFd, name: &str, content: Option<&str>) -> Result<()> {
-    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-            let why = format!("there is a directory in its place: {}/{name}", DIRECTORY.join("/"));
-            return Err(Error::Invalid { what: format!("file {name}"), why });
-        }
-        Ok(_) => {
-            rustix::fs::unlinkat(directory, name, AtFlags::empty()).context(|| format!("remove {name}"))?
-        }
-        Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error).context(|| format!("look at {name}")),
-    }
-    let Some(content) = content else { return Ok(()) };
-    let created = hull_sys::tree::create_file(directory.as_fd(), OsStr::new(name));
-    let mut file = created.context(|| format!("create {name}"))?;
-    file.write_all(content.as_bytes()).context(|| format!("write {name}"))
 }

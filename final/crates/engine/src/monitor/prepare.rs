@@ -19,6 +19,8 @@ use crate::rootfs::mount::rootfs;
 pub(super) fn system(engine: &Engine, record: &Record) -> Result<Option<Halt>> {
     let rootfs = rootfs(engine, record);
     init::identity::give(engine.root(), record, &rootfs)?;
+    // After the identity: what the image says about a file counts.
+    init::templates::apply(engine.root(), record, &rootfs)?;
     match record.process.args().first() {
         Some(program) => init::halt_of(&rootfs, Path::new(program)),
         None => Ok(None),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hull_docker::wire::config::Healthcheck;
+use hull_image::lxd::Template;
 use hull_network::ports::{Mapping, Port};
 use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
@@ -55,6 +56,9 @@ pub struct Record {
     /// Settings in LXD's words.
     #[serde(default, skip_serializing_if = "Instance::is_default")]
     pub instance: Instance,
+    /// Of a system from an image of LXD's: the templates of its files, by path ([`crate::init::templates`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<String, Template>,
     /// Where the container's own files are.
     #[serde(default, skip_serializing_if = "Writable::is_default")]
     pub writable: Writable,

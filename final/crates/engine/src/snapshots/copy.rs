@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::{IoContext, Result};
 use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
+use crate::init::templates;
 use crate::instance::InstanceChanges;
 use crate::pools::{place, root_disk};
 use crate::records::ids::random_id;
@@ -173,6 +174,7 @@ impl Engine {
             };
             InstanceSnapshot { record: kept, ..snapshot.clone() }.store_in(&directory.join("snapshots"))?;
         }
+        templates::note(directory, record, templates::Event::Copy)?;
         record.store(directory)
     }
 

@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
+use crate::init::templates;
 use crate::instance::{InstanceChanges, ProfilesLock};
 use crate::records::ids::random_id;
 use crate::records::options::{CreateOptions, StorageOptions};
@@ -122,6 +123,8 @@ impl Engine {
             }
             let path = staged.path().join(MACHINE_ID);
             hull_storage::file::write_atomic(&path, format!("{id}\n").as_bytes(), 0o644)?;
+        } else {
+            templates::note(staged.path(), record, templates::Event::Copy)?;
         }
         record.store(staged.path())?;
         match staged.publish(&self.root().container_dir(&record.id))? {

@@ -55,15 +55,17 @@ pub(crate) fn set_properties(annotations: &mut BTreeMap<String, String>, wanted:
     annotations.extend(properties(wanted));
 }
 
+/// The templates of an image, each by the path of the file that is made from it.
+pub fn templates(annotations: &BTreeMap<String, String>) -> Result<BTreeMap<String, Template>> {
+    let parse = |text: &String| {
+        serde_json::from_str(text)
+            .map_err(|source| Error::Json { path: "the image's templates".into(), source })
+    };
+    annotations.get(TEMPLATES).map_or_else(|| Ok(BTreeMap::new()), parse)
+}
+
 /// LXD's description of an image. What OCI's configuration does not have comes from the annotations.
 pub(crate) fn to_metadata(annotations: &BTreeMap<String, String>, config: &ImageConfig) -> Result<Metadata> {
-    let templates: Option<BTreeMap<String, Template>> = match annotations.get(TEMPLATES) {
-        Some(text) => Some(
-            serde_json::from_str(text)
-                .map_err(|source| Error::Json { path: "the image's templates".into(), source })?,
-        ),
-        None => None,
-    };
     let property =
         |(key, value): (&String, &String)| Some((key.strip_prefix(PROPERTY)?.to_owned(), value.clone()));
     let created = config.created.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
@@ -73,7 +75,7 @@ pub(crate) fn to_metadata(annotations: &BTreeMap<String, String>, config: &Image
         creation_date: created.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0)),
         expiry_date: annotations.get(EXPIRY).and_then(|text| text.parse().ok()).unwrap_or(0),
         properties: annotations.iter().filter_map(property).collect(),
-        templates: templates.unwrap_or_default(),
+        templates: templates(annotations)?,
     })
 }
 

@@ -44,6 +44,15 @@ pub struct Template {
     pub content: String,
 }
 
+impl Template {
+    /// Bytes of its texts.
+    pub fn size(&self) -> usize {
+        let properties = self.properties.iter().flat_map(|(key, value)| [key, value]);
+        let texts = self.when.iter().chain(properties).chain([&self.template, &self.content]);
+        texts.map(String::len).sum()
+    }
+}
+
 impl Metadata {
     /// Reads metadata.yaml. `contents` has the files with the templates, by their names.
     pub fn parse(text: &str, contents: &BTreeMap<String, String>) -> Result<Self> {

@@ -11,10 +11,12 @@ mod check;
 mod mounts;
 mod plan;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hull_docker::flags::local_driver;
 use hull_image::config::RunConfig;
+use hull_image::lxd::Template;
 use hull_image::store::Image;
 use hull_storage::names;
 use hull_storage::staging::Staging;
@@ -25,6 +27,7 @@ use crate::engine::Engine;
 use crate::error::{Error, IoContext, Result};
 use crate::events::Event;
 use crate::gc::removal::Remains;
+use crate::init::templates;
 use crate::records::ids::random;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
@@ -38,6 +41,8 @@ pub(crate) struct Base {
     pub layers: Vec<PathBuf>,
     pub is_host_image: bool,
     pub config: RunConfig,
+    /// Of a system from an image of LXD's, by path.
+    pub templates: BTreeMap<String, Template>,
 }
 
 impl Engine {
@@ -119,6 +124,7 @@ impl Engine {
                 _ => {}
             }
         }
+        templates::note(directory, record, templates::Event::Create)?;
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
             // The record, which is in place now, says where the files are to be.

@@ -1,5 +1,6 @@
 //! The record of a new container, from its options and its image.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hull_image::config::RunConfig;
@@ -27,13 +28,17 @@ impl Engine {
             layers: self.layer_paths(&image.layer_dirs),
             is_host_image: hull_image::host_image::is_host_image(image)?,
             config: image.config.config.clone().unwrap_or_default(),
+            templates: match options.system {
+                true => crate::init::templates::of_image(&image.manifest.annotations)?,
+                false => BTreeMap::new(),
+            },
         };
         self.plan_on(options, base, random_id()?)
     }
 
     /// The same on a stack of layers.
     pub(crate) fn plan_on(&self, options: &CreateOptions, base: Base, id: String) -> Result<Record> {
-        let Base { image_id, layers, is_host_image, config } = base;
+        let Base { image_id, layers, is_host_image, config, templates } = base;
         check::options(options)?;
         let process = merge(&config, options)?;
         let stop_signal_name = options.stop_signal.as_ref().or(config.stop_signal.as_ref());
@@ -58,6 +63,7 @@ impl Engine {
             exposed: exposed(&config, options)?,
             id_maps: None,
             instance: options.instance.clone(),
+            templates,
             writable,
             file: None,
             handed: None,
