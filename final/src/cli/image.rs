@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::image_system::{Alias, Copy, Export, GetProperty, Import, SetProperty};
+use super::image_system::{Alias, Copy, Export, GetProperty, Import, Refresh, SetProperty};
 use super::registry::{Access, Login, Logout, Pull, Push, Search, Tags};
 use super::{Deferred, DeferredGroup};
 
@@ -89,6 +89,8 @@ pub enum Group {
     /// Fetch an image from a remote
     #[command(visible_alias = "cp")]
     Copy(Deferred<Copy>),
+    /// Fetch newer images of those that came from remotes
+    Refresh(Deferred<Refresh>),
     /// Write an image as LXD's archives
     Export(Deferred<Export>),
     /// Show an image and its properties, for people

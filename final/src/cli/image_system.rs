@@ -89,6 +89,13 @@ pub struct Copy {
 }
 
 #[derive(Debug, Args)]
+pub struct Refresh {
+    /// An image that was copied from a remote by a name of the remote's
+    #[arg(required = true, value_name = "IMAGE")]
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct Export {
     /// gzip, zstd or none
     #[arg(long, value_name = "KIND", default_value = "gzip", value_parser = ["gzip", "zstd", "none"])]

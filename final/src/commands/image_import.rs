@@ -11,7 +11,6 @@ use hull_image::platform::Platform;
 use hull_image::reference::Reference;
 use hull_image::registry::{Access, fetch};
 
-use super::image_properties::say_what_is_not_applied;
 use super::{daemon, registry};
 use crate::cli::image_system::Import;
 use crate::ui::output;
@@ -55,8 +54,6 @@ pub fn import(engine: &Engine, args: &Import) -> Result<u8> {
     let id = engine.finish_image(received, &names, options)?;
     output::own(&id)?;
     output::lxds(format!("Image imported with fingerprint: {}", id.hex()))?;
-    let id = id.to_string();
-    say_what_is_not_applied(engine, &id)?;
     Ok(0)
 }
 

@@ -10,16 +10,24 @@ use hull_lxd::document::{mapping, texts};
 use hull_printable::cell as shown;
 
 use super::image_aliases::lxd_alias;
-use super::settings;
+use super::{remotes, settings};
 use crate::cli::image_system::{GetProperty, SetProperty};
 use crate::persona::Persona;
-use crate::ui::{errors, output};
+use crate::ui::output;
 
 /// LXD's text for no time.
 const NEVER: &str = "1970-01-01T00:00:00Z";
 
+/// An image of this machine, or of a server if it is named with its remote.
+fn described(engine: &Engine, name: &str) -> Result<Described> {
+    match remotes::described(engine, name)? {
+        Some(described) => Ok(described),
+        None => Ok(engine.described_image(name)?),
+    }
+}
+
 pub fn info(engine: &Engine, name: &str) -> Result<u8> {
-    let described = engine.described_image(name)?;
+    let described = described(engine, name)?;
     let mut text = String::new();
     let _ = writeln!(text, "Fingerprint: {}", described.id.hex());
     if let Some(fingerprint) = &described.fingerprint {
@@ -53,7 +61,7 @@ fn time(seconds: i64) -> String {
 }
 
 pub fn show(engine: &Engine, name: &str) -> Result<u8> {
-    let described = engine.described_image(name)?;
+    let described = described(engine, name)?;
     if Persona::is_lxc() {
         // What LXD has in addition to the properties. It is the same for each of hull's images.
         output::text(&hull_lxd::yaml::write(&serde_json::json!({
@@ -72,23 +80,6 @@ pub fn show(engine: &Engine, name: &str) -> Result<u8> {
 /// What `show` prints.
 pub fn yaml(described: &Described) -> String {
     hull_lxd::yaml::write(&serde_json::json!({ "properties": described.metadata.properties }))
-}
-
-/// The files that hull writes into each container itself, so that no template has to.
-const WRITTEN: [&str; 2] = ["/etc/hostname", "/etc/hosts"];
-
-/// Says which of an image's templates have no effect.
-pub fn say_what_is_not_applied(engine: &Engine, id: &str) -> Result<()> {
-    let templates = engine.described_image(id)?.metadata.templates;
-    let others: Vec<_> = templates.keys().filter(|path| !WRITTEN.contains(&path.as_str())).collect();
-    if !others.is_empty() {
-        let paths: Vec<_> = others.into_iter().map(|path| shown(path)).collect();
-        errors::warn(
-            &format!("the image has templates for {}, which hull does not apply", paths.join(", ")),
-            "they stay with the image, and hull image export writes them; hull writes /etc/hostname and /etc/hosts itself",
-        );
-    }
-    Ok(())
 }
 
 pub fn get(engine: &Engine, args: &GetProperty) -> Result<u8> {

@@ -263,6 +263,7 @@ fn image_group(engine: &Engine, verb: &image::Group) -> Result<u8> {
     match verb {
         image::Group::Alias(verb) => image_aliases::run(engine, verb),
         image::Group::Copy(args) => remotes::copy(engine, args),
+        image::Group::Refresh(args) => remotes::refresh(engine, &args.names),
         image::Group::Export(args) => image_export::export(engine, args),
         image::Group::Info(args) => image_properties::info(engine, &args.name),
         image::Group::Show(args) => image_properties::show(engine, &args.name),

@@ -3,15 +3,16 @@
 use anyhow::{Result, bail};
 use hull_docker::size;
 use hull_engine::{Engine, LOCAL, Remote, Remotes};
+use hull_image::lxd::{Described, Metadata};
 use hull_image::reference::Reference;
 use hull_image::registry::Access;
 use hull_image::simplestreams::Server;
 use serde::Serialize;
 
-use super::image_properties::say_what_is_not_applied;
 use super::{daemon, registry};
 use crate::cli::image_system::Copy;
 use crate::cli::remote;
+use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use crate::ui::{human, output};
 
@@ -96,11 +97,54 @@ pub fn copy(engine: &Engine, args: &Copy) -> Result<u8> {
     let copied = if args.copy_aliases { &offered.aliases[..] } else { &[] };
     let names = args.alias.iter().chain(copied).map(|name| Reference::parse(name));
     let names = names.collect::<Result<Vec<_>, _>>()?;
-    let id = engine.copy_image(&access, remote, &offered, &names)?.to_string();
-    output::own(&id)?;
+    output::own(engine.copy_image(&access, (remote, image), &offered, &names)?)?;
     output::lxds("Image copied successfully!")?;
-    say_what_is_not_applied(engine, &id)?;
     Ok(0)
+}
+
+/// `image refresh IMAGE…`.
+pub fn refresh(engine: &Engine, names: &[String]) -> Result<u8> {
+    let access = access()?;
+    super::each(names, |name| {
+        let new = engine.refresh_image(&access, name)?;
+        Ok(match (Persona::own(), new) {
+            (Persona::Lxc, None) => Some("Image already up to date.".into()),
+            (Persona::Lxc, Some(_)) => Some("Image refreshed successfully!".into()),
+            (_, new) => Some(new.map_or_else(|| format!("{name}: up to date"), |id| id.to_string())),
+        })
+    })
+}
+
+/// An image of a server, named with its remote, in LXD's words. `None` if the word names an image of this machine, or no
+/// remote.
+pub fn described(engine: &Engine, word: &str) -> Result<Option<Described>> {
+    let remotes = engine.remotes()?;
+    let Some((remote, image)) = remotes.split(word) else { return Ok(None) };
+    if engine.images().identity(word).is_ok() {
+        return Ok(None);
+    }
+    let offered = engine.offered_image(&access()?, remote, image)?;
+    let metadata = Metadata {
+        architecture: offered.architecture,
+        creation_date: day(&offered.serial).unwrap_or_default(),
+        properties: offered.properties,
+        ..Metadata::default()
+    };
+    Ok(Some(Described {
+        id: offered.fingerprint,
+        aliases: offered.aliases,
+        metadata,
+        fingerprint: None,
+        source: None,
+        size: offered.size,
+    }))
+}
+
+/// The day with which the name of a version begins, `20231114…`, in seconds since the epoch.
+fn day(serial: &str) -> Option<i64> {
+    let (year, month, day) = (serial.get(..4)?, serial.get(4..6)?, serial.get(6..8)?);
+    let time = humantime::parse_rfc3339(&format!("{year}-{month}-{day}T00:00:00Z")).ok()?;
+    i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
 /// Fetches an image that is named with its remote, unless it is here already, and returns its id. `None` if the word names
@@ -113,7 +157,7 @@ pub fn fetched(engine: &Engine, word: &str) -> Result<Option<String>> {
     }
     let access = access()?;
     let offered = engine.offered_image(&access, remote, image)?;
-    Ok(Some(engine.copy_image(&access, remote, &offered, &[])?.to_string()))
+    Ok(Some(engine.copy_image(&access, (remote, image), &offered, &[])?.to_string()))
 }
 
 const IMAGES: Columns = Columns {

@@ -393,12 +393,12 @@ fn lists(archives: &Archives, damage: impl Fn(&mut String)) -> (String, String) 
     (index.to_owned(), products)
 }
 
-fn serve(archives: &Archives, damage: impl Fn(&mut String)) -> Server {
-    let (index, products) = lists(archives, damage);
+fn serve(archives: &Archives, damage: impl Fn(&mut String) + Send + Sync + 'static) -> Server {
+    let archives = Archives { directory: archives.directory.clone() };
     let directory = archives.directory.clone();
     Server::start("127.0.0.1:0", move |request| match request.path.as_str() {
-        "/base/streams/v1/index.json" => Reply::new(200, index.clone()),
-        "/base/streams/v1/images.json" => Reply::new(200, products.clone()),
+        "/base/streams/v1/index.json" => Reply::new(200, lists(&archives, &damage).0),
+        "/base/streams/v1/images.json" => Reply::new(200, lists(&archives, &damage).1),
         "/base/moved/metadata.tar.xz" => {
             Reply::new(302, "").header("location", "http://127.0.0.2/base/images/metadata.tar.xz")
         }
@@ -437,6 +437,14 @@ fn images_come_from_a_server_of_simplestreams() {
     assert_eq!(t.ok(&["exec", "box", "cat", "/first"]), "one");
     assert_eq!(t.inspect("box", "{{.Image}}"), id);
     t.ok(&["remote", "rename", "mine", "yours"]);
+    // What the server says of an image that is not here.
+    let info = t.ok(&["image", "info", "yours:busybox/1"]);
+    assert!(
+        info.contains("Architecture: x86_64") && info.contains("Created: 2024-01-01T00:00:00Z"),
+        "{info}"
+    );
+    assert!(t.ok(&["image", "show", "yours:busybox/1"]).contains("description: Busybox one"));
+    assert!(t.hull(&["image", "info", "yours:none"]).fails(1).contains("none"));
     t.ok(&["remote", "switch", "yours"]);
     assert_eq!(t.ok(&["remote", "get-default"]), "yours");
     assert_eq!(t.ok(&["image", "copy", "busybox/1"]), id);
@@ -444,6 +452,35 @@ fn images_come_from_a_server_of_simplestreams() {
     t.ok(&["remote", "switch", "local"]);
     t.ok(&["remote", "remove", "yours"]);
     assert!(!t.ok(&["remote", "list"]).contains("yours"));
+}
+
+#[test]
+fn an_image_is_refreshed_from_its_server() {
+    let Some(t) = Scenario::start() else { return };
+    let Some(archives) = Archives::make(&t) else { return };
+    let server = serve(&archives, |_| {});
+    t.ok(&["remote", "add", "mine", &format!("http://{}/base", server.host)]);
+    let old = t.ok(&["image", "copy", "mine:busybox", "--alias", "box", "--alias", "other"]);
+    assert_eq!(t.ok(&["image", "refresh", "box"]), "box: up to date");
+    t.ok(&["create", "--system", "--network", "none", "--name", "user", "box"]);
+    // The server gets another image of the same name. The image remembers the server and not its short name here.
+    archives.run("sh", &["-c", "echo two >whole/rootfs/first; rm rootfs.squashfs; mksquashfs whole/rootfs rootfs.squashfs -no-progress -quiet"]);
+    t.ok(&["remote", "remove", "mine"]);
+    let new = t.ok(&["image", "refresh", "box"]);
+    assert_ne!(new, old);
+    assert_eq!(t.ok(&["image", "inspect", "-f", "{{.Id}}", "box", "other"]), format!("{new}\n{new}"));
+    assert_eq!(t.ok(&["image", "refresh", "other", &new]), format!("other: up to date\n{new}: up to date"));
+    // A container keeps the image that it was made of.
+    assert_eq!(t.inspect("user", "{{.Image}}"), old);
+    t.ok(&["start", "user"]);
+    t.ok(&["rm", "-f", "user"]);
+    std::fs::remove_file(archives.path("rootfs.squashfs")).unwrap();
+    assert!(t.hull(&["image", "refresh", "box"]).fails(1).contains(&server.host));
+    t.ok(&["run", "--rm", "--network", "none", "box", "true"]);
+    // A committed image is another one.
+    t.ok(&["create", "--name", "base", "box"]);
+    t.ok(&["commit", "base", "mine"]);
+    assert!(t.hull(&["image", "refresh", "mine"]).fails(1).contains("nothing to refresh"));
 }
 
 #[test]
@@ -466,7 +503,7 @@ fn a_server_that_lies_is_found_out() {
         ("redirect", "images/metadata.tar.xz".into(), "moved/metadata.tar.xz".into(), "redirect"),
     ];
     for (name, from, to, why) in lies {
-        let server = serve(&archives, |products| *products = products.replace(&from, &to));
+        let server = serve(&archives, move |products| *products = products.replace(&from, &to));
         t.ok(&["remote", "add", name, &format!("http://{}/base", server.host)]);
         let failed = t.hull(&["image", "copy", &format!("{name}:busybox"), "--alias", name]);
         assert!(failed.fails(1).contains(why), "{name}: {}", failed.fails(1));

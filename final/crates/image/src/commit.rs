@@ -75,7 +75,9 @@ pub fn commit<E: From<Error>>(
     manifest.layers.push(Descriptor::new(LAYER, staged.digest.clone(), staged.size));
     manifest.config = Descriptor::new(crate::config::CONFIG, stored.digest.clone(), stored.size);
     manifest.media_type = MANIFEST.into();
-    manifest.annotations.remove(crate::lxd::FINGERPRINT);
+    for of_the_base in [crate::lxd::FINGERPRINT, crate::lxd::SOURCE] {
+        manifest.annotations.remove(of_the_base);
+    }
     manifest.annotations.extend(layer.annotations.clone());
     let id = stored.digest.clone();
     let image = NewImage {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::super::image::One;
-use super::super::image_system::{Alias, Copy, Export, GetProperty, Import, SetProperty};
+use super::super::image_system::{Alias, Copy, Export, GetProperty, Import, Refresh, SetProperty};
 use super::super::{Deferred, DeferredGroup};
 
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,8 @@ pub enum Image {
     /// List images
     #[command(visible_alias = "ls")]
     List(Deferred<List>),
+    /// Fetch newer images of those that came from remotes
+    Refresh(Deferred<Refresh>),
     /// Change a property of an image
     SetProperty(Deferred<SetProperty>),
     /// Show an image's properties as YAML

@@ -24,6 +24,7 @@ pub fn run(engine: &Engine, verb: &Image) -> Result<u8> {
         Image::Import(args) => image_import::import(engine, args),
         Image::Info(args) => image_properties::info(engine, &args.name),
         Image::List(args) => list(engine, args),
+        Image::Refresh(args) => remotes::refresh(engine, &args.names),
         Image::SetProperty(args) => image_properties::set(engine, args),
         Image::Show(args) => image_properties::show(engine, &args.name),
         Image::UnsetProperty(args) => image_properties::unset(engine, args),

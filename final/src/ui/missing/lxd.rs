@@ -20,7 +20,6 @@ pub const VERBS: Verbs = &[
     ("cluster", CLUSTER),
     ("delete", DELETE),
     ("image delete", DELETE),
-    ("image refresh", "`hull pull` fetches a newer image of the name, if there is one"),
     ("query", "hull has no service for its API: `hull inspect` prints what there is as JSON"),
     ("shell", "`hull exec --interactive --tty` with a container and sh opens a shell in it"),
     ("monitor", "`hull events` shows what happens, and `hull logs --follow` what a container prints"),
@@ -66,7 +65,7 @@ pub const FLAGS: Flags = &[
     (".", "--verbose", "hull has no levels of messages: an error says what failed, on what, and why"),
     ("image copy, image import, import, publish, remote add", "--public", PUBLIC),
     ("image copy, image export, image info, image show", "--vm", MACHINE),
-    ("image copy", "--auto-update", "`hull image copy` fetches a newer image of the name, if there is one"),
+    ("image copy", "--auto-update", "`hull image refresh` fetches a newer image"),
     ("image copy", "--mode", "hull fetches images itself: no server sends them"),
     ("image copy", "--target-project", PROJECT),
     (

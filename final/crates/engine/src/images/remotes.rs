@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use hull_image::Digest;
 use hull_image::archive::ImportOptions;
+use hull_image::lxd::Source;
 use hull_image::reference::Reference;
 use hull_image::registry::Access;
 use hull_image::simplestreams::{Offered, Server, find};
@@ -137,11 +138,12 @@ impl Engine {
         })
     }
 
-    /// Fetches an image from a server, unless this machine has it already. Returns its id.
+    /// Fetches an image from a server, unless this machine has it already. Returns its id. `asked` is the word by which the
+    /// image was found; an image that was found by an alias can be refreshed.
     pub fn copy_image(
         &self,
         access: &Access,
-        remote: &Remote,
+        (remote, asked): (&Remote, &str),
         offered: &Offered,
         names: &[Reference],
     ) -> Result<Digest> {
@@ -150,7 +152,31 @@ impl Engine {
             return Ok(id);
         }
         let received = Server::new(access, &remote.url)?.receive(self.images(), offered)?;
-        let options = ImportOptions { properties: offered.properties.clone(), ..ImportOptions::default() };
-        self.finish_image(received, names, options)
+        let is_alias = offered.aliases.iter().any(|alias| alias == asked);
+        let source = is_alias.then(|| Source { server: remote.url.clone(), alias: asked.to_owned() });
+        let properties = offered.properties.clone();
+        self.finish_image(received, names, ImportOptions { properties, source, ..ImportOptions::default() })
+    }
+
+    /// Fetches what the server of an image now has under the image's alias. The new image gets the names of the old one,
+    /// which is removed unless a container uses it. Returns the new image's id, or `None` if the server has no other one.
+    pub fn refresh_image(&self, access: &Access, name: &str) -> Result<Option<Digest>> {
+        let old = self.described_image(name)?;
+        let Some(Source { server, alias }) = old.source else {
+            return Err(Error::Invalid {
+                what: format!("image {name}"),
+                why: "it was not copied from a server by an alias, so there is nothing to refresh it from"
+                    .into(),
+            });
+        };
+        let remote = Remote { url: server };
+        let offered = self.offered_image(access, &remote, &alias)?;
+        if old.fingerprint.as_deref() == Some(offered.fingerprint.hex()) {
+            return Ok(None);
+        }
+        let names = old.aliases.iter().map(|name| Reference::parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let new = self.copy_image(access, (&remote, &alias), &offered, &names)?;
+        self.remove_unnamed_image(&old.id)?;
+        Ok(Some(new))
     }
 }

@@ -32,6 +32,8 @@ pub struct ImportOptions {
     pub platform: Option<Platform>,
     /// LXD's properties of the image.
     pub properties: BTreeMap<String, String>,
+    /// The place on a server from which it was copied.
+    pub source: Option<lxd::Source>,
 }
 
 /// An image whose archives are in the staging directory, and which is not yet visible.
@@ -138,7 +140,10 @@ impl<'a> Received<'a> {
             history: vec![History { created: Some(created), comment: options.message, ..History::default() }],
             inline_cache: None,
         };
-        let annotations = described(metadata, options.properties, &fingerprint)?;
+        let mut annotations = described(metadata, options.properties, &fingerprint)?;
+        if let Some(source) = &options.source {
+            annotations.insert(lxd::SOURCE.into(), source.to_annotation()?);
+        }
         let packed = Packed {
             source: Source::Blob(&layer.path),
             diff_id: layer.digest.clone(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::metadata::{Metadata, Template};
 use crate::config::ImageConfig;
 use crate::error::{Error, Result};
@@ -15,6 +17,24 @@ const EXPIRY: &str = "org.hull.expiry-date";
 /// LXD's fingerprint of the image: the hash of the archives from which the image was made.
 pub(crate) const FINGERPRINT: &str = "org.hull.lxd-fingerprint";
 
+/// Where the image was copied from, as JSON.
+pub(crate) const SOURCE: &str = "org.hull.lxd-source";
+
+/// The place of an image on a server. What the server has there changes with time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The server's URL.
+    pub server: String,
+    pub alias: String,
+}
+
+impl Source {
+    pub(crate) fn to_annotation(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|source| Error::Json { path: "the image's source".into(), source })
+    }
+}
+
 /// An image in LXD's words.
 #[derive(Debug, Clone)]
 pub struct Described {
@@ -25,6 +45,7 @@ pub struct Described {
     pub metadata: Metadata,
     /// The hash of the archives that it was made of.
     pub fingerprint: Option<String>,
+    pub source: Option<Source>,
     /// Bytes of the unpacked layers.
     pub size: u64,
 }
@@ -47,6 +68,14 @@ pub(crate) fn to_annotations(metadata: &Metadata) -> Result<BTreeMap<String, Str
         annotations.insert(EXPIRY.into(), metadata.expiry_date.to_string());
     }
     Ok(annotations)
+}
+
+/// The place that an image was copied from.
+pub(crate) fn source(annotations: &BTreeMap<String, String>) -> Result<Option<Source>> {
+    let parse = |text: &String| {
+        serde_json::from_str(text).map_err(|source| Error::Json { path: "the image's source".into(), source })
+    };
+    annotations.get(SOURCE).map(parse).transpose()
 }
 
 /// Replaces the properties of an image.

@@ -11,7 +11,7 @@ mod annotations;
 mod metadata;
 mod properties;
 
-pub use annotations::{Described, properties, templates};
-pub(crate) use annotations::{FINGERPRINT, to_annotations};
+pub use annotations::{Described, Source, properties, templates};
+pub(crate) use annotations::{FINGERPRINT, SOURCE, to_annotations};
 pub(crate) use metadata::{MOST_TEMPLATES, MOST_TEXT};
 pub use metadata::{Metadata, Template};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::annotations::{Described, FINGERPRINT, set_properties, to_metadata};
+use super::annotations::{Described, FINGERPRINT, set_properties, source, to_metadata};
 use crate::catalog::Line;
 use crate::config::{INDEX_DIGEST, ImageConfig, ORIGIN};
 use crate::error::{Error, IoContext, Result};
@@ -24,6 +24,7 @@ impl Images {
             aliases: names.filter(|name| name.digest().is_none()).map(|name| name.familiar()).collect(),
             metadata: to_metadata(&manifest.annotations, &config)?,
             fingerprint: manifest.annotations.get(FINGERPRINT).cloned(),
+            source: source(&manifest.annotations)?,
             size: self.unpacked_size(&entry, &config)?,
             id: manifest.config.digest,
         })
