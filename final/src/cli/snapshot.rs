@@ -63,9 +63,6 @@ pub struct Snapshot {
     /// When it is removed: 1w 2d (S, M, H, d, w, m, y), or a date
     #[arg(long, value_name = "TIME")]
     pub expiry: Option<String>,
-    /// Keep the processes and their memory, too
-    #[arg(long)]
-    pub stateful: bool,
     #[arg(value_name = "CONTAINER")]
     pub container: String,
     /// The snapshot's name [default: snap0, snap1…]
@@ -75,9 +72,6 @@ pub struct Snapshot {
 
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// Restore the processes and their memory, too
-    #[arg(long)]
-    pub stateful: bool,
     #[arg(value_name = "CONTAINER")]
     pub container: String,
     #[arg(value_name = "SNAPSHOT")]

@@ -102,13 +102,7 @@ fn take(engine: &Engine, args: &Snapshot) -> Result<u8> {
         None => Expiry::Configured,
         Some(text) => Expiry::At(expiry(text)?),
     };
-    let options = SnapshotOptions {
-        name: args.name.clone(),
-        reuse: args.reuse,
-        expiry,
-        stateful: args.stateful,
-        scheduled: false,
-    };
+    let options = SnapshotOptions { name: args.name.clone(), reuse: args.reuse, expiry, scheduled: false };
     output::own(engine.snapshot(&args.container, &options)?)?;
     Ok(0)
 }
@@ -125,7 +119,7 @@ fn expiry(text: &str) -> Result<Timestamp> {
 }
 
 fn restore(engine: &Engine, args: &Restore) -> Result<u8> {
-    engine.restore(&args.container, &args.name, args.stateful)?;
+    engine.restore(&args.container, &args.name)?;
     Ok(0)
 }
 

@@ -131,7 +131,7 @@ pub fn snapshot(engine: &Engine, args: &Snapshot) -> Result<u8> {
         }
     } else if let Some(name) = &args.restore {
         match &args.newname {
-            None => engine.restore(container, name, false)?,
+            None => engine.restore(container, name)?,
             Some(new) => {
                 let options = InstanceCopy { instance_only: true, ..InstanceCopy::default() };
                 engine.copy_container(&of(name).to_string(), new, &options)?;
@@ -144,13 +144,8 @@ pub fn snapshot(engine: &Engine, args: &Snapshot) -> Result<u8> {
     } else if let Some(name) = &args.destroy {
         engine.remove_snapshot(&of(name))?;
     } else {
-        let options = SnapshotOptions {
-            name: None,
-            reuse: false,
-            expiry: Expiry::Configured,
-            stateful: false,
-            scheduled: false,
-        };
+        let options =
+            SnapshotOptions { name: None, reuse: false, expiry: Expiry::Configured, scheduled: false };
         engine.snapshot(container, &options)?;
     }
     Ok(0)

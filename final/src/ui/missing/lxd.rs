@@ -12,8 +12,8 @@ const PUBLIC: &str = "hull serves no images: `hull push` sends them to a registr
 const OPERATION: &str = "hull does nothing in the background: a command ends when its work is done";
 const PROJECT: &str = "hull has no projects: another --root and --runroot keep containers and images apart";
 const STORAGE: &str = "an image is below --root: `hull create --storage` puts a container into a pool";
-const STATEFUL: &str =
-    "hull saves no state of processes: a stop ends them, and `hull snapshot` keeps the files";
+/// systemd gives many services a UTS namespace of their own (ProtectHostname=), and CRIU saves no nested ones.
+const STATEFUL: &str = "hull saves no state of processes, because CRIU cannot save those of systemd: `hull snapshot` keeps the files";
 
 pub const VERBS: Verbs = &[
     ("alias", ALIAS),
@@ -108,7 +108,7 @@ pub const FLAGS: Flags = &[
     ),
     ("restart, start, stop", "--console", "`hull start --attach` and `hull attach` show the output"),
     ("restart, stop", "--force", "`hull kill` ends a container at once, and so does a stop with --time 0"),
-    ("stop", "--stateful", STATEFUL),
+    ("restore, snapshot, stop", "--stateful", STATEFUL),
     ("start", "--stateless", "hull saves no state of processes, so each start is a new one"),
     ("exec", "-n --disable-stdin", "stdin is not passed on unless `hull exec --interactive` says so"),
     (

@@ -20,7 +20,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "criu",
         need: Need::Nobody,
-        purpose: "hull-oci checkpoint and restore, and snapshots with --stateful",
+        purpose: "hull-oci checkpoint and restore",
         fix: "install criu; criu check --all says what a kernel lacks for it",
         attempt: Attempt::Plain(|patient| {
             let mut check = patient.programs.command("criu").map_err(|_| MISSING.to_owned())?;

@@ -5,7 +5,7 @@ use super::files;
 use super::store::InstanceSnapshot;
 use crate::attach::StartAttach;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::Event;
 use crate::handle::ending::{EndOptions, Ending, end};
 use crate::instance::needs_other_ids;
@@ -17,16 +17,10 @@ use crate::records::writable::Writable;
 impl Engine {
     /// Restores a container to the state of a snapshot. A running container is killed first, and started again
     /// afterwards.
-    pub fn restore(&self, name: &str, snapshot: &str, stateful: bool) -> Result<()> {
+    pub fn restore(&self, name: &str, snapshot: &str) -> Result<()> {
         let record = self.find(name)?;
         // A missing snapshot is an error before anything is stopped.
-        let found = InstanceSnapshot::load(self.root(), &record, snapshot)?;
-        if stateful {
-            return Err(Error::Unsupported(format!(
-                "snapshot {}/{} has no processes",
-                record.name, found.name
-            )));
-        }
+        InstanceSnapshot::load(self.root(), &record, snapshot)?;
         let ran = self.end_for_restore(&record)?;
         self.put_back(&record, snapshot)?;
         match ran {

@@ -5,7 +5,6 @@
 //! changing.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use hull_lxd::schedule;
 
@@ -39,8 +38,6 @@ pub struct SnapshotOptions {
     /// Replaces a snapshot of this name.
     pub reuse: bool,
     pub expiry: Expiry,
-    /// Keeps the processes and their memory, too.
-    pub stateful: bool,
     /// The container's schedule asks for the snapshot.
     pub scheduled: bool,
 }
@@ -54,9 +51,6 @@ impl Engine {
         let record = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
         let name = self.free_name(&record, options)?;
         let runs = Snapshot::take(self.root(), &id)?.status.is_active();
-        if options.stateful {
-            return Err(self.stateful(&record, runs));
-        }
         let files = if runs { self.keep_running(&record)? } else { self.keep_stopped(&record)? };
         let kept = Record { writable: Writable { files, ..record.writable.clone() }, ..record.clone() };
         let created = Timestamp::now();
@@ -153,38 +147,5 @@ fn expires(expiry: &Expiry, record: &Record, created: Timestamp) -> Result<Optio
                 .map_err(|why| Error::Invalid { what: format!("snapshots.expiry {text:?}"), why })?;
             Ok(created.after(&parts))
         }
-    }
-}
-
-impl Engine {
-    /// The error that says why there is no snapshot of the processes.
-    fn stateful(&self, record: &Record, runs: bool) -> Error {
-        if !runs {
-            return Error::WrongState {
-                verb: "keep the processes of",
-                name: record.name.clone(),
-                state: "not running",
-            };
-        }
-        let why = self.why_no_criu().unwrap_or_else(|| {
-            "CRIU works here, and hull has its processes saved by hull-oci checkpoint only, for bundles"
-                .into()
-        });
-        Error::Unsupported(format!("the processes of {} cannot be kept: {why}", record.name))
-    }
-
-    /// What `criu check` finds missing. `None` if it finds nothing.
-    fn why_no_criu(&self) -> Option<String> {
-        let Ok(mut criu) = self.program("criu") else {
-            return Some("that takes CRIU, and there is no program criu".into());
-        };
-        let output = match criu.arg("check").stdin(Stdio::null()).output() {
-            Ok(output) if output.status.success() => return None,
-            Ok(output) => output,
-            Err(error) => return Some(format!("criu check cannot be run: {error}")),
-        };
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let last = text.lines().rfind(|line| line.contains("Error")).or_else(|| text.lines().last());
-        Some(format!("criu check fails: {}", last.unwrap_or("it does not say why").trim()))
     }
 }
