@@ -150,7 +150,10 @@ impl Images {
             if let Some(needed) = &needed.layers {
                 let unused = |chain: &String| !needed.contains(chain) && !layers.is_of_step(chain);
                 for chain in layers.list()?.into_iter().filter(unused) {
-                    if let Some(_taken) = lock_unused(&layers.path(&chain)) {
+                    // A build that has just made the same layer has given it a blob before it let go of it.
+                    if let Some(_taken) = lock_unused(&layers.path(&chain))
+                        && !layers.is_of_step(&chain)
+                    {
                         layers.remove(&chain)?;
                     }
                 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use hull_storage::file;
 use hull_storage::layers::LayerStore;
+use hull_storage::lock;
 use hull_storage::root::Root;
 use rustix::fs::FlockOperation;
 use serde::de::DeserializeOwned;
@@ -165,14 +166,14 @@ impl Images {
 
     /// Opens a blob and locks it. While the file is open, garbage collection does not remove the blob.
     pub(crate) fn hold_blob(&self, digest: &Digest) -> Result<Option<File>> {
-        hold(&self.blob_path(digest))
+        Ok(lock::hold(&self.blob_path(digest))?)
     }
 
     /// Opens and locks those layers of an image that are unpacked, like [`Self::hold_blob`].
     pub(crate) fn hold_layers(&self, config: &ImageConfig) -> Result<Vec<File>> {
         let layers = self.layers();
-        let held = chain_ids(config).into_iter().map(|id| hold(&layers.path(id.hex())));
-        Ok(held.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        let held = chain_ids(config).into_iter().map(|id| lock::hold(&layers.path(id.hex())));
+        Ok(held.collect::<hull_storage::Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Opens and locks what an image consists of: while the files are open, garbage collection
@@ -313,16 +314,6 @@ impl Images {
 /// The chain ID of each layer, lowest first.
 pub fn chain_ids(config: &ImageConfig) -> Vec<Digest> {
     Digest::chains(config.rootfs.diff_ids.iter())
-}
-
-fn hold(path: &Path) -> Result<Option<File>> {
-    let file = match file::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        file => file.context(|| format!("open {}", path.display()))?,
-    };
-    rustix::fs::flock(&file, FlockOperation::LockShared).context(|| format!("hold {}", path.display()))?;
-    // It may have been removed in between.
-    Ok(path.exists().then_some(file))
 }
 
 /// Locks a file or directory that no process holds. No process can lock it until the returned file is closed.

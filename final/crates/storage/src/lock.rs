@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 
 use crate::error::{Error, IoContext, Result};
+use crate::file;
 use crate::process_id::ProcessId;
 
 /// How long a holder may be stopped before it is reported. A debugger stops a process for moments only.
@@ -119,6 +120,24 @@ fn has_open(pid: i32, meta: &fs::Metadata) -> bool {
     open.any(|file| (file.dev(), file.ino()) == (meta.dev(), meta.ino()))
 }
 
+/// Locks a file or directory that exists, so that nobody removes it, until the result is closed. `None` if it is not
+/// there.
+pub fn hold(path: &Path) -> Result<Option<File>> {
+    let context = || format!("hold {}", path.display());
+    loop {
+        let file = match file::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.context(context)?,
+        };
+        let locked = rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockShared));
+        locked.context(context)?;
+        // Whoever had the lock before may have removed it, and somebody may have made another one.
+        if leads_to(path, &file).context(context)? {
+            return Ok(Some(file));
+        }
+    }
+}
+
 fn acquire(path: &Path, operation: FlockOperation) -> Result<Option<Lock>> {
     acquire_current(path, operation).context(|| format!("lock {}", path.display()))
 }
@@ -146,7 +165,8 @@ fn acquire_current(path: &Path, operation: FlockOperation) -> io::Result<Option<
     }
 }
 
-fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
+/// Whether the path still leads to the open file.
+pub fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),

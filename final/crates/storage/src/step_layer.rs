@@ -19,6 +19,7 @@ use crate::directory::make_dirs;
 use crate::error::{IoContext, Result};
 use crate::file;
 use crate::layers::{LayerStore, SIZE};
+use crate::lock;
 use crate::staging::{self, Staging};
 use crate::unsynced::{UNSYNCED, is_stale};
 
@@ -86,21 +87,25 @@ impl StepLayer {
         };
         write(SIZE, &bytes.to_string())?;
         write(UNSYNCED, boot_id()?)?;
-        let target = store.layer_dir(chain_id);
-        if is_stale(&target) {
-            staging::remove_whole(&target)?;
+        let (target, blob) = (store.layer_dir(chain_id), self.blob());
+        let _held = loop {
+            if is_stale(&target) {
+                staging::remove_whole(&target)?;
+            }
+            // Garbage collection removes a layer without a blob that nobody holds.
+            match lock::hold(&store.path(chain_id))? {
+                Some(held) => break held,
+                None if store.has(chain_id) => {}
+                None => return self.staging.publish(&target).map(|_| ()),
+            }
+        };
+        // It came with an image and has no blob yet: link(2) leaves an existing one as it is.
+        match fs::hard_link(&blob, target.join(BLOB)) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(error).context(|| format!("add a blob to {}", target.display()))
+            }
+            _ => Ok(()),
         }
-        let blob = self.blob();
-        if store.has(chain_id) {
-            // It came with an image and has no blob yet: link(2) leaves an existing one as it is.
-            return match fs::hard_link(&blob, target.join(BLOB)) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    Err(error).context(|| format!("add a blob to {}", target.display()))
-                }
-                _ => Ok(()),
-            };
-        }
-        self.staging.publish(&target).map(|_| ())
     }
 }
 

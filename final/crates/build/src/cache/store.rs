@@ -6,12 +6,12 @@
 //!       locks/<key>        held by the process that runs the step
 //!       running/<build>    locked while a build runs; what was used since its file was made is not pruned
 //!       last/<place>       the key of the step that was last built at a place of a Dockerfile
+//!       recording.lock     shared by builds that record a step and publish its layer, exclusive while layers are given up
 //! ```
 //!
 //! Records are not synced. After a crash a damaged record, and one whose layer is missing, is no record.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ use hull_image::Digest;
 use hull_storage::directory::make_dirs;
 use hull_storage::file;
 use hull_storage::layers::LayerStore;
-use hull_storage::lock::Lock;
+use hull_storage::lock::{Lock, leads_to};
 use hull_storage::root::Root;
 
 use super::key::Key;
@@ -48,6 +48,12 @@ impl Drop for StepLock {
     }
 }
 
+/// The right to record steps. While it is held, pruning gives up no layers.
+#[derive(Debug)]
+pub struct Recording {
+    _lock: Lock,
+}
+
 /// A build that runs.
 #[derive(Debug)]
 pub struct RunningBuild {
@@ -59,13 +65,6 @@ impl Drop for RunningBuild {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Whether the path leads to the open file.
-fn has_name(file: &fs::File, path: &Path) -> bool {
-    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (own, named) = (file.metadata().map(identity), fs::metadata(path).map(identity));
-    own.is_ok_and(|own| named.is_ok_and(|named| own == named))
 }
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -96,7 +95,7 @@ impl Cache {
         let record: Record = serde_json::from_reader(std::io::BufReader::new(&file)).ok()?;
         let chain = record.layer.chain_id.hex();
         let is_whole = record.format == FORMAT && self.layers.has(chain) && self.layers.is_of_step(chain);
-        (is_whole && has_name(&file, &path)).then_some(record)
+        (is_whole && leads_to(&path, &file).ok()?).then_some(record)
     }
 
     /// The record of a key, whether its layer is there or not.
@@ -117,8 +116,18 @@ impl Cache {
         path.exists() && Lock::try_exclusive(&path).is_ok_and(|lock| lock.is_none())
     }
 
+    /// Begins to record a step whose layer is there, or is published before the result is dropped. Equal steps make equal
+    /// layers, so the layer may be one that pruning is about to give up, because it has read the records before.
+    pub fn begin_record(&self) -> Result<Recording> {
+        Ok(Recording { _lock: Lock::shared(&self.recording_lock())? })
+    }
+
+    fn recording_lock(&self) -> PathBuf {
+        self.dir.join("recording.lock")
+    }
+
     /// Adds a record, with the list of the files that the step has read, for [`super::why`].
-    pub fn add(&self, key: &Key, record: &Record, listing: &Listing) -> Result<()> {
+    pub fn add(&self, _recording: &Recording, key: &Key, record: &Record, listing: &Listing) -> Result<()> {
         if !listing.0.is_empty() {
             file::write_atomic(&self.listing_path(key), listing.0.as_bytes(), 0o600)?;
         }
@@ -198,18 +207,18 @@ impl Cache {
         Ok(oldest)
     }
 
-    /// Lets garbage collection remove the layers of steps that no record names. A step is recorded before its layer is
-    /// published, so the layers are listed first.
+    /// Lets garbage collection remove the layers of steps that no record names.
     pub fn release_unused(&self) -> Result<()> {
-        let layers = self.layers.list()?;
+        let lock = Lock::exclusive(&self.recording_lock())?;
         let records = self.keys()?.into_iter().filter_map(|(key, _)| self.read(&key));
         let needed: std::collections::HashSet<String> =
             records.map(|record| record.layer.chain_id.hex().to_owned()).collect();
-        for chain in layers {
+        for chain in self.layers.list()? {
             if !needed.contains(&chain) && self.layers.is_of_step(&chain) {
                 self.layers.release_step(&chain)?;
             }
         }
+        drop(lock);
         // Locks of killed builds.
         for name in hull_storage::directory::names_in(&self.dir.join("locks"))? {
             let path = self.dir.join("locks").join(name);
@@ -254,19 +263,54 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::key::Inputs;
+    use crate::cache::record::LayerOfStep;
 
+    /// Equal steps make equal layers. One is made again and again, while others give up the layers that no record names.
     #[test]
-    fn a_record_that_was_replaced_has_no_name() {
-        let path = std::env::temp_dir().join(format!("hull-record-{}", std::process::id()));
-        fs::write(&path, "one").unwrap();
-        let file = fs::File::open(&path).unwrap();
-        assert!(has_name(&file, &path));
-        fs::rename(&path, path.with_extension("doomed")).unwrap();
-        assert!(!has_name(&file, &path));
-        fs::write(&path, "two").unwrap();
-        assert!(!has_name(&file, &path), "the name is that of a new record");
-        fs::rename(path.with_extension("doomed"), &path).unwrap();
-        assert!(has_name(&file, &path));
-        fs::remove_file(&path).unwrap();
+    fn a_layer_that_is_given_up_and_made_again_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(&directory.path().join("data"), &directory.path().join("run")).unwrap();
+        let (cache, layers) = (Cache::open(&root).unwrap(), LayerStore::new(&root));
+        let images = hull_image::store::Images::open(&root).unwrap();
+        let key = Digest::of(b"step");
+        let chain = Digest::of(b"layer");
+        let layer = LayerOfStep {
+            diff_id: chain.clone(),
+            chain_id: chain.clone(),
+            descriptor: hull_image::config::Descriptor::new("", chain.clone(), 3),
+            bytes: 3,
+        };
+        let record = Record {
+            format: FORMAT,
+            created: String::new(),
+            description: String::new(),
+            inputs: Inputs::default(),
+            layer,
+        };
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    cache.release_unused().unwrap();
+                    images.collect().unwrap();
+                }
+            });
+            for _ in 0..300 {
+                let made = layers.begin_step().unwrap();
+                fs::write(made.blob(), "tar").unwrap();
+                let recording = cache.begin_record().unwrap();
+                cache.add(&recording, &key, &record, &Listing::default()).unwrap();
+                made.publish(&layers, chain.hex(), 3).unwrap();
+                drop(recording);
+                let is_there = layers.has(chain.hex()) && layers.is_of_step(chain.hex());
+                fs::remove_file(cache.path(&key)).unwrap();
+                if !is_there {
+                    is_over.store(true, Ordering::Relaxed);
+                }
+                assert!(is_there);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
     }
 }

@@ -212,9 +212,10 @@ impl<'a> Worker<'a> {
             },
         };
         let stored = self.state.stored_key(&key);
-        // Pruning gives up the layers that no record names.
-        job.cache.add(&stored, &record, &listing)?;
+        let recording = job.cache.begin_record()?;
+        job.cache.add(&recording, &stored, &record, &listing)?;
         made.layer.publish(&self.store, chain.hex(), made.bytes)?;
+        drop(recording);
         job.cache.set_last(&place, &stored)?;
         self.state.add(&record.layer, &record.created, created_by, key);
         Ok(Outcome::Done(Some(record.layer.diff_id)))

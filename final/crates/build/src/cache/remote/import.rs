@@ -126,13 +126,15 @@ impl Imports {
                 bytes,
             },
         };
+        let recording = cache.begin_record()?;
         if store.has(chain.hex()) && store.is_of_step(chain.hex()) {
             let blob = store.step_blob(chain.hex());
             let size = std::fs::metadata(&blob).context(|| format!("look at {}", blob.display()))?.len();
             let record = record(size, store.size(chain.hex())?);
-            cache.add(&key, &record, &Listing::default())?;
+            cache.add(&recording, &key, &record, &Listing::default())?;
             return Ok((key, record));
         }
+        drop(recording);
         let staged = store.begin_step()?;
         let (blob, diff) = (staged.blob(), staged.diff().to_owned());
         let packed = blob.with_file_name("packed");
@@ -157,8 +159,8 @@ impl Imports {
         let numbers: Vec<u64> = numbers.split(' ').filter_map(|number| number.parse().ok()).collect();
         let &[size, bytes] = numbers.as_slice() else { return Err(Error::Cancelled) };
         let record = record(size, bytes);
-        // Pruning gives up the layers that no record names.
-        cache.add(&key, &record, &Listing::default())?;
+        let recording = cache.begin_record()?;
+        cache.add(&recording, &key, &record, &Listing::default())?;
         staged.publish(&store, chain.hex(), bytes)?;
         Ok((key, record))
     }
