@@ -69,6 +69,7 @@ pub use exec::{ExecTarget, exec};
 pub use idmap::namespace as user_namespace;
 pub use init::serve_as_init;
 pub use rendezvous::start;
+pub use rootfs::plain as plain_path;
 pub use rootfs::{
     DetachedMount, attach_mount, clone_from, covered, detach_mount, mount_at, mount_of, mount_options,
     open_mount,

@@ -8,7 +8,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use hull_sys::fs::open_in_root;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -56,7 +56,7 @@ fn leads_to_kernel(root: &OwnedFd, path: &Path) -> bool {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         let Some(target) = link(root, &path) else { return false };
-        path = plain(&path.parent().unwrap_or(Path::new("/")).join(target));
+        path = hull_runtime::plain_path(&path.parent().unwrap_or(Path::new("/")).join(target));
         if OF_THE_KERNEL.iter().any(|kernel| path.starts_with(kernel)) {
             return true;
         }
@@ -72,18 +72,6 @@ fn link(root: &OwnedFd, path: &Path) -> Option<PathBuf> {
     }
     let target = rustix::fs::readlinkat(&found, "", Vec::new()).ok()?;
     Some(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
-}
-
-/// The path without `.` and `..`.
-fn plain(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::from("/"), |mut plain, component| {
-        match component {
-            Component::Normal(name) => plain.push(name),
-            Component::ParentDir => drop(plain.pop()),
-            _ => {}
-        }
-        plain
-    })
 }
 
 #[cfg(test)]

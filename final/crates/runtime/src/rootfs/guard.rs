@@ -73,7 +73,7 @@ fn refused<T>(text: String) -> Result<T> {
 }
 
 /// The absolute path without `.`, `..` and doubled slashes.
-fn plain(path: &Path) -> PathBuf {
+pub fn plain(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::from("/"), |mut plain, component| {
         match component {
             Component::Normal(name) => plain.push(name),

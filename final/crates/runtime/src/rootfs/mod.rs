@@ -36,6 +36,7 @@ mod sources;
 pub use attached::{clone_from, mount_at};
 pub(crate) use devices::{make_default_devices, make_device};
 pub(crate) use guard::has_bound_dev;
+pub use guard::plain;
 pub(crate) use masks::{Masks, read_only};
 pub use mounts::DetachedMount;
 pub(crate) use mounts::{ReadOnlyLater, attach_detached, bind_console, mount};
