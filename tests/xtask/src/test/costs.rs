@@ -165,12 +165,24 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "api_recorded_dockerd", 150),
 ];
 
-/// Suites of `tests/suite` that spend most of their time waiting for another engine, and measure nothing: two run at a time.
-const PATIENT: [&str; 6] =
-    ["api_recorded_dockerd", "api_sdk_clients", "build_peers", "build_real", "bundles", "oci_hostile"];
+/// Programs of which two run at a time, because they measure nothing: suites that wait for another engine most of the time,
+/// and crates' tests whose fuzzers take a time that is set.
+const PATIENT: [(&str, &str); 11] = [
+    ("tests/suite", "api_recorded_dockerd"),
+    ("tests/suite", "api_sdk_clients"),
+    ("tests/suite", "build_peers"),
+    ("tests/suite", "build_real"),
+    ("tests/suite", "bundles"),
+    ("tests/suite", "oci_hostile"),
+    ("final/crates/api", "hull_api"),
+    ("final/crates/build", "fuzz"),
+    ("final/crates/composefile", "fuzz"),
+    ("final/crates/image", "hull_image"),
+    ("final/crates/runtime", "fuzz"),
+];
 
 pub fn is_patient(program: &Program) -> bool {
-    program.directory == "tests/suite" && PATIENT.contains(&program.name.as_str())
+    PATIENT.contains(&(program.directory.as_str(), program.name.as_str()))
 }
 
 /// The crates' own tests and the lessons are part of every size, independent of their duration.
