@@ -126,7 +126,7 @@ pub struct Global {
     /// Images, containers and volumes [default: /var/lib/hull, or ~/.local/share/hull]
     #[arg(long, env = "HULL_ROOT", value_name = "DIR", hide_env_values = true)]
     pub root: Option<PathBuf>,
-    /// State that a reboot clears [default: /run/hull, or $XDG_RUNTIME_DIR/hull]
+    /// State of running containers [default: /run/hull, or $XDG_RUNTIME_DIR/hull; run in another --root]
     #[arg(long, env = "HULL_RUNROOT", value_name = "DIR", hide_env_values = true)]
     pub runroot: Option<PathBuf>,
     /// The cgroup that containers' cgroups are made in

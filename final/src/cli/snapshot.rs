@@ -94,7 +94,7 @@ pub struct Copy {
     /// Copy into the root in this directory
     #[arg(long, value_name = "DIR")]
     pub target_root: Option<PathBuf>,
-    /// The state directory of that root
+    /// The state directory of that root [default: run in it]
     #[arg(long, value_name = "DIR", requires = "target_root")]
     pub target_runroot: Option<PathBuf>,
     #[arg(value_name = "CONTAINER[/SNAPSHOT]")]
@@ -114,7 +114,7 @@ pub struct Move {
     /// Move into the root in this directory
     #[arg(long, value_name = "DIR")]
     pub target_root: Option<PathBuf>,
-    /// The state directory of that root
+    /// The state directory of that root [default: run in it]
     #[arg(long, value_name = "DIR", requires = "target_root")]
     pub target_runroot: Option<PathBuf>,
     #[arg(value_name = "CONTAINER")]

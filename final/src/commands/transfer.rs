@@ -76,9 +76,11 @@ impl Place {
                 let program = environment::own_files().into_iter().find(|path| path.is_file());
                 let mut command = Command::new(program.context("cannot find hull's own program")?);
                 command.arg("--root").arg(root);
-                if let Some(runroot) = runroot {
-                    command.arg("--runroot").arg(runroot);
-                }
+                match runroot {
+                    Some(runroot) => command.arg("--runroot").arg(runroot),
+                    // This root's own, if the variable is set.
+                    None => command.env_remove("HULL_RUNROOT"),
+                };
                 command
             }
             Self::Machine { host, port, .. } => {

@@ -142,6 +142,7 @@ pub fn hint(detail: Detail) -> Option<String> {
         Detail::RootReadOnly => "choose a --root on a writable file system",
         Detail::DiskFull => "make room: hull system prune",
         Detail::NewerFormat => "use the hull that wrote it, or another directory with --root",
+        Detail::ForeignRunRoot => "name another --runroot, or none: a --root has a run directory in it",
         Detail::ForeignDirectory => "choose a --root and a --runroot of your own",
         Detail::IdNotMapped => {
             return Some(hull_engine::rootless::more_ids_hint(&crate::environment::search_path()));

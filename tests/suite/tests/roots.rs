@@ -26,6 +26,33 @@ fn two_roots_on_one_machine_do_not_touch_each_other() {
 }
 
 #[test]
+fn a_root_that_is_named_alone_has_a_run_directory_of_its_own() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "first", "busybox", "sleep", "300"]);
+    let other = t.path("other");
+    let other = other.to_str().unwrap();
+    // The state of the first root's container would look like the rest of one that is gone.
+    let refused = t.hull(&["--root", other, "ps"]);
+    assert!(refused.fails(1).contains("cannot be used with another data root"), "{refused}");
+    let ok = |args: &[&str]| {
+        let mut command = t.command(&[&["--root", other], args].concat());
+        command.env_remove("HULL_RUNROOT");
+        let outcome = hull_test_support::outcome::run(&mut command);
+        outcome.ok().to_owned()
+    };
+    assert_eq!(ok(&["ps", "-aq"]), "");
+    // A copy goes to that root's own run directory, too.
+    t.ok(&["copy", "--target-root", other, "first", "second"]);
+    ok(&["start", "second"]);
+    ok(&["system", "prune", "-f"]);
+    assert_eq!(t.ok(&["exec", "first", "echo", "alive"]), "alive");
+    t.ok(&["system", "prune", "-f"]);
+    assert_eq!(ok(&["exec", "second", "echo", "alive"]), "alive");
+    assert!(t.path("other/run/containers").exists());
+    ok(&["rm", "-f", "second"]);
+}
+
+#[test]
 fn a_root_of_a_newer_version_is_refused_with_a_sentence() {
     let Some(t) = Scenario::with_busybox() else { return };
     let file = t.data_root().join("version");

@@ -20,6 +20,8 @@ pub enum Error {
     NewerFormat { path: PathBuf, found: u32, known: u32 },
     #[error("{} belongs to user {owner} and is not safe to keep state in", path.display())]
     ForeignDirectory { path: PathBuf, owner: u32 },
+    #[error("{} cannot be used with another data root: {why}", path.display())]
+    ForeignRunRoot { path: PathBuf, why: String },
     #[error("the container name {name:?} is already in use by container {id}")]
     NameTaken { name: String, id: String },
     #[error("invalid {what} name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
@@ -70,7 +72,7 @@ impl Error {
             Self::NewerFormat { .. } => Kind::Unsupported,
             Self::ForeignDirectory { .. } => Kind::NotPermitted,
             Self::NameTaken { .. } => Kind::Conflict,
-            Self::InvalidName { .. } | Self::Refused { .. } => Kind::Invalid,
+            Self::InvalidName { .. } | Self::Refused { .. } | Self::ForeignRunRoot { .. } => Kind::Invalid,
             Self::NoSuchVolume(_) => Kind::NotFound,
             Self::VolumeInUse { .. } => Kind::InUse,
         }

@@ -6,6 +6,9 @@
 //!                 ~/.local/share/hull              $XDG_RUNTIME_DIR/hull, /run/user/UID/hull, or
 //!                                                  run in the data directory
 //! ```
+//! A data directory that the user names has its run directory in it, `run`, unless the user names that, too. Two data
+//! directories cannot share one: [`crate::root::Root::open`].
+//!
 //! `XDG_RUNTIME_DIR` is set in a login session and absent in the shells of cron and `su`. If each command took it, a
 //! container started in the one would seem to have ended in the other. So the first command of a boot writes its choice
 //! to `run-root.json` in the data directory, and the others use it as long as its parent directory exists.
@@ -23,6 +26,8 @@ use crate::file;
 use crate::root::{SYSTEM_DATA, SYSTEM_RUN, is_unprivileged};
 
 const REMEMBERED: &str = "run-root.json";
+/// The run directory in a data directory.
+const RUN: &str = "run";
 
 /// The directories of a root, not made yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +63,12 @@ impl Paths {
     pub fn choose(data: Option<PathBuf>, run: Option<PathBuf>, environment: Environment) -> Self {
         match (data, run) {
             (Some(data), Some(run)) => Self { data, run, ignored: vec![] },
-            (data, run) if !is_unprivileged() => Self {
-                data: data.unwrap_or_else(|| SYSTEM_DATA.into()),
-                run: run.unwrap_or_else(|| SYSTEM_RUN.into()),
-                ignored: vec![],
-            },
+            (data, run) if !is_unprivileged() => {
+                let data = data.unwrap_or_else(|| SYSTEM_DATA.into());
+                let of_data =
+                    || if data == Path::new(SYSTEM_DATA) { SYSTEM_RUN.into() } else { data.join(RUN) };
+                Self { run: run.unwrap_or_else(of_data), data, ignored: vec![] }
+            }
             (data, run) => {
                 // Where login managers create a user's runtime directory.
                 let login = PathBuf::from(format!("/run/user/{}", outer_user()));
@@ -78,7 +84,8 @@ impl Environment {
         let mut refuse = |name: &str, path: &Path, why: String| {
             ignored.push(format!("{name} is not used, because its value {} {why}", path.display()));
         };
-        let data = data.unwrap_or_else(|| {
+        let given = data;
+        let usual = {
             let absolute = self.data_home.filter(|path| {
                 // XDG Base Directory Specification: a relative path is invalid and to be ignored.
                 let is_absolute = path.is_absolute();
@@ -89,8 +96,12 @@ impl Environment {
             });
             let home = || self.home.unwrap_or_else(|| "/".into()).join(".local/share");
             absolute.unwrap_or_else(home).join("hull")
-        });
+        };
+        let data = given.unwrap_or_else(|| usual.clone());
         let run = run.unwrap_or_else(|| {
+            if data != usual {
+                return data.join(RUN);
+            }
             let own = self.runtime_dir.filter(|path| match unusable(path) {
                 Some(why) => {
                     refuse("XDG_RUNTIME_DIR", path, why);
@@ -99,7 +110,7 @@ impl Environment {
                 None => true,
             });
             let login = || Some(login).filter(|path| unusable(path).is_none());
-            let chosen = own.or_else(login).map_or_else(|| data.join("run"), |dir| dir.join("hull"));
+            let chosen = own.or_else(login).map_or_else(|| data.join(RUN), |dir| dir.join("hull"));
             remembered(&data, &chosen)
         });
         Paths { data, run, ignored }
@@ -217,6 +228,18 @@ mod tests {
         let own = home.path("home/.local/share/hull/run");
         assert_eq!(home.paths(None, "none").run, own);
         assert_eq!(home.paths(Some("runtime"), "login").run, own, "remembered");
+    }
+
+    #[test]
+    fn a_data_directory_that_is_named_has_its_own_run_directory() {
+        let home = Home::new();
+        let of = |data: &Path| {
+            let environment = Environment { home: Some(home.path("home")), ..Environment::default() };
+            environment.paths(Some(data.into()), None, home.path("login"))
+        };
+        let other = home.path("other");
+        assert_eq!(of(&other).run, other.join("run"));
+        assert_eq!(of(&home.path("home/.local/share/hull")).run, home.path("login/hull"));
     }
 
     #[test]

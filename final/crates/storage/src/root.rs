@@ -1,6 +1,7 @@
 //! A root: a data directory that outlives reboots, and a run directory that does not.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -36,11 +37,12 @@ pub struct Root {
 }
 
 impl Root {
-    /// Creates what is missing and refuses what a newer hull wrote.
+    /// Creates what is missing. Refuses what a newer hull wrote, and a run directory of another data directory.
     pub fn open(data: &Path, run: &Path) -> Result<Self> {
         // 0710: the root user of a container, whose id is mapped, has to pass through; nobody has to list it.
         let data = private_directory(data, 0o710)?;
         let run = private_directory(run, 0o710)?;
+        claim(&run, &data)?;
         let id = root_id(&data);
         let has_one_id = hull_sys::id_map::has_one_id();
         let mut root = Self { data, run, id, has_one_id, format: FORMAT };
@@ -145,6 +147,34 @@ impl Root {
     }
 }
 
+/// The symlink in the run directory that leads to its data directory.
+const OWNER: &str = "data-root";
+
+/// Makes sure that a run directory has one data directory. The state of another one's containers would look like that of
+/// containers which are gone, and be removed.
+fn claim(run: &Path, data: &Path) -> Result<()> {
+    let path = run.join(OWNER);
+    let context = || format!("claim {}", path.display());
+    loop {
+        match fs::read_link(&path) {
+            Ok(owner) if owner == data => return Ok(()),
+            // It was removed or moved.
+            Ok(owner) if !owner.exists() => file::remove(&path)?,
+            Ok(owner) => {
+                let why = format!("it has the state of the containers in {}", owner.display());
+                return Err(Error::ForeignRunRoot { path: run.into(), why });
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                match std::os::unix::fs::symlink(data, &path) {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                    made => return made.context(context),
+                }
+            }
+            Err(error) => return Err(error).context(context),
+        }
+    }
+}
+
 /// Creates a directory, or makes sure that an existing one belongs to this user. Returns its path without symlinks,
 /// from which the root's id is derived.
 pub fn private_directory(dir: &Path, mode: u32) -> Result<PathBuf> {
@@ -209,6 +239,23 @@ mod tests {
         assert_ne!(one.name_suffix(), two.name_suffix());
         assert_eq!(one.name_suffix(), format!("-{}", one.id()));
         assert_eq!(one.id().len(), 8);
+    }
+
+    #[test]
+    fn a_run_directory_has_one_data_directory() {
+        let scratch = Scratch::new();
+        let (one, two, run) =
+            (scratch.path().join("one"), scratch.path().join("two"), scratch.path().join("run"));
+        Root::open(&one, &run).unwrap();
+        Root::open(&one, &run).unwrap();
+        let error = Root::open(&two, &run).unwrap_err().to_string();
+        assert!(
+            error.contains("run cannot be used with another data root") && error.contains("one"),
+            "{error}"
+        );
+        // A root that was moved takes its run directory with it, and one that is gone needs none.
+        fs::rename(&one, &two).unwrap();
+        Root::open(&two, &run).unwrap();
     }
 
     #[test]

@@ -134,6 +134,7 @@ pub enum Detail {
     DiskFull,
     NewerFormat,
     ForeignDirectory,
+    ForeignRunRoot,
     /// A sentence about this machine from a crate that examined it: which kernel setting, which limit.
     Advice(String),
 }
@@ -254,6 +255,7 @@ impl Detail {
             }
             Storage::NewerFormat { .. } => Self::NewerFormat,
             Storage::ForeignDirectory { .. } => Self::ForeignDirectory,
+            Storage::ForeignRunRoot { .. } => Self::ForeignRunRoot,
             Storage::NameTaken { name, .. } => Self::NameTaken { container: name.clone() },
             Storage::NoSuchVolume(_) => Self::NoSuchVolume,
             Storage::VolumeInUse { name, users } => match name.split_once('/') {
