@@ -7,9 +7,10 @@ use std::fs::Metadata;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hull_storage::lock::Lock;
+use hull_storage::process_id::ProcessId;
 use hull_sys::fs::fd_path;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags};
@@ -24,6 +25,10 @@ pub(super) const BACKLOG: i32 = 4096;
 
 /// How long another server may hold the lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the workers of a dead server may take to end, and the pause between two looks at them.
+const ORPHANS_TIMEOUT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A socket's file that this server has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,28 +92,37 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
         return Err(Error::NotASocket { path: path.to_owned() });
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(Error::at("make a socket for", path))?;
-    match rustix::net::connect(&probe, address) {
-        Err(Errno::CONNREFUSED) => {
-            std::fs::remove_file(path).map_err(Error::at("remove the socket of a dead server,", path))
+    let started = Instant::now();
+    loop {
+        let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(Error::at("make a socket for", path))?;
+        match rustix::net::connect(&probe, address) {
+            Err(Errno::CONNREFUSED) => {
+                return std::fs::remove_file(path)
+                    .map_err(Error::at("remove the socket of a dead server,", path));
+            }
+            // The server's queue is full (EAGAIN), or it listens with another type of socket (EPROTOTYPE).
+            Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => {
+                let server = server_of(&probe);
+                // A server that was killed leaves its workers behind until the kernel's signal has ended them, too.
+                if server.is_some() || started.elapsed() > ORPHANS_TIMEOUT {
+                    let server = server.unwrap_or_else(|| "another process".into());
+                    return Err(Error::InUse { path: path.to_owned(), server });
+                }
+                std::thread::sleep(PAUSE);
+            }
+            Err(errno) => return Err(Error::at("see whether a server listens on", path)(errno)),
         }
-        // The server's queue is full (EAGAIN), or it listens with another type of socket (EPROTOTYPE).
-        Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => {
-            Err(Error::InUse { path: path.to_owned(), server: server_of(&probe) })
-        }
-        Err(errno) => Err(Error::at("see whether a server listens on", path)(errno)),
     }
 }
 
-/// The process that called listen(2) on the other end (unix(7), `SO_PEERCRED`).
-fn server_of(connected: &OwnedFd) -> String {
+/// The process that called listen(2) on the other end (unix(7), `SO_PEERCRED`). `None` if it has ended, or is in another
+/// pid namespace.
+fn server_of(connected: &OwnedFd) -> Option<String> {
     let pid = getsockopt(connected, PeerCredentials).map_or(0, |peer| peer.pid());
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    match name.trim() {
-        "" => "another process".to_owned(),
-        name => format!("{name} (pid {pid})"),
-    }
+    ProcessId::of(pid).ok().filter(ProcessId::is_alive)?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(format!("{} (pid {pid})", name.trim()))
 }
 
 /// The lock file beside a socket, held.
