@@ -57,6 +57,55 @@ fn main() {
     both.snapshots(few);
     both.beside_lxc(few);
     both.each(&["delete", "--force", NAME]);
+    freeze(&t);
+    list_of_two_hundred(&t);
+}
+
+/// How long a running system stands still while a snapshot of it is taken on btrfs: the longest pause that one of its
+/// processes notices.
+fn freeze(t: &Scenario) {
+    const TICKS: &str = "use Time::HiRes 'time'; my ($last, $most) = (time, 0); \
+        while (!-e '/end') { select(undef, undef, undef, 0.001); my $now = time; \
+        $most = $now - $last if $now - $last > $most; $last = $now; } printf('%.0f', $most * 1000);";
+    t.ok(&["storage", "create", "fast", "btrfs", "size=2GiB"]);
+    t.ok(&["launch", "-s", "fast", "-n", "none", IMAGE, "still"]);
+    let script =
+        "until test -S /run/systemd/private; do sleep 0.01; done; systemctl is-system-running --wait || true";
+    t.ok(&["exec", "still", "sh", "-c", script]);
+    // Without any snapshot the pause is that of the scheduler.
+    let mut pauses = Vec::new();
+    for snapshots in [0, 5] {
+        t.ok(&["exec", "still", "rm", "-f", "/end"]);
+        let ticking = t.spawn(&["exec", "still", "perl", "-e", TICKS]);
+        for number in 0..snapshots {
+            t.ok(&["snapshot", "still", &format!("s{number}")]);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        t.ok(&["exec", "still", "touch", "/end"]);
+        pauses.push(format!("{} ms", ticking.wait().ok()));
+    }
+    row("longest pause, 5 snapshots on btrfs", &pauses[0], &pauses[1], "", "<= 50 ms");
+    t.ok(&["rm", "-f", "still"]);
+    t.ok(&["storage", "delete", "fast"]);
+}
+
+/// `lxc list` has more to ask of a container than `hull ps`.
+fn list_of_two_hundred(t: &Scenario) {
+    let names: Vec<String> = (0..200).map(|number| format!("one{number}")).collect();
+    for name in &names {
+        t.ok(&["create", "--network", "none", "--name", name, IMAGE, "true"]);
+    }
+    let ps = || {
+        t.ok(&["ps", "-a"]);
+    };
+    let list = || {
+        run(t.command(&["list"]).arg0("lxc")).ok();
+    };
+    let taken = Pairs::take(count(), || {}, ps, list);
+    taken.print_ratio("list of 200, beside ps -a", "<= x 2");
+    let mut all = vec!["rm", "-f"];
+    all.extend(names.iter().map(String::as_str));
+    t.ok(&all);
 }
 
 impl Both<'_> {
