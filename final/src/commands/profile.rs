@@ -43,7 +43,7 @@ pub fn run(engine: &Engine, verb: &Profile) -> Result<u8> {
         Profile::Remove(args) => remove(engine, args)?,
         Profile::Copy(args) => engine.copy_profile(&args.name, &args.new)?,
         Profile::Rename(args) => {
-            engine.rename_profile(&args.name, &args.new)?;
+            say_what_needs_restart(&engine.rename_profile(&args.name, &args.new)?);
             output::lxds(format!("Profile {} renamed to {}", args.name, args.new))?;
         }
         Profile::Create(args) => {

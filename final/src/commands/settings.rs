@@ -87,9 +87,14 @@ pub fn edit(document: &str, help: &str, mut apply: impl FnMut(&str) -> Result<()
     }
 }
 
-/// Says which keys a running container gets at its next start.
+/// Says which keys a running container gets at its next start, and which containers a change has left out.
 pub fn say_what_needs_restart(all: &[Applied]) {
-    for Applied { container, need_restart } in all.iter().filter(|one| !one.need_restart.is_empty()) {
+    for Applied { container, left_out, .. } in all {
+        if let Some(why) = left_out {
+            errors::warn(&format!("{container} was left out: {why}"), &format!("hull rm -f {container}"));
+        }
+    }
+    for Applied { container, need_restart, .. } in all.iter().filter(|one| !one.need_restart.is_empty()) {
         errors::note(
             &format!("{container} runs, and gets this at its next start: {}", need_restart.join(", ")),
             &format!("hull restart {container}"),

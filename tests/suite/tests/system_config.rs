@@ -292,6 +292,48 @@ fn a_damaged_profile_is_named_and_stops_only_its_containers() {
     t.ok(&["profile", "delete", "small"]);
 }
 
+/// A container whose record cannot be read may use any profile. It stops no change of the others.
+#[test]
+fn a_damaged_container_is_named_and_stops_no_change_of_a_profile() {
+    let Some(t) = start() else { return };
+    system(&t, "other");
+    t.ok(&["profile", "create", "small", "-c", "limits.memory=64MiB"]);
+    t.ok(&["profile", "add", "box", "small"]);
+    t.ok(&["profile", "add", "other", "small"]);
+    let record = t.data_root().join("containers").join(t.inspect("other", "{{.Id}}")).join("container.json");
+    let aside = record.with_extension("aside");
+    for is_directory in [false, true] {
+        std::fs::rename(&record, &aside).unwrap();
+        match is_directory {
+            true => std::fs::create_dir(&record).unwrap(),
+            false => std::fs::write(&record, "{").unwrap(),
+        }
+        // What a killed `profile rename small little` leaves.
+        std::fs::write(profile_file(&t, "pending"), r#"{"Renamed":{"name":"small","new":"little"}}"#)
+            .unwrap();
+        set(&t, "box", &["user.a=b"]);
+        assert!(!profile_file(&t, "pending").exists());
+        assert!(config(&t, &["show", "box"]).contains("- little"));
+        let renamed = t.hull(&["profile", "rename", "little", "tiny"]);
+        renamed.ok();
+        assert!(renamed.stderr.contains("other was left out"), "{renamed}");
+        let changed = t.hull(&["profile", "set", "tiny", "limits.memory=128MiB"]);
+        changed.ok();
+        assert!(changed.stderr.contains("other was left out"), "{changed}");
+        assert_eq!(memory(&t, "box"), "134217728");
+        // Once its record can be read again, the container has the profile that it had.
+        match is_directory {
+            true => std::fs::remove_dir(&record).unwrap(),
+            false => std::fs::remove_file(&record).unwrap(),
+        }
+        std::fs::rename(&aside, &record).unwrap();
+        set(&t, "other", &["user.a=b"]);
+        assert!(config(&t, &["show", "other"]).contains("- small"));
+        t.ok(&["profile", "assign", "box", "default,small"]);
+        t.ok(&["profile", "delete", "little", "tiny"]);
+    }
+}
+
 #[test]
 fn a_killed_change_is_carried_through_or_taken_back() {
     let Some(t) = start() else { return };

@@ -1,7 +1,7 @@
 //! Putting another configuration in force, in a container that may run.
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::Event;
 use crate::gc::limits;
 use crate::records::instance::Instance;
@@ -21,6 +21,8 @@ pub struct Applied {
     pub container: String,
     /// The keys and devices that the running container gets at its next start.
     pub need_restart: Vec<String>,
+    /// Why the container was left out of a change of all containers: it is damaged.
+    pub left_out: Option<String>,
 }
 
 /// Applies an edit of a container's settings: all that follows from it is done, or nothing. An edit that changes
@@ -66,7 +68,8 @@ pub(super) fn apply(
     });
     Event::container(&record, "update").emit(engine);
     let runs = Snapshot::take(engine.root(), id)?.status.is_active();
-    Ok(Applied { container: record.name, need_restart: if runs { need_restart } else { vec![] } })
+    let need_restart = if runs { need_restart } else { vec![] };
+    Ok(Applied { container: record.name, need_restart, left_out: None })
 }
 
 /// Makes the volumes of `security.nesting` that the options name and the record lacks. They are removed with the
@@ -92,11 +95,4 @@ pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
         });
     }
     Ok(())
-}
-
-impl Error {
-    /// Whether a container is gone or cannot be read. Such a container does not stop a change of all containers.
-    pub(super) fn is_of_lost_container(&self) -> bool {
-        matches!(self, Self::NoSuchContainer(_) | Self::DamagedRecord { .. })
-    }
 }

@@ -4,7 +4,7 @@
 //! profile. A command that finds the note first completes the change. If one container cannot have the change, no
 //! container gets it.
 
-use hull_storage::file;
+use hull_storage::{file, names};
 use serde::{Deserialize, Serialize};
 
 use super::apply::{Applied, apply};
@@ -49,13 +49,14 @@ fn forget(lock: &Lock<'_>) -> Result<()> {
     Ok(file::remove(&lock.directory().join("pending"))?)
 }
 
-/// Completes a change that was killed.
+/// Completes a change that was killed. Nobody waits for its outcome any more, so a container that cannot take part in it
+/// stops no other one: commands that use this container report what is wrong with it.
 fn settle(lock: &Lock<'_>) -> Result<()> {
     let path = lock.directory().join("pending");
     match file::read_json::<Pending>(&path) {
         Ok(None) => Ok(()),
         Ok(Some(Pending::Changed { name, before })) => carry_through(lock, &name, &before).map(drop),
-        Ok(Some(Pending::Renamed { name, new })) => carry_rename_through(lock, &name, &new),
+        Ok(Some(Pending::Renamed { name, new })) => carry_rename_through(lock, &name, &new).map(drop),
         // hull writes the note atomically, so somebody else has damaged it. The profiles are not affected: they are put
         // in force in all containers.
         Err(hull_storage::Error::Damaged { .. }) => {
@@ -88,49 +89,76 @@ fn carry_through(lock: &Lock<'_>, name: &str, before: &Profile) -> Result<Vec<Ap
     Err(error.with_undo(undone.into_result()))
 }
 
-/// Gives a profile another name, in all containers.
-pub(super) fn rename(lock: &Lock<'_>, name: &str, new: &str) -> Result<()> {
+/// Gives a profile another name, in all containers. Returns the containers that keep the old name, because they are
+/// damaged. The profile stays under its old name for them.
+pub(super) fn rename(lock: &Lock<'_>, name: &str, new: &str) -> Result<Vec<Applied>> {
     note(lock, &Pending::Renamed { name: name.into(), new: new.into() })?;
     carry_rename_through(lock, name, new)
 }
 
-fn carry_rename_through(lock: &Lock<'_>, name: &str, new: &str) -> Result<()> {
-    if let Some(profile) = lock.find(name)? {
-        lock.put(new, &profile)?;
+fn carry_rename_through(lock: &Lock<'_>, name: &str, new: &str) -> Result<Vec<Applied>> {
+    match lock.find(name) {
+        Ok(None) => {}
+        Ok(Some(profile)) => lock.put(new, &profile)?,
+        // Somebody has damaged the profile since. Without its content there is nothing to rename.
+        Err(error @ Error::DamagedProfile { .. }) => return forget(lock).and(Err(error)),
+        Err(error) => return Err(error),
     }
+    let mut left = Vec::new();
     for id in lock.engine.ids()? {
-        let named = apply(lock.engine, lock, &id, |instance| {
-            for one in instance.profiles.iter_mut().filter(|one| *one == name) {
-                new.clone_into(one);
-            }
-            Ok(())
-        });
-        unless_lost(named)?;
+        match rename_in(lock.engine, &id, name, new) {
+            Ok(()) | Err(Error::NoSuchContainer(_)) => {}
+            Err(error) => left.push(damaged(lock.engine, &id, error)),
+        }
     }
-    lock.remove(name)?;
-    forget(lock)
+    if left.is_empty() {
+        lock.remove(name)?;
+    }
+    forget(lock).map(|()| left)
+}
+
+/// Replaces the name of a profile in the record of a container. The settings in force stay the same.
+fn rename_in(engine: &Engine, id: &str, name: &str, new: &str) -> Result<()> {
+    let _lock = engine.lock(id)?;
+    let mut record = Record::load(engine.root(), id)?;
+    if record.instance.profiles.iter().all(|one| one != name) {
+        return Ok(());
+    }
+    for one in record.instance.profiles.iter_mut().filter(|one| *one == name) {
+        new.clone_into(one);
+    }
+    record.store(&engine.root().container_dir(id))
 }
 
 /// Gives containers what their profiles say.
 fn put_in_force(lock: &Lock<'_>, uses: impl Fn(&Record) -> bool) -> Result<Vec<Applied>> {
     let mut all = Vec::new();
     for id in lock.engine.ids()? {
-        let Some(record) = unless_lost(Record::load(lock.engine.root(), &id))? else { continue };
-        if !uses(&record) {
-            continue;
-        }
-        let applied = apply(lock.engine, lock, &id, |_| Ok(()));
-        let applied = unless_lost(applied);
+        let record = match Record::load(lock.engine.root(), &id) {
+            Ok(record) if uses(&record) => record,
+            Ok(_) | Err(Error::NoSuchContainer(_)) => continue,
+            // Nobody can tell whether it uses the profile.
+            Err(error) => {
+                all.push(damaged(lock.engine, &id, error));
+                continue;
+            }
+        };
         let name = record.name.clone();
-        all.extend(applied.map_err(|source| Error::InContainer { name, source: Box::new(source) })?);
+        match apply(lock.engine, lock, &id, |_| Ok(())) {
+            Ok(applied) => all.push(applied),
+            // It was removed or damaged after it was read.
+            Err(Error::NoSuchContainer(_)) => {}
+            Err(error @ Error::DamagedRecord { .. }) => all.push(damaged(lock.engine, &id, error)),
+            Err(error) => return Err(Error::InContainer { name, source: Box::new(error) }),
+        }
     }
     Ok(all)
 }
 
-fn unless_lost<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if Error::is_of_lost_container(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// What is said about a container that a change of all containers passes over.
+fn damaged(engine: &Engine, id: &str, error: Error) -> Applied {
+    let names = names::of_container(engine.root(), id).unwrap_or_default();
+    let container = names.into_iter().next().unwrap_or_else(|| id.to_owned());
+    let why = error.for_container(&container).to_string();
+    Applied { container, left_out: Some(why), ..Applied::default() }
 }

@@ -65,7 +65,8 @@ impl Engine {
         lock.put(new, &profile)
     }
 
-    pub fn rename_profile(&self, name: &str, new: &str) -> Result<()> {
+    /// Gives a profile another name. Returns the containers that keep the old one, because they are damaged.
+    pub fn rename_profile(&self, name: &str, new: &str) -> Result<Vec<Applied>> {
         let lock = pending::exclusive(self)?;
         refuse_default(name, "renamed")?;
         lock.get(name)?;
