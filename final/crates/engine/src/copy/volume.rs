@@ -46,14 +46,11 @@ impl Engine {
 
     /// Makes a volume in a pool with the files of a tar, plain or compressed.
     pub fn import_pool_volume(&self, pool: &str, name: &str, from: impl Read) -> Result<()> {
-        self.create_pool_volume(pool, name, &std::collections::BTreeMap::new())?;
-        let unpack = || {
-            let root = open(&self.pool_volume_source(pool, name)?)?;
-            let mut extractor = Extractor::new(root, name, as_container())?;
+        self.create_pool_volume_with(pool, name, |directory| {
+            let mut extractor = Extractor::new(open(directory)?, name, as_container())?;
             unpack::unpack(from, &mut extractor)?;
             extractor.finish()
-        };
-        unpack().map_err(|error| error.with_undo(self.delete_pool_volume(pool, name)))
+        })
     }
 
     fn volume_root(&self, name: &str) -> Result<OwnedFd> {

@@ -77,6 +77,7 @@ impl Engine {
         let exists = |id: &str| containers.contains_key(id) || root.container_dir(id).exists();
         errors.note(crate::rootfs::host_mount::collect(root, exists));
         errors.note(crate::pools::clean::collect(self, exists));
+        errors.note(self.volumes().collect());
         for id in with_state {
             errors.note(limits::settle_unlocked(self, id));
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {

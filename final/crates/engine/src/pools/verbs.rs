@@ -166,6 +166,8 @@ impl Engine {
         let _lock = self.lock_pools()?;
         super::clean::finish(self)?;
         let mut pool = record::find(self.root(), name)?;
+        // Until the record says that the pool is being removed, no volume may be made in it.
+        let _volumes = self.lock_volumes(name)?;
         let users = usage::users(self, &pool)?;
         if !users.is_empty() {
             return Err(Error::PoolInUse { pool: name.to_owned(), users });
@@ -177,14 +179,16 @@ impl Engine {
 
     /// Sets keys of a pool. An empty value unsets its key.
     pub fn set_pool(&self, name: &str, changes: &BTreeMap<String, String>) -> Result<()> {
-        let mut config = record::find(self.root(), name)?.config;
-        for (key, value) in changes {
-            match value.is_empty() {
-                true => drop(config.remove(key)),
-                false => drop(config.insert(key.clone(), value.clone())),
+        self.change_pool(name, |pool| {
+            let mut config = pool.config.clone();
+            for (key, value) in changes {
+                match value.is_empty() {
+                    true => drop(config.remove(key)),
+                    false => drop(config.insert(key.clone(), value.clone())),
+                }
             }
-        }
-        self.replace_pool(name, config, None)
+            (config, pool.description.clone())
+        })
     }
 
     /// Replaces all keys of a pool, and its description if there is one.
@@ -194,11 +198,21 @@ impl Engine {
         config: BTreeMap<String, String>,
         description: Option<&str>,
     ) -> Result<()> {
+        self.change_pool(name, |pool| (config, description.map_or(pool.description.clone(), str::to_owned)))
+    }
+
+    /// `change` returns the new keys and the new description of a pool. It is called under the pools' lock.
+    fn change_pool(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Pool) -> (BTreeMap<String, String>, String),
+    ) -> Result<()> {
         if name == DEFAULT {
             return Err(Error::Unsupported("the pool default has no keys: it is hull's data root".into()));
         }
         let _lock = self.lock_pools()?;
         let mut pool = record::find(self.root(), name)?;
+        let (config, description) = change(&pool);
         check_keys(pool.driver, &config)?;
         for fixed in ["source", "fs"] {
             if config.get(fixed) != pool.config.get(fixed) {
@@ -212,8 +226,7 @@ impl Engine {
             let dir = mount::open_pool(self.root(), &pool)?;
             image.resize(dir.path(), size)?;
         }
-        pool.config = config;
-        pool.description = description.map_or(pool.description, str::to_owned);
+        (pool.config, pool.description) = (config, description);
         record::store(self.root(), &pool)
     }
 

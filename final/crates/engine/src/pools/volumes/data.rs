@@ -91,10 +91,7 @@ pub(super) fn make(
     if place.has_subvolumes {
         fill(&data)?;
         // A copy has the mode of its original.
-        if !subvolume::exists(&data) {
-            subvolume::create(&data)?;
-            open_to_all(&data)?;
-        }
+        make_directory(place, &data)?;
         return limited(&data, size);
     }
     let Some(bytes) = size else {
@@ -115,6 +112,15 @@ pub(super) fn make(
     let filled = open_to_all(&mounted).and_then(|()| fill(&mounted));
     mount::release(engine.root(), &mounted)?;
     filled
+}
+
+/// Makes the directory for the files of a new volume, unless it is there.
+pub(super) fn make_directory(place: &Place, data: &Path) -> Result<()> {
+    if place.has_subvolumes && !data.exists() {
+        subvolume::create(data)?;
+        return open_to_all(data);
+    }
+    Ok(make_dirs(data, 0o755)?)
 }
 
 /// Opens a root directory that mkfs or btrfs has made for root only: any user of any container may have to pass

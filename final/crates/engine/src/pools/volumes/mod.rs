@@ -16,8 +16,9 @@ mod snapshots;
 mod transfer;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use hull_storage::directory::make_dirs;
 use hull_storage::lock::Lock;
 use hull_storage::pools::subvolume;
 use hull_storage::volumes::{Volume, Volumes};
@@ -56,6 +57,15 @@ struct Place {
 }
 
 impl Place {
+    /// Opens a pool whose volumes are to be changed. Until the lock is dropped, no other command changes them, or removes
+    /// the pool.
+    fn locked(engine: &Engine, pool: &str) -> Result<(Self, Lock)> {
+        // The name becomes that of the lock's file.
+        record::find(engine.root(), pool)?;
+        let lock = engine.lock_volumes(pool)?;
+        Ok((Self::open(engine, pool)?, lock))
+    }
+
     fn open(engine: &Engine, pool: &str) -> Result<Self> {
         let pool = record::find(engine.root(), pool)?;
         let dir = mount::open_pool(engine.root(), &pool)?;
@@ -75,6 +85,11 @@ impl Place {
     fn dir(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+
+    /// Whether files are those of a volume or a snapshot of this pool. Only within one btrfs is a copy a snapshot.
+    fn is_here(&self, files: &Path) -> bool {
+        self.has_subvolumes && files.starts_with(&self.directory)
+    }
 }
 
 impl Engine {
@@ -85,19 +100,32 @@ impl Engine {
         name: &str,
         config: &BTreeMap<String, String>,
     ) -> Result<()> {
-        let place = Place::open(self, pool)?;
-        let _lock = self.lock_volumes(pool)?;
-        self.make_volume(&place, name, config, "", |_| Ok(()))
+        let (place, _lock) = Place::locked(self, pool)?;
+        self.make_volume(&place, (name, config, ""), &[], |_| Ok(()))
     }
 
-    /// Makes a volume. `fill` puts the first files into it before it appears under its name.
+    /// Makes a volume. `fill` puts the first files into its directory before it appears under its name.
+    pub(crate) fn create_pool_volume_with(
+        &self,
+        pool: &str,
+        name: &str,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let (place, _lock) = Place::locked(self, pool)?;
+        self.make_volume(&place, (name, &BTreeMap::new(), ""), &[], |new| {
+            data::make_directory(&place, new)?;
+            fill(new)
+        })
+    }
+
+    /// Makes a volume of this name, configuration and description, with snapshots: their names and files. `fill` puts the
+    /// first files into it before it appears under its name.
     fn make_volume(
         &self,
         place: &Place,
-        name: &str,
-        config: &BTreeMap<String, String>,
-        description: &str,
-        fill: impl FnOnce(&std::path::Path) -> Result<()>,
+        (name, config, description): (&str, &BTreeMap<String, String>, &str),
+        kept: &[(String, PathBuf)],
+        fill: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
         check_config(place, config)?;
         if place.volumes.find(name)?.is_some() {
@@ -105,7 +133,12 @@ impl Engine {
         }
         let size = config.get("size").map(|size| parse_size(size)).transpose()?;
         let published = place.volumes.create_with::<Error>(name, config, description, |staged| {
-            data::make(self, place, staged, size, fill)
+            data::make(self, place, staged, size, fill)?;
+            let directory = staged.join("snapshots");
+            if !kept.is_empty() {
+                make_dirs(&directory, 0o711)?;
+            }
+            kept.iter().try_for_each(|(name, files)| snapshots::keep(place, files, &directory.join(name)))
         })?;
         match published {
             true => {
@@ -160,8 +193,7 @@ impl Engine {
             return self.remove_volume(name);
         }
         let _unused = self.lock_unused()?;
-        let place = Place::open(self, pool)?;
-        let _lock = self.lock_volumes(pool)?;
+        let (place, _lock) = Place::locked(self, pool)?;
         place.find(name)?;
         self.refuse_used(&place, name)?;
         data::remove(self, &place, name)?;
@@ -171,8 +203,7 @@ impl Engine {
 
     /// Sets keys of a volume. An empty value unsets its key.
     pub fn set_pool_volume(&self, pool: &str, name: &str, changes: &BTreeMap<String, String>) -> Result<()> {
-        let place = Place::open(self, pool)?;
-        let _lock = self.lock_volumes(pool)?;
+        let (place, _lock) = Place::locked(self, pool)?;
         let mut volume = place.find(name)?;
         for (key, value) in changes {
             match value.is_empty() {
@@ -216,8 +247,8 @@ impl Engine {
         }
     }
 
-    /// The lock under which the volumes of a pool change.
-    fn lock_volumes(&self, pool: &str) -> Result<Lock> {
+    /// The lock under which the volumes of a pool change. The pool exists.
+    pub(super) fn lock_volumes(&self, pool: &str) -> Result<Lock> {
         let path = record::own_source(self.root(), pool)?;
         Ok(Lock::exclusive_within(&path.with_file_name(format!("{pool}.lock")), None)?)
     }
@@ -241,7 +272,7 @@ fn check_config(place: &Place, config: &BTreeMap<String, String>) -> Result<()> 
 }
 
 /// Limits a subvolume if there is a size.
-fn limited(path: &std::path::Path, size: Option<u64>) -> Result<()> {
+fn limited(path: &Path, size: Option<u64>) -> Result<()> {
     match size {
         Some(bytes) => Ok(subvolume::limit(path, Some(bytes))?),
         None => Ok(()),

@@ -1,7 +1,7 @@
 //! Snapshots of volumes. On btrfs they are snapshots of the kernel. On other file systems they are copies, which share
 //! blocks where the file system can.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hull_storage::directory::{make_dirs, names_in};
 use hull_storage::pools::subvolume;
@@ -49,11 +49,26 @@ pub(super) fn files(place: &Place, volume: &str, snapshot: &str) -> Result<PathB
     }
 }
 
+/// Makes a snapshot with the files of a tree, in a new directory.
+pub(super) fn keep(place: &Place, source: &Path, directory: &Path) -> Result<()> {
+    make_dirs(directory, 0o710)?;
+    let files = directory.join("files");
+    match subvolume::exists(source) && place.is_here(source) {
+        true => subvolume::snapshot(source, &files)?,
+        false if place.has_subvolumes => {
+            subvolume::create(&files)?;
+            copy_tree(source, &files)?;
+        }
+        false => copy_tree(source, &files)?,
+    }
+    let mark = directory.join("made");
+    std::fs::write(&mark, "").context(|| format!("write {}", mark.display()))
+}
+
 impl Engine {
     /// Takes a snapshot of a volume and returns its name.
     pub fn snapshot_pool_volume(&self, pool: &str, volume: &str, asked: Option<&str>) -> Result<String> {
-        let place = Place::open(self, pool)?;
-        let _lock = self.lock_volumes(pool)?;
+        let (place, _lock) = Place::locked(self, pool)?;
         place.find(volume)?;
         let taken = names(&place, volume)?;
         let free = || (0..).map(|number| format!("snap{number}")).find(|name| !taken.contains(name));
@@ -67,42 +82,19 @@ impl Engine {
         if taken.contains(&name) {
             return Err(Error::VolumeExists(format!("{pool}/{volume}/{name}")));
         }
-        self.keep(&place, volume, &Data::of(self, &place, volume).open(self)?, &name)?;
+        let files = Data::of(self, &place, volume).open(self)?;
+        make_dirs(&directory(&place, volume), 0o711)?;
+        // Beside the volumes, where a listing collects what a killed command has left.
+        let staged = Staging::new(&place.directory)?;
+        keep(&place, &files, staged.path())?;
+        staged.publish(&path(&place, volume, &name))?;
         Ok(name)
-    }
-
-    /// Keeps a copy of a tree as a snapshot of a volume.
-    pub(super) fn keep(
-        &self,
-        place: &Place,
-        volume: &str,
-        source: &std::path::Path,
-        name: &str,
-    ) -> Result<()> {
-        let directory = directory(place, volume);
-        make_dirs(&directory, 0o711)?;
-        staging::collect(&directory)?;
-        let staged = Staging::new(&directory)?;
-        let files = staged.path().join("files");
-        match subvolume::exists(source) && place.has_subvolumes {
-            true => subvolume::snapshot(source, &files)?,
-            false if place.has_subvolumes => {
-                subvolume::create(&files)?;
-                copy_tree(source, &files)?;
-            }
-            false => copy_tree(source, &files)?,
-        }
-        let mark = staged.path().join("made");
-        std::fs::write(&mark, "").context(|| format!("write {}", mark.display()))?;
-        staged.publish(&directory.join(name))?;
-        Ok(())
     }
 
     /// Gives a volume the files of its snapshot. A running container must not use the volume.
     pub fn restore_pool_volume(&self, pool: &str, volume: &str, snapshot: &str) -> Result<()> {
         let _unused = self.lock_unused()?;
-        let place = Place::open(self, pool)?;
-        let _lock = self.lock_volumes(pool)?;
+        let (place, _lock) = Place::locked(self, pool)?;
         let found = place.find(volume)?;
         let files = files(&place, volume, snapshot)?;
         self.refuse_running(&place, volume)?;
@@ -110,8 +102,7 @@ impl Engine {
         if let Data::Image { image, .. } = &data {
             return self.restore_image(&place, &found, image, &files);
         }
-        staging::collect(&place.dir(volume))?;
-        let staged = Staging::new(&place.dir(volume))?;
+        let staged = Staging::new(&place.directory)?;
         let new = staged.path().join("_data");
         match &data {
             Data::Subvolume(_) => {
@@ -134,11 +125,11 @@ impl Engine {
         place: &Place,
         volume: &hull_storage::volumes::Volume,
         image: &hull_storage::pools::image::Image,
-        files: &std::path::Path,
+        files: &Path,
     ) -> Result<()> {
         let data = Data::of(self, place, &volume.name);
         data.close(self)?;
-        let staged = Staging::new(&place.dir(&volume.name))?;
+        let staged = Staging::new(&place.directory)?;
         super::data::make(self, place, staged.path(), Some(image.size()?), |new| Ok(copy_tree(files, new)?))?;
         let new = staged.path().join("data.img");
         std::fs::rename(&new, &image.file).context(|| format!("restore {}", image.file.display()))
@@ -146,8 +137,7 @@ impl Engine {
 
     /// Removes a snapshot.
     pub fn delete_volume_snapshot(&self, pool: &str, volume: &str, snapshot: &str) -> Result<()> {
-        let place = Place::open(self, pool)?;
-        let _lock = self.lock_volumes(pool)?;
+        let (place, _lock) = Place::locked(self, pool)?;
         place.find(volume)?;
         let files = files(&place, volume, snapshot)?;
         if subvolume::exists(&files) {
