@@ -320,6 +320,15 @@ fn schedules_take_and_remove_snapshots() {
     t.ok(&["container", "config", "unset", "box", "snapshots.schedule"]);
     assert_eq!(t.ok(&["snapshots", "run"]), "removed box/short");
     assert_eq!(t.ok(&["snapshots", "ls", "--format", "{{.Name}}", "box"]), "auto-0\nauto-1");
+    // An expired snapshot is gone, and its time of the schedule is not used again.
+    t.ok(&["container", "config", "set", "box", "snapshots.schedule", "0 0 1 2 *"]);
+    t.ok(&["container", "config", "set", "box", "snapshots.expiry", "1S"]);
+    std::fs::remove_file(directory(&t, "box").join("scheduled.json")).unwrap();
+    t.ok(&["snapshots", "rm", "box/auto-0"]);
+    assert_eq!(t.ok(&["snapshots", "run"]), "taken box/auto-2");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(t.ok(&["snapshots", "run"]), "removed box/auto-2");
+    assert_eq!(t.ok(&["snapshots", "run"]), "");
     let units = t.ok(&["snapshots", "enable", "--print"]);
     assert!(units.contains("OnCalendar=minutely") && units.contains("snapshots run"), "{units}");
     t.ok(&["rm", "box"]);

@@ -14,6 +14,9 @@ use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
 use crate::records::writable::Writable;
 
+/// How often a container is ended that others start again.
+const MOST_ATTEMPTS: u32 = 10;
+
 impl Engine {
     /// Restores a container to the state of a snapshot. A running container is killed first, and started again
     /// afterwards.
@@ -21,12 +24,26 @@ impl Engine {
         let record = self.find(name)?;
         // A missing snapshot is an error before anything is stopped.
         InstanceSnapshot::load(self.root(), &record, snapshot)?;
-        let ran = self.end_for_restore(&record)?;
-        self.put_back(&record, snapshot)?;
+        let ran = self.put_back_ended(&record, snapshot)?;
         match ran {
             true => self.start(&record.id, StartAttach::Detached, None).map(drop),
             false => Ok(()),
         }
+    }
+
+    /// Ends the container and puts the snapshot back. Returns whether it ran. Nobody can hold its lock while it ends: its
+    /// monitor needs the lock. So another command, such as a second restore, may start it again in between.
+    fn put_back_ended(&self, record: &Record, snapshot: &str) -> Result<bool> {
+        let mut ran = false;
+        for _ in 1..MOST_ATTEMPTS {
+            ran |= self.end_for_restore(record)?;
+            match self.put_back(record, snapshot) {
+                Err(Error::WrongState { .. }) => {}
+                done => return done.map(|()| ran),
+            }
+        }
+        ran |= self.end_for_restore(record)?;
+        self.put_back(record, snapshot).map(|()| ran)
     }
 
     /// Kills the container if it runs. Returns whether it ran.

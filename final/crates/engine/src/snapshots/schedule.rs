@@ -1,6 +1,9 @@
 //! Snapshots by schedule: the keys `snapshots.schedule` and `snapshots.schedule.stopped`, and the expiry of snapshots.
 
+use std::path::PathBuf;
+
 use hull_lxd::calendar::{self, Clock};
+use hull_storage::file;
 
 use super::store::{self, SnapshotName};
 use super::take::{Expiry, SnapshotOptions};
@@ -68,8 +71,10 @@ impl Engine {
         if !runs && hull_lxd::value::boolean(key("snapshots.schedule.stopped")) != Ok(true) {
             return Ok(());
         }
-        let last = snapshots.iter().filter(|snapshot| snapshot.scheduled).map(|snapshot| snapshot.created);
-        let since = last.max().unwrap_or(record.created);
+        // The last snapshot may have expired since, so the time of the last one is noted, too.
+        let noted = file::read_json::<Timestamp>(&last_run(self, id)).unwrap_or_default();
+        let kept = snapshots.iter().filter(|snapshot| snapshot.scheduled).map(|snapshot| snapshot.created);
+        let since = kept.chain(noted).max().unwrap_or(record.created);
         if !calendar::due_since(schedule, since.seconds(), now.seconds(), clock) {
             return Ok(());
         }
@@ -77,8 +82,13 @@ impl Engine {
             SnapshotOptions { scheduled: true, expiry: Expiry::Configured, ..SnapshotOptions::default() };
         let snapshot = self.snapshot(id, &options)?;
         run.taken.push(SnapshotName { container: record.name, snapshot });
-        Ok(())
+        Ok(file::write_json_atomic(&last_run(self, id), &now)?)
     }
+}
+
+/// The file with the time at which the container's schedule was last followed.
+fn last_run(engine: &Engine, id: &str) -> PathBuf {
+    engine.root().container_dir(id).join("scheduled.json")
 }
 
 fn clock(at: i64) -> Clock {
