@@ -189,6 +189,28 @@ fn a_pull_prints_or_makes_files_and_follows_no_symlink_to_this_machine() {
     t.ok(&["rm", "-f", "own", "plain"]);
 }
 
+/// The kernel says 0 or 4096 for the size of its own files, whatever their content is.
+#[test]
+fn files_of_the_kernel_are_pulled_with_their_content() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    containers(&t);
+    let target = t.path("pulled");
+    fs::create_dir(&target).unwrap();
+    for name in BOTH {
+        for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/1/cmdline"] {
+            let source = format!("{name}{path}");
+            let inside = t.ok(&["exec", name, "cat", path]);
+            assert_eq!(t.ok(&["file", "pull", &source, "-"]), inside, "{source}");
+            t.ok(&["file", "pull", &source, target.to_str().unwrap()]);
+            let pulled = target.join(path.rsplit('/').next().unwrap());
+            assert_eq!(fs::read_to_string(&pulled).unwrap().trim_end(), inside, "{source}");
+            t.ok(&["file", "pull", &source, target.join("named").to_str().unwrap()]);
+            fs::rename(target.join("named"), pulled).unwrap();
+        }
+    }
+    stop(&t);
+}
+
 #[test]
 fn an_edit_changes_the_content_alone() {
     let Some(t) = Scenario::with_busybox() else { return };

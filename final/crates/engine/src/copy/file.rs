@@ -65,6 +65,9 @@ pub struct DeleteOptions {
     pub force: bool,
 }
 
+/// The most that is read of a file that the kernel generates. Such a file may have no end.
+const MOST_GENERATED: u64 = 64 << 20;
+
 impl Engine {
     /// Copies files into a container.
     ///
@@ -271,6 +274,11 @@ fn push_tree(view: &View, from: &Path, at: Destination) -> Result<()> {
 }
 
 fn pull(view: &View, path: &Path, to: &Path, several: bool, options: PullOptions) -> Result<()> {
+    if !options.recursive
+        && let Some(file) = view.generated(path)?
+    {
+        return pull_generated(view, path, &file, (to, several, options));
+    }
     let source = pulled(view, path, !options.recursive)?;
     if source.is_directory && !options.recursive {
         return Err(invalid(&format!("source {}", source.shown), "it is a directory: -r copies directories"));
@@ -285,6 +293,54 @@ fn pull(view: &View, path: &Path, to: &Path, several: bool, options: PullOptions
     copy_out(view, path, CopyTarget::Host(to), CopyOptions { archive: false, follow_link })
 }
 
+/// Pulls a file that the kernel generates while it is read. The copy has its content at this moment.
+fn pull_generated(
+    view: &View,
+    path: &Path,
+    file: &File,
+    (to, several, options): (&Path, bool, PullOptions),
+) -> Result<()> {
+    let stat = rustix::fs::fstat(file).context(|| format!("look at {}", view.shown(path)))?;
+    let content = read_generated(file, &view.shown(path))?;
+    let split = Split::of(to);
+    if several || split.asserts_directory {
+        make_here(to)?;
+    } else if options.create_parents {
+        make_here(&split.parent)?;
+    }
+    let at = View::host()?.destination(to)?;
+    let name = if at.found == Found::Directory { Split::of(path).name } else { at.split.name };
+    let name = name.ok_or_else(|| invalid(&format!("destination {}", at.shown), "it has no name"))?;
+    let entry = Entry {
+        path: name.into(),
+        kind: Kind::File { size: content.len() as u64 },
+        uid: 0,
+        gid: 0,
+        mode: stat.st_mode & 0o777,
+        modified: now(),
+        attributes: vec![],
+    };
+    let owner = Owner::Set(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let rules = Rules {
+        owner,
+        privileges: Privileges::Dropped,
+        existing_directories: false,
+        through_symlinks: false,
+        replaces: Replace::Files,
+    };
+    Extractor::new(at.directory, &at.shown, rules)?.put(&entry, Content::Stream(&mut content.as_slice()))
+}
+
+fn read_generated(mut file: &File, shown: &str) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let read = io::Read::read_to_end(&mut io::Read::take(&mut file, MOST_GENERATED + 1), &mut content);
+    read.context(|| format!("read {shown}"))?;
+    match content.len() as u64 > MOST_GENERATED {
+        true => Err(invalid(&format!("source {shown}"), "the kernel makes more than 64 MiB of it")),
+        false => Ok(content),
+    }
+}
+
 fn make_here(directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory).context(|| format!("create {}", directory.display()))
 }
@@ -294,6 +350,13 @@ fn pulled(view: &View, path: &Path, follow_link: bool) -> Result<Source> {
 }
 
 fn stream(view: &View, path: &Path, to: &mut dyn io::Write) -> Result<()> {
+    if let Some(file) = view.generated(path)? {
+        let content = read_generated(&file, &view.shown(path))?;
+        return match to.write_all(&content) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.context(|| "write the content".into()),
+        };
+    }
     let source = pulled(view, path, true)?;
     let context = || format!("read {}", source.shown);
     let stat = rustix::fs::fstat(&source.fd).context(context)?;

@@ -5,6 +5,7 @@
 //! result by moving files.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -202,6 +203,20 @@ impl View {
             }
         }
         Err(Errno::ELOOP).context(context)
+    }
+
+    /// Opens a regular file of the kernel's own (proc, sysfs …) for reading. Its size says nothing about its content.
+    /// `None` for anything else.
+    pub(super) fn generated(&self, path: &Path) -> Result<Option<File>> {
+        let held = self.hold(path, true)?;
+        let context = || format!("read {}", self.shown(path));
+        let stat = rustix::fs::fstat(&held).context(context)?;
+        if kind(&stat) != FileType::RegularFile || !is_kernels(&held) {
+            return Ok(None);
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(hull_sys::fs::fd_path(&held), flags, Mode::empty());
+        opened.map(|file| Some(File::from(file))).context(context)
     }
 
     /// docker's rule: a symlink is copied as a symlink, unless `-L` or a trailing slash is given. The kernel follows a
