@@ -25,8 +25,10 @@ use crate::records::userns::IdMaps;
 /// The largest size of a document, in bytes. A record has some kilobytes.
 const LARGEST_DOCUMENT: u64 = 4 << 20;
 
-/// The highest number of documents and trees together. Each document is held in memory, and each tree holds
-/// descriptors.
+/// The largest size of all documents together: they are held in memory until the archive is read.
+const ALL_DOCUMENTS: u64 = 64 << 20;
+
+/// The highest number of documents and trees together. Each tree holds descriptors.
 const MOST_PARTS: usize = 1000;
 
 /// The name of the directory with the files of a tree.
@@ -81,7 +83,7 @@ pub(crate) fn read(
     from: impl Read,
     place: &mut dyn FnMut(&Path) -> Result<PathBuf>,
 ) -> Result<BTreeMap<PathBuf, String>> {
-    let mut parts = Parts { documents: BTreeMap::new(), trees: BTreeMap::new(), place };
+    let mut parts = Parts { documents: BTreeMap::new(), trees: BTreeMap::new(), bytes: 0, place };
     unpack::unpack_whole(from, &mut parts)?;
     parts.trees.into_values().try_for_each(Extractor::finish)?;
     Ok(parts.documents)
@@ -91,6 +93,8 @@ pub(crate) fn read(
 struct Parts<'a> {
     documents: BTreeMap<PathBuf, String>,
     trees: BTreeMap<PathBuf, Extractor>,
+    /// The size of the documents.
+    bytes: u64,
     place: &'a mut dyn FnMut(&Path) -> Result<PathBuf>,
 }
 
@@ -131,8 +135,12 @@ impl Sink for Parts<'_> {
             (Kind::Directory, _) => Ok(()),
             (Kind::File { size }, Content::Stream(stream)) if *size <= LARGEST_DOCUMENT => {
                 self.check_number()?;
+                self.bytes += *size;
+                if self.bytes > ALL_DOCUMENTS {
+                    return Err(invalid(&entry.path, "the documents are larger than 64 MiB together"));
+                }
                 let mut text = String::new();
-                let read = stream.take(LARGEST_DOCUMENT).read_to_string(&mut text);
+                let read = stream.take(*size).read_to_string(&mut text);
                 read.context(|| format!("read {}", super::entry::shown(&entry.path)))?;
                 self.documents.insert(entry.path.clone(), text);
                 Ok(())
@@ -185,6 +193,28 @@ fn as_it_was() -> Rules {
 
 fn invalid(path: &Path, why: &str) -> Error {
     Error::Invalid { what: format!("backup: {}", super::entry::shown(path)), why: why.into() }
+}
+
+#[test]
+fn documents_are_bounded_one_by_one_and_together() {
+    let mut place = |_: &Path| Err(invalid(Path::new("x"), "no tree"));
+    let mut parts = Parts { documents: BTreeMap::new(), trees: BTreeMap::new(), bytes: 0, place: &mut place };
+    let mut put = |number: u64, size: u64| {
+        let entry = Entry {
+            path: format!("backup/{number}").into(),
+            kind: Kind::File { size },
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+            modified: Timespec { tv_sec: 0, tv_nsec: 0 },
+            attributes: vec![],
+        };
+        parts.put(&entry, Content::Stream(&mut std::io::repeat(b'x').take(size)))
+    };
+    assert!(put(0, LARGEST_DOCUMENT + 1).is_err());
+    let fitting = ALL_DOCUMENTS / LARGEST_DOCUMENT;
+    (0..fitting).for_each(|number| put(number, LARGEST_DOCUMENT).unwrap());
+    assert!(put(fitting, 1).unwrap_err().to_string().contains("64 MiB together"));
 }
 
 #[test]
