@@ -16,6 +16,9 @@ fn made(compressor: &str) -> Option<Vec<u8>> {
     std::fs::write(tree.join("deep/large"), vec![7; 300_000]).unwrap();
     std::fs::File::create(tree.join("deep/er/hole")).unwrap().set_len(1 << 20).unwrap();
     std::os::unix::fs::symlink("../small", tree.join("deep/link")).unwrap();
+    // All names of a socket are left out.
+    drop(std::os::unix::net::UnixListener::bind(tree.join("socket")).unwrap());
+    std::fs::hard_link(tree.join("socket"), tree.join("socket-again")).unwrap();
     let image = scratch.path().join("image");
     let status = Command::new("mksquashfs")
         .args([&tree, &image])

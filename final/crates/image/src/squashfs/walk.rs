@@ -57,6 +57,10 @@ impl Squashfs {
             if matches!(inode.kind, Kind::Directory(_)) {
                 return Err(damaged("a directory lies in two places, or in itself"));
             }
+            // Its first name was left out as well.
+            if matches!(inode.kind, Kind::Socket) {
+                return Ok(());
+            }
             let link = packing::Kind::HardLink(first.clone());
             return sink(&self.entry(path, &inode, link)?, Content::None);
         }
