@@ -1,6 +1,6 @@
 //! `publish`: an image of a container.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use hull_engine::{CommitOptions, Engine, SnapshotName, StartAttach};
 use hull_image::Digest;
 use hull_image::reference::Reference;
@@ -31,11 +31,19 @@ pub fn publish(engine: &Engine, args: &Publish) -> Result<u8> {
         Some(snapshot) => engine.commit_snapshot(snapshot, &options),
         None => engine.commit(&args.container, &options),
     };
-    if was_running {
-        // The container is started again whether or not the image could be made.
-        engine.start(&args.container, StartAttach::Detached, None)?;
-    }
-    let id = published?;
+    // The container is started again whether or not the image could be made.
+    let started = match was_running {
+        true => engine.start(&args.container, StartAttach::Detached, None).map(drop),
+        false => Ok(()),
+    };
+    let id = match (published, started) {
+        (Err(error), Err(other)) => return Err(error).context(format!("it was not started again: {other}")),
+        (published, Ok(())) => published?,
+        (Ok(id), Err(error)) => {
+            output::line(format!("Instance published with fingerprint: {}", id.hex()))?;
+            return Err(error.into());
+        }
+    };
     for alias in aliases.iter().skip(1) {
         engine.tag_image(&id.to_string(), alias)?;
     }
@@ -57,10 +65,6 @@ fn stop(engine: &Engine, args: &Publish) -> Result<bool> {
             args.container
         );
     }
-    let mut stopped = Ok(());
-    engine.stop(std::slice::from_ref(&args.container), None, None, &mut |_, ended| {
-        stopped = ended.map(drop);
-    });
-    stopped?;
+    engine.stop_and_keep(&args.container)?;
     Ok(true)
 }

@@ -100,6 +100,13 @@ impl Engine {
         Ok(EndOptions { signal, by_init, timeout, keep, force: false, by_shutdown: false })
     }
 
+    /// Stops a container that is to be started again: it stays even if it has `--rm`.
+    pub fn stop_and_keep(&self, name: &str) -> Result<()> {
+        let mut stopped = Ok(());
+        self.stop_all(&[name.to_owned()], (None, None), true, &mut |_, ended| stopped = ended.map(drop));
+        stopped
+    }
+
     /// Stops all of them at once and starts each when it has ended.
     pub fn restart(&self, names: &[String], signal: Option<&str>, timeout: Option<u32>, done: Done<'_>) {
         self.stop_all(names, (signal, timeout), true, &mut |index, stopped| {
