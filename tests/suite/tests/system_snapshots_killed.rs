@@ -100,6 +100,54 @@ fn what_is_killed_leaves_wholes() {
     assert!(t.traces_left().is_empty(), "{:?}", t.traces_left());
 }
 
+/// Volumes are made before the record that names them. A kill in between leaves none.
+#[test]
+fn what_is_killed_leaves_no_volume() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let targets: Vec<String> = (0..30).map(|number| format!("/volumes/{number}")).collect();
+    let volumes: Vec<&str> = targets.iter().flat_map(|target| ["-v", target.as_str()]).collect();
+    let create =
+        |name| [&["create", "--network", "none", "--name", name], &volumes[..], &["busybox"]].concat();
+    t.ok(&create("box"));
+    let file = t.path("backup.tar");
+    let path = file.to_str().unwrap();
+    t.ok(&["backup", "export", "box", path]);
+    let verbs: [&[&str]; 3] =
+        [&create("copy"), &["copy", "box", "copy"], &["backup", "import", path, "copy"]];
+    for verb in verbs {
+        let begun = Instant::now();
+        t.ok(verb);
+        let whole = begun.elapsed();
+        for round in 0..ROUNDS {
+            if containers(&t).contains(&"copy".to_owned()) {
+                t.ok(&["rm", "-v", "copy"]);
+            }
+            killed(&t, verb, round, whole);
+            let copies = containers(&t).iter().filter(|name| *name == "copy").count();
+            let left = t.ok(&["volume", "ls", "-q"]).lines().count();
+            assert_eq!(left, (1 + copies) * targets.len(), "{verb:?}, round {round}");
+        }
+        t.hull(&["rm", "-v", "copy"]);
+    }
+    t.ok(&["rm", "-v", "box"]);
+    let notes = std::fs::read_dir(t.data_root().join("new-volumes")).unwrap();
+    assert_eq!(notes.count(), 0);
+}
+
+/// A restore ends the container and starts it again. Two at once both succeed.
+#[test]
+fn restores_at_once_wait_for_each_other() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000"]);
+    t.ok(&["snapshot", "box", "first"]);
+    for _ in 0..5 {
+        let restores = [(); 3].map(|()| t.spawn(&["restore", "box", "first"]));
+        restores.map(|restore| drop(restore.wait().ok().to_owned()));
+        assert_eq!(t.inspect("box", "{{.State.Running}}"), "true");
+    }
+    t.ok(&["rm", "-f", "box"]);
+}
+
 /// Makes the state from which each verb starts.
 fn undo(t: &Scenario, verb: &str) {
     let found = containers(t);

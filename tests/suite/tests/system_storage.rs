@@ -423,36 +423,3 @@ fn an_image_that_is_gone_leaves_the_pools() {
     t.ok(&["storage", "delete", "b"]);
     no_loops(&t);
 }
-
-#[test]
-fn a_killed_copy_of_a_volume_is_collected() {
-    let Some(t) = Scenario::with_busybox() else { return };
-    create(&t, &["d", "dir"]);
-    create(&t, &["b", "image", "size=256MiB", "fs=btrfs"]);
-    for (pool, key) in [("d", "size=64MiB"), ("b", "user.a=b")] {
-        t.ok(&["storage", "volume", "create", pool, "data", key]);
-        let (from, to) = (format!("{pool}/data"), format!("{pool}/copy"));
-        for round in 0..8 {
-            let mut command = t.command(&["storage", "volume", "copy", &from, &to]);
-            let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(round * 6));
-            let _ = child.kill();
-            child.wait().unwrap();
-            t.ok(&["ps"]);
-            let listed = t.ok(&["storage", "volume", "list", pool, "--format", "{{.Name}}"]);
-            if listed.contains("copy") {
-                t.ok(&["storage", "volume", "delete", pool, "copy"]);
-            }
-            let volumes = match pool {
-                "d" => t.data_root().join("pools/d/volumes"),
-                _ => t.run_root().join("pools/named/b/volumes"),
-            };
-            let left: Vec<_> =
-                fs::read_dir(volumes).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            assert_eq!(left, ["data"], "{pool}, round {round}");
-        }
-        t.ok(&["storage", "volume", "delete", pool, "data"]);
-        t.ok(&["storage", "delete", pool]);
-    }
-    no_loops(&t);
-}

@@ -42,6 +42,7 @@ mod machine;
 mod monitor;
 mod mountpoints;
 mod net;
+mod new_volumes;
 mod pools;
 mod records;
 mod requests;

@@ -45,6 +45,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "volume_flags", 2),
     ("tests/suite", "compose_config", 8),
     ("tests/suite", "system_storage", 12),
+    ("tests/suite", "system_pools", 25),
     ("tests/suite", "compose_up", 3),
     ("tests/suite", "compose_up_killed", 26),
     ("tests/suite", "compose_up_rolling", 9),

@@ -78,6 +78,7 @@ impl Engine {
         errors.note(crate::rootfs::host_mount::collect(root, exists));
         errors.note(crate::pools::clean::collect(self, exists));
         errors.note(self.volumes().collect());
+        errors.note(crate::new_volumes::collect(self));
         for id in with_state {
             errors.note(limits::settle_unlocked(self, id));
             if !containers.contains_key(id.as_str()) && !root.container_dir(id).exists() {

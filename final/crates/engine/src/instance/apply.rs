@@ -4,6 +4,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::Event;
 use crate::gc::limits;
+use crate::new_volumes::NewVolumes;
+use crate::pools::resize::Resize;
 use crate::records::instance::Instance;
 use crate::records::mount_extras::MountExtras;
 use crate::records::record::{MountKind, MountRecord, Record};
@@ -57,23 +59,47 @@ pub(super) fn apply(
     }
     mount_nested(engine, &mut record)?;
     let effects = Effects::plan(engine, &record, &before.instance.expanded)?;
-    engine.change_root_disk(&before, &mut record)?;
+    let resize = engine.plan_root_disk(&before, &mut record)?;
     effects.put(&mut record);
-    let change = engine.change_limits(&record, &before.options.resources)?;
-    let stored = devices::change::apply(engine, &before, &mut record, &effects);
-    need_restart.extend(match (change, stored) {
-        (Some(change), Ok(devices)) => change.finish().map(|()| devices)?,
-        (Some(change), Err(error)) => return Err(error.with_undo(change.undo())),
-        (None, stored) => stored?,
-    });
+    let mut volumes = NewVolumes::of_change(id);
+    let done = volumes
+        .make_missing(engine, &before, &record)
+        .and_then(|()| put_in_force(engine, &before, &mut record, &effects, resize));
+    need_restart.extend(done.map_err(|error| error.with_undo(volumes.undo(engine)))?);
     Event::container(&record, "update").emit(engine);
     let runs = Snapshot::take(engine.root(), id)?.status.is_active();
     let need_restart = if runs { need_restart } else { vec![] };
     Ok(Applied { container: record.name, need_restart, left_out: None })
 }
 
-/// Makes the volumes of `security.nesting` that the options name and the record lacks. They are removed with the
-/// container.
+/// Stores the record, and changes the container if it runs. Returns the devices that need a restart. If a step fails,
+/// those before it are undone. The size of the root is changed last, because an image file cannot shrink again.
+fn put_in_force(
+    engine: &Engine,
+    before: &Record,
+    record: &mut Record,
+    effects: &Effects,
+    resize: Option<Resize>,
+) -> Result<devices::change::NeedRestart> {
+    let limits = engine.change_limits(record, &before.options.resources)?;
+    let stored = devices::change::apply(engine, before, record, effects);
+    let done = stored.and_then(|need_restart| {
+        let Err(error) = resize.map_or(Ok(()), |resize| resize.carry_out(engine, record)) else {
+            return Ok(need_restart);
+        };
+        let old = Effects::of(before);
+        let undone = devices::change::apply(engine, record, &mut before.clone(), &old);
+        Err(error.with_undo(undone.map(drop)))
+    });
+    match (limits, done) {
+        (Some(limits), Ok(need_restart)) => limits.finish().map(|()| need_restart),
+        (Some(limits), Err(error)) => Err(error.with_undo(limits.undo())),
+        (None, done) => done,
+    }
+}
+
+/// Adds the volumes of `security.nesting` that the options name and the record lacks. The caller makes them. They are
+/// removed with the container.
 pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
     for path in security::NESTED.map(std::path::Path::new) {
         let is_asked = record.options.mounts.iter().any(|mount| mount.target() == path);
@@ -81,7 +107,6 @@ pub(super) fn mount_nested(engine: &Engine, record: &mut Record) -> Result<()> {
             continue;
         }
         let name = crate::records::ids::random_id()?;
-        engine.ensure_volume(&name, (&Default::default(), &Default::default()), true)?;
         record.mounts.push(MountRecord {
             kind: MountKind::Volume,
             source: engine.volumes().data_dir(&name)?,

@@ -82,7 +82,7 @@ pub(crate) fn collect(engine: &Engine, is_known: impl Fn(&str) -> bool) -> Resul
         }
     }
     // The mounts go before the staging directories, which have the image files that are mounted.
-    errors.note(mount::release_lost_volumes(engine.root()));
+    errors.note(mount::release_lost(engine.root()));
     for dir in opened(engine)? {
         for parent in [dir.images(), dir.volumes(), dir.containers()] {
             errors.note(staging::collect(&parent).map_err(Error::from));

@@ -6,7 +6,7 @@
 //! verbs    list, create, delete, set            place   a container's files in a pool, and their size
 //! root_disk  the disk device of the root        resize  another size for a container's files
 //! usage    who uses a pool                      clean   what killed commands have left
-//! moved    a container that moves to another pool
+//! moved    a container that moves to another pool    copied  the files of a copy, until they are complete
 //! volumes/ the volumes of pools
 //! ```
 //!
@@ -18,12 +18,13 @@
 //! ```
 
 pub(crate) mod clean;
+pub(crate) mod copied;
 mod keys;
 pub(crate) mod mount;
 pub(crate) mod moved;
 pub(crate) mod place;
 pub mod record;
-mod resize;
+pub(crate) mod resize;
 pub(crate) mod root_disk;
 mod usage;
 pub mod verbs;

@@ -54,20 +54,36 @@ pub(super) fn of_new_volume(root: &Root, pool: &str) -> PathBuf {
     of_volume(root, pool, &format!("{NEW}{}", std::process::id()))
 }
 
-/// Unmounts the images of volumes whose maker was killed.
-pub(super) fn release_lost_volumes(root: &Root) -> Result<()> {
+/// Where the image with the files of a copy is mounted that this process makes.
+pub(super) fn of_new_root(root: &Root) -> PathBuf {
+    of_root(root, &format!("{NEW}{}", std::process::id()))
+}
+
+/// Whether this is the mount point of an image whose maker was killed. Another process may have got the pid since. Then
+/// the mount stays until that process has ended, too.
+fn is_lost(name: &str) -> bool {
+    name.strip_prefix(NEW).is_some_and(|pid| !Path::new("/proc").join(pid).exists())
+}
+
+/// Unmounts the images of containers and volumes whose maker was killed.
+pub(super) fn release_lost(root: &Root) -> Result<()> {
+    let roots = of_root(root, "");
+    if roots.exists() {
+        for name in names_in(&roots)?.iter().filter(|name| is_lost(name)) {
+            release(root, &of_root(root, name))?;
+        }
+    }
     let volumes = directory(root).join("volumes");
+    if !volumes.exists() {
+        return Ok(());
+    }
     for pool in names_in(&volumes)? {
         let names = names_in(&volumes.join(&pool))?;
         if names.is_empty() {
             release(root, &volumes.join(&pool))?;
         }
-        for name in names {
-            // Another process may have got the pid since. Then the mount stays until that process has ended, too.
-            let maker = name.strip_prefix(NEW);
-            if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                release(root, &of_volume(root, &pool, &name))?;
-            }
+        for name in names.iter().filter(|name| is_lost(name)) {
+            release(root, &of_volume(root, &pool, name))?;
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
         place::remove_home(root, &container.id, &dir.containers().join(&container.id))?;
     }
     if container.home(root) != root.container_dir(&container.id) {
-        empty_root(root, &container.id)?;
+        empty_root(root, &container.id, own == Some(record::DEFAULT))?;
     }
     match is_complete {
         true => Ok(hull_storage::file::remove(&mark)?),
@@ -55,8 +55,11 @@ pub(crate) fn settle(root: &Root, container: &Record) -> Result<()> {
 
 /// Empties the container's directory below the data root. The first layer's work directory stays, because it says that
 /// the container was started.
-fn empty_root(root: &Root, id: &str) -> Result<()> {
+fn empty_root(root: &Root, id: &str, has_image: bool) -> Result<()> {
     let home = root.container_dir(id);
+    if !has_image {
+        hull_storage::file::remove(&home.join(place::IMAGE))?;
+    }
     remove_tree(&private_dir(&home))?;
     let upper = layer(&home, 0).upper().to_owned();
     remove_tree(&upper)?;

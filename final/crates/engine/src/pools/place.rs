@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use hull_storage::directory::make_dirs;
 use hull_storage::pools::image::{FileSystem, Image};
 use hull_storage::pools::{PoolDir, subvolume};
+use hull_storage::root::Root;
 use hull_storage::staging;
 use sha2::{Digest, Sha256};
 
+use super::keys::parse_size;
 use super::record::{DEFAULT, Driver, Pool};
 use super::{mount, root_disk};
 use crate::engine::Engine;
@@ -25,7 +27,7 @@ use crate::records::options::CreateOptions;
 use crate::records::record::Record;
 use crate::records::writable::{Files, InPool, Writable, layer, start_mark};
 
-const IMAGE: &str = "root.img";
+pub(super) const IMAGE: &str = "root.img";
 
 /// Where the files of a new container will be.
 pub(crate) fn plan(engine: &Engine, id: &str, options: &CreateOptions) -> Result<Writable> {
@@ -102,6 +104,12 @@ pub(crate) fn ensure(engine: &Engine, record: &Record) -> Result<()> {
     let image = own_image(engine, record, &dir);
     if let Some(image) = image.as_ref().filter(|image| image.file.exists()) {
         mount::ensure(engine.root(), image, &place.directory)?;
+        // A change of the size may have been killed after it was recorded.
+        if let Some(bytes) = place.size
+            && image.size()? < bytes
+        {
+            image.resize(&place.directory, bytes)?;
+        }
     }
     let home = record.home(engine.root());
     let is_there = match record.subvolume(engine.root()) {
@@ -175,17 +183,27 @@ pub(crate) fn plan_copy(
 ) -> Result<Writable> {
     let place = original.writable.pool.as_ref();
     let own = place.map_or(DEFAULT, |place| &place.name);
-    let size = place.and_then(|place| place.size);
-    let planned = plan_in(engine, id, pool.unwrap_or(own), size)?;
-    // With a size and without subvolumes the files would be in an image file of this container, and such a file is only
-    // made for a new container.
-    match size.is_some() && matches!(planned.files, Files::Layers { .. }) {
-        false => Ok(planned),
-        true => Err(Error::Unsupported(format!(
-            "container {} has a size, for which each container has an image of its own outside btrfs, and hull copies no \
-             such image: choose a pool of btrfs, or hull commit makes an image of the container",
-            original.name
-        ))),
+    plan_in(engine, id, pool.unwrap_or(own), place.and_then(|place| place.size))
+}
+
+/// Gives a copy the size that its disk device asks for, if that differs from the original's.
+pub(crate) fn adopt_size(engine: &Engine, record: &mut Record, original: &Record) -> Result<()> {
+    let [new, old] = [&*record, original].map(|one| root_disk::key(&one.instance.expanded, "size"));
+    if new == old {
+        return Ok(());
+    }
+    let size = new.map(parse_size).transpose()?;
+    let pool = record.writable.pool.as_ref().map_or(DEFAULT, |place| &place.name);
+    record.writable = plan_in(engine, &record.id, pool, size)?;
+    Ok(())
+}
+
+/// The directory that has a container's files, and for an image file that file instead.
+pub(super) fn outer_home(root: &Root, id: &str, writable: &Writable) -> Result<PathBuf> {
+    match &writable.pool {
+        Some(place) if place.name == DEFAULT => Ok(root.container_dir(id)),
+        Some(place) => Ok(mount::open(root, &place.name)?.containers().join(id)),
+        None => Ok(root.container_dir(id)),
     }
 }
 
@@ -200,8 +218,13 @@ pub(crate) fn remove(engine: &Engine, id: &str, writable: &Writable) -> Result<(
     }
 }
 
+/// Unmounts the image with a container's files, if it has one. The next use mounts that of its record.
+pub(crate) fn release(root: &Root, id: &str) -> Result<()> {
+    mount::release(root, &mount::of_root(root, id))
+}
+
 /// Removes a container's directory in a pool.
-pub(super) fn remove_home(root: &hull_storage::root::Root, id: &str, home: &Path) -> Result<()> {
+pub(super) fn remove_home(root: &Root, id: &str, home: &Path) -> Result<()> {
     mount::release(root, &mount::of_root(root, id))?;
     subvolume::remove_all(&home.join("subvolumes"))?;
     Ok(staging::remove_whole(home)?)

@@ -10,9 +10,15 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::records::record::Record;
 
+/// A change of the size of a container's files, which has been checked.
+pub(crate) struct Resize {
+    bytes: Option<u64>,
+}
+
 impl Engine {
-    /// Gives the files of a container the size of its changed disk device, at once. A change of the pool is refused.
-    pub(crate) fn change_root_disk(&self, before: &Record, record: &mut Record) -> Result<()> {
+    /// Checks a change of a container's disk device, and puts the new size into the record. A change of the pool is
+    /// refused. `None`: the size stays.
+    pub(crate) fn plan_root_disk(&self, before: &Record, record: &mut Record) -> Result<Option<Resize>> {
         let (old, new) = (&before.instance.expanded, &record.instance.expanded);
         let own = record.writable.pool.as_ref().map_or(DEFAULT, |place| place.name.as_str());
         let pool = key(new, "pool");
@@ -23,39 +29,45 @@ impl Engine {
             return Err(Error::Unsupported(format!("another pool for a root: {why}")));
         }
         if key(new, "size") == key(old, "size") {
-            return Ok(());
+            return Ok(None);
         }
         let size = key(new, "size").map(parse_size).transpose()?;
-        self.resize_root(record, size)
+        self.check_resize(record, size)
     }
 
-    fn resize_root(&self, record: &mut Record, size: Option<u64>) -> Result<()> {
+    fn check_resize(&self, record: &mut Record, size: Option<u64>) -> Result<Option<Resize>> {
         let limitless = || {
             invalid("size", "in this pool, only a container that was made with a size can get another one")
         };
         let Some(place) = &record.writable.pool else {
             // The container has no size. Unsetting it again changes nothing.
-            return size.map_or(Ok(()), |_| Err(limitless()));
+            return size.map_or(Ok(None), |_| Err(limitless()));
         };
-        let dir = mount::open(self.root(), &place.name)?;
-        if let Some(root) = record.subvolume(self.root()) {
-            subvolume::limit(&root, size)?;
-        } else {
+        if record.subvolume(self.root()).is_none() {
+            let dir = mount::open(self.root(), &place.name)?;
             match (place::own_image(self, record, &dir), size) {
-                (None, None) => {}
+                (None, None) => return Ok(None),
                 (None, Some(_)) => return Err(limitless()),
                 (Some(_), None) => {
                     return Err(invalid("size", "the container was made with one, and keeps one"));
                 }
-                (Some(image), Some(bytes)) => {
-                    mount::ensure(self.root(), &image, &place.directory)?;
-                    image.resize(&place.directory, bytes)?;
-                }
+                (Some(image), Some(bytes)) => drop(image.can_grow_to(bytes)?),
             }
         }
         if let Some(place) = &mut record.writable.pool {
             place.size = size;
         }
-        Ok(())
+        Ok(Some(Resize { bytes: size }))
+    }
+}
+
+impl Resize {
+    /// Gives the files the size that the stored record has. After a kill, the next use of the files does it.
+    pub(crate) fn carry_out(self, engine: &Engine, record: &Record) -> Result<()> {
+        match (record.subvolume(engine.root()), self.bytes) {
+            (Some(root), bytes) => Ok(subvolume::limit(&root, bytes)?),
+            // This mounts the image, and enlarges it.
+            (None, _) => place::ensure(engine, record),
+        }
     }
 }

@@ -14,6 +14,8 @@ use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
 use crate::init::templates;
 use crate::instance::InstanceChanges;
+use crate::new_volumes::NewVolumes;
+use crate::pools::copied::{Complete, Copied};
 use crate::pools::{place, root_disk};
 use crate::records::ids::random_id;
 use crate::records::options::CreateOptions;
@@ -65,10 +67,13 @@ impl Engine {
             record.hostname = name;
         }
         let changes = in_pool(options.pool.as_deref(), &mut record, options.changes.clone());
-        let configured = self.configure_copy(&profiles, &mut record, &changes);
+        let configured = self
+            .configure_copy(&profiles, &mut record, &changes)
+            .and_then(|()| place::adopt_size(self, &mut record, &original));
+        let mut volumes = NewVolumes::of_new(&record.id);
         let made = configured.and_then(|()| self.own_ids(&mut record, &original)).and_then(|()| {
             let frozen = if snapshot.is_none() { self.freeze_to_copy(&present)? } else { None };
-            self.make_copy(&record, &original, &kept, || drop(frozen))
+            self.make_copy(&record, (&original, &kept), &mut volumes, || drop(frozen))
         });
         drop((lock, uses, profiles));
         match made {
@@ -132,26 +137,28 @@ impl Engine {
     fn make_copy(
         &self,
         record: &Record,
-        original: &Record,
-        snapshots: &[InstanceSnapshot],
+        (original, snapshots): (&Record, &[InstanceSnapshot]),
+        volumes: &mut NewVolumes,
         copied: impl FnOnce(),
     ) -> Result<()> {
         let root = self.root();
         let carrier = Carrier::new(self, original, &record.writable, ABOVE_FIRST)?;
         let files = carrier.files(&original.writable.files);
         let record = &Record { writable: Writable { files, ..record.writable.clone() }, ..record.clone() };
-        let (home, directory) = (record.home(root), root.container_dir(&record.id));
-        let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
-        carrier.copy_present(original, staged.path())?;
+        let directory = root.container_dir(&record.id);
+        let files = Copied::begin(self, &record.id, &record.writable)?;
+        carrier.copy_present(original, files.home())?;
         copied();
-        carrier.copy_rest(original, snapshots.iter().map(|snapshot| &snapshot.record), staged.path())?;
-        self.make_volumes(record)?;
-        if home == directory {
+        carrier.copy_rest(original, snapshots.iter().map(|snapshot| &snapshot.record), files.home())?;
+        let Complete { staged, target, .. } = files.finish()?;
+        let mut anonymous = record.mounts.iter().filter(|mount| mount.anonymous);
+        anonymous.try_for_each(|mount| volumes.make(self, mount))?;
+        if target == directory {
             self.write_records(&carrier, record, snapshots, staged.path())?;
             return publish(staged, &directory);
         }
         // The files first: until the record exists, nothing refers to them.
-        publish(staged, &home)?;
+        publish(staged, &target)?;
         let staged = Staging::new(&root.containers_dir())?;
         self.write_records(&carrier, record, snapshots, staged.path())?;
         publish(staged, &directory)
@@ -176,15 +183,6 @@ impl Engine {
         }
         templates::note(directory, record, templates::Event::Copy)?;
         record.store(directory)
-    }
-
-    fn make_volumes(&self, record: &Record) -> Result<()> {
-        for mount in record.mounts.iter().filter(|mount| mount.anonymous) {
-            if let Some(name) = &mount.name {
-                self.ensure_volume(name, (&mount.extras.labels, &mount.extras.driver_options), true)?;
-            }
-        }
-        Ok(())
     }
 }
 

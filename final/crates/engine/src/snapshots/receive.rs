@@ -21,6 +21,7 @@ use crate::events::Event;
 use crate::gc::removal::{Remains, remove_files};
 use crate::init::templates;
 use crate::instance::{InstanceChanges, ProfilesLock};
+use crate::new_volumes::NewVolumes;
 use crate::records::ids::random_id;
 use crate::records::options::{CreateOptions, StorageOptions};
 use crate::records::record::{Kind, MountKind, Record};
@@ -69,7 +70,9 @@ impl Engine {
         }
         let configured = self.configure_copy(&profiles, &mut record, &options.changes);
         let archive = Archive { documents, trees, trusted: options.trusted, profiles: &profiles };
-        let made = configured.and_then(|()| self.settle_received(&mut record, &archive, staged));
+        let mut volumes = NewVolumes::of_new(&id);
+        let made =
+            configured.and_then(|()| self.settle_received(&mut record, &archive, staged, &mut volumes));
         drop(profiles);
         // The files are complete below the data root by now. If the move fails, the record is read again to remove the
         // container from where it is.
@@ -85,23 +88,23 @@ impl Engine {
             Err(error) => {
                 let now = Record::load(self.root(), &record.id).unwrap_or(record);
                 let removed = remove_files(self, Remains::of(&now, true).without_event());
-                Err(error.with_undo(removed))
+                Err(error.with_undo(removed).with_undo(volumes.undo(self)))
             }
         }
     }
 
-    fn settle_received(&self, record: &mut Record, archive: &Archive<'_>, staged: Staging) -> Result<()> {
+    fn settle_received(
+        &self,
+        record: &mut Record,
+        archive: &Archive<'_>,
+        staged: Staging,
+        volumes: &mut NewVolumes,
+    ) -> Result<()> {
         let Archive { documents, trees, .. } = archive;
         self.give_ids(record)?;
         let record = &*record;
         for mount in record.mounts.iter().filter(|mount| mount.kind == MountKind::Volume) {
-            if let Some(name) = &mount.name {
-                self.ensure_volume(
-                    name,
-                    (&mount.extras.labels, &mount.extras.driver_options),
-                    mount.anonymous,
-                )?;
-            }
+            volumes.make(self, mount)?;
         }
         for directory in trees.keys().filter(|directory| directory.starts_with(SNAPSHOTS)) {
             let snapshot = snapshot(record, documents, directory)?;
@@ -114,6 +117,8 @@ impl Engine {
             let writable = Writable { pool: None, files };
             let mut kept = Record { writable, ..sanitized(snapshot.record, &record.id)? };
             self.volumes_of(&mut kept, Some(record))?;
+            let mut mounts = kept.mounts.iter().filter(|mount| mount.kind == MountKind::Volume);
+            mounts.try_for_each(|mount| volumes.make(self, mount))?;
             InstanceSnapshot { record: kept, ..snapshot }.store_in(&staged.path().join("snapshots"))?;
         }
         if let Some(machine_id) = documents.get(&Path::new(CONTAINER).join(MACHINE_ID)) {
@@ -202,10 +207,6 @@ impl Engine {
             }
             let name = mount.name.as_deref().ok_or_else(|| invalid("a volume has no name"))?;
             mount.source = self.volumes().data_dir(name)?;
-            let settings = (&mount.extras.labels, &mount.extras.driver_options);
-            if container.is_some() {
-                self.ensure_volume(name, settings, mount.anonymous)?;
-            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hull_storage::staging::Staging;
+use hull_storage::staging::{self, Staging};
 
 use super::forms::{self, Carrier};
 use super::store::{self, InstanceSnapshot};
@@ -69,7 +69,10 @@ impl Engine {
         let missing: Vec<&InstanceSnapshot> =
             theirs.iter().filter(|one| !own.iter().any(|other| is_same(one, other))).collect();
         let carrier = Carrier::new(self, original, &before.writable, forms::next_number(&home)?)?;
-        let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
+        let parent = home.parent().unwrap_or(Path::new("/"));
+        // A listing does not look into the image file of a container with a size.
+        staging::collect(parent)?;
+        let staged = Staging::new(parent)?;
         let frozen = self.freeze_to_copy(original)?;
         carrier.copy_present(original, staged.path())?;
         drop(frozen);

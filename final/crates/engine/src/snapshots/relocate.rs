@@ -4,10 +4,6 @@
 //! rename(2). Then the files in the old pool are removed. A killed command leaves the container in one of the two
 //! pools, and a mark ([`moved`]) by which the next command finds the files in the other one.
 
-use std::path::Path;
-
-use hull_storage::staging::Staging;
-
 use super::copy::{in_pool, publish};
 use super::files;
 use super::forms::{self, Carrier};
@@ -16,6 +12,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::Event;
 use crate::instance::InstanceChanges;
+use crate::new_volumes::NewVolumes;
+use crate::pools::copied::Copied;
 use crate::pools::{moved, place};
 use crate::records::record::Record;
 use crate::records::snapshot::Snapshot;
@@ -44,15 +42,21 @@ impl Engine {
         let mut record = Record { writable: planned, ..before.clone() };
         let changes = in_pool(Some(pool), &mut record, changes.clone());
         self.configure_copy(&profiles, &mut record, &changes)?;
+        let mut volumes = NewVolumes::of_change(&id);
+        let made = volumes.make_missing(self, &before, &record);
         if record.writable.pool == before.writable.pool {
             record.writable = before.writable;
-            return record.store(&self.root().container_dir(&id));
+            let stored = made.and_then(|()| record.store(&self.root().container_dir(&id)));
+            return stored.map_err(|error| error.with_undo(volumes.undo(self)));
         }
-        let carried = self.carry_over(&before, record);
+        let carried = made.and_then(|()| self.carry_over(&before, record));
         let now = Record::load(self.root(), &id)?;
         let settled = moved::settle(self.root(), &now);
         match carried {
             Ok(()) => settled?,
+            Err(error) if now.writable.pool == before.writable.pool => {
+                return Err(error.with_undo(settled).with_undo(volumes.undo(self)));
+            }
             Err(error) => return Err(error.with_undo(settled)),
         }
         Event::container(&now, "update").emit(self);
@@ -66,17 +70,20 @@ impl Engine {
         let record = Record { writable: Writable { files, ..record.writable.clone() }, ..record };
         let snapshots = store::all(root, before)?;
         moved::begin(root, &before.id)?;
-        let home = record.home(root);
-        let staged = Staging::new(home.parent().unwrap_or(Path::new("/")))?;
-        carrier.copy_present(before, staged.path())?;
-        carrier.copy_rest(before, snapshots.iter().map(|snapshot| &snapshot.record), staged.path())?;
+        let copied = Copied::begin(self, &record.id, &record.writable)?;
+        carrier.copy_present(before, copied.home())?;
+        carrier.copy_rest(before, snapshots.iter().map(|snapshot| &snapshot.record), copied.home())?;
+        let complete = copied.finish()?;
         // The files are on the disk before the record names them, so that a crash of the machine leaves no incomplete
         // files.
-        files::sync(staged.path())?;
-        match home == directory {
-            true => forms::add(staged.path(), &home)?,
-            false => publish(staged, &home)?,
+        files::sync(complete.staged.path())?;
+        match complete.target == directory {
+            true if complete.is_image => complete.put_image()?,
+            true => forms::add(complete.staged.path(), &directory)?,
+            false => publish(complete.staged, &complete.target)?,
         }
+        // The image of the old pool and that of the new one are mounted in the same place.
+        place::release(root, &record.id)?;
         record.store(&directory)?;
         store::all(root, &record)?.iter().try_for_each(|snapshot| snapshot.store(root, &record.id))?;
         self.home_of(&record).map(drop)

@@ -14,6 +14,7 @@ use crate::containers::create::Base;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::monitor::launch::{Launch, launch};
+use crate::new_volumes::NewVolumes;
 use crate::records::handed::{Handed, HandedSource};
 use crate::records::ids::random_step_id;
 use crate::records::mount_extras::MountExtras;
@@ -114,7 +115,7 @@ impl Engine {
     pub fn start_step(&self, step: StepOptions, size: Option<WindowSize>) -> Result<RunningStep> {
         let lock = self.lock_in_use()?;
         let record = self.plan_step(step)?;
-        let made = self.make(&record);
+        let made = self.make(&record, &mut NewVolumes::of_new(&record.id));
         // The record says from here on which layers are in use.
         drop(lock);
         let started = made.and_then(|()| launch(self, &record, Launch::ByUser, StartAttach::Attached, size));

@@ -20,6 +20,7 @@ use crate::error::{Error, Errors, IoContext, Report, Result};
 use crate::gc::removal::{Remains, remove_files};
 use crate::monitor::detach::{detach, fail};
 use crate::net::Attachment;
+use crate::new_volumes::NewVolumes;
 use crate::records::monitor_lock::MonitorLock;
 use crate::records::options::{CreateOptions, NetworkMode};
 use crate::records::record::Record;
@@ -48,7 +49,7 @@ impl Engine {
             NetworkMode::UserMode(_) => {}
             _ => return Ok(None),
         }
-        self.make(&record)?;
+        self.make(&record, &mut NewVolumes::of_new(&record.id))?;
         drop(lock);
         let held = self.hold(&record);
         held.map(Some).map_err(|error| error.with_undo(crate::gc::steps::discard(self, &record.id)))

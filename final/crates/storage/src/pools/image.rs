@@ -159,8 +159,8 @@ impl Image {
         }
     }
 
-    /// Gives the image another size while it is mounted at `target`.
-    pub fn resize(&self, target: &Path, bytes: u64) -> Result<()> {
+    /// Whether the image can get this size and is smaller. An error says why it cannot.
+    pub fn can_grow_to(&self, bytes: u64) -> Result<bool> {
         let present = self.size()?;
         let refuse = |why: String| Err(Error::Refused { path: self.file.clone(), why });
         if bytes < present {
@@ -170,13 +170,21 @@ impl Image {
             ));
         }
         if bytes == present {
-            return Ok(());
+            return Ok(false);
         }
         if self.file_system == FileSystem::Ext4 {
             return refuse(format!(
                 "an image under {} MiB has ext4, which does not grow here",
                 SMALLEST_XFS >> 20
             ));
+        }
+        Ok(true)
+    }
+
+    /// Gives the image another size while it is mounted at `target`.
+    pub fn resize(&self, target: &Path, bytes: u64) -> Result<()> {
+        if !self.can_grow_to(bytes)? {
+            return Ok(());
         }
         let context = || format!("grow {}", self.file.display());
         let file = self.open().context(context)?;

@@ -28,6 +28,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::events::Event;
 use crate::gc::removal::Remains;
 use crate::init::templates;
+use crate::new_volumes::NewVolumes;
 use crate::records::ids::random;
 use crate::records::options::CreateOptions;
 use crate::records::record::{MountKind, Record};
@@ -62,7 +63,8 @@ impl Engine {
         if let Some(name) = crate::init::host_name(&record) {
             record.hostname = name;
         }
-        let made = self.give_ids(&mut record).and_then(|()| self.make(&record));
+        let mut volumes = NewVolumes::of_new(&record.id);
+        let made = self.give_ids(&mut record).and_then(|()| self.make(&record, &mut volumes));
         // The container's record now says what it uses. Without a record nothing has to be kept for it.
         drop(lock);
         match made {
@@ -102,18 +104,17 @@ impl Engine {
     }
 
     /// Makes the container's directory under another name and renames it, so that a killed command never leaves a partial container.
-    pub(crate) fn make(&self, record: &Record) -> Result<()> {
+    pub(crate) fn make(&self, record: &Record, volumes: &mut NewVolumes) -> Result<()> {
         let staged = Staging::new(&self.root().containers_dir())?;
         let directory = staged.path();
         WritableLayer::of(directory).create()?;
         for mount in &record.mounts {
             match (mount.kind, &mount.name) {
                 (MountKind::Volume, Some(name)) => {
-                    let extras = &mount.extras;
-                    let settings = (&extras.labels, &extras.driver_options);
-                    let volume = self.ensure_volume(name, settings, mount.anonymous)?;
-                    let is_mount = local_driver::parse(&volume.options).is_ok_and(|mount| mount.is_some());
-                    if is_mount != extras.has_driver_mount {
+                    volumes.make(self, mount)?;
+                    let options = self.volumes().get(name)?.options;
+                    let is_mount = local_driver::parse(&options).is_ok_and(|mount| mount.is_some());
+                    if is_mount != mount.extras.has_driver_mount {
                         let text =
                             format!("another command has created the volume {name} with other options");
                         return Err(Error::Unsupported(text));
