@@ -126,6 +126,9 @@ pub struct Move {
 
 #[derive(Debug, Args)]
 pub struct Export {
+    /// gzip, zstd or none [default: what the file's name says]
+    #[arg(long, value_name = "KIND", value_parser = ["gzip", "zstd", "none"])]
+    pub compression: Option<String>,
     /// Leave out the snapshots
     #[arg(long)]
     pub instance_only: bool,

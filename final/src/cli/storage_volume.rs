@@ -142,6 +142,9 @@ pub struct VolumeRestore {
 
 #[derive(Debug, Args)]
 pub struct VolumeExport {
+    /// gzip, zstd or none [default: what the file's name says]
+    #[arg(long, value_name = "KIND", value_parser = ["gzip", "zstd", "none"])]
+    pub compression: Option<String>,
     pub pool: String,
     #[arg(value_name = "VOLUME")]
     pub name: String,

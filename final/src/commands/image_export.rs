@@ -11,11 +11,7 @@ use crate::cli::image_system::Export;
 use crate::ui::output;
 
 pub fn export(engine: &Engine, args: &Export) -> Result<u8> {
-    let packing = match args.compression.as_str() {
-        "gzip" => PackedWith::Gzip,
-        "zstd" => PackedWith::Zstd,
-        _ => PackedWith::Nothing,
-    };
+    let packing = PackedWith::named(&args.compression);
     let id = engine.described_image(&args.name)?.id.to_string();
     if args.target.as_deref() == Some(Path::new("-")) {
         if args.split {
@@ -51,7 +47,7 @@ fn file(path: &Path, packing: PackedWith, write: impl FnOnce(&mut dyn Write) -> 
     output::own(path.display())
 }
 
-fn packed(
+pub fn packed(
     to: impl Write,
     packing: PackedWith,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,

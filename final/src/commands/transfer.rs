@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hull_engine::{BackupImport, BackupOptions, Engine, SnapshotName, Status};
+use hull_image::PackedWith;
 
+use super::image_export::packed;
 use super::instance_flags;
 use crate::cli::instance_flags::InstanceFlags;
 use crate::cli::snapshot::{Backup, Export, Import, Move};
@@ -68,7 +70,7 @@ impl Place {
             Self::Root { name, .. } | Self::Machine { name: Some(name), .. } => name,
             Self::Machine { name: None, .. } => container,
         };
-        if !hull_storage::names::is_valid(name) {
+        if !hull_storage::names::is_valid_short(name) {
             bail!("invalid container name {name:?}");
         }
         let mut command = match self {
@@ -115,13 +117,25 @@ pub fn run(engine: &Engine, verb: &Backup) -> Result<u8> {
 
 fn export(engine: &Engine, args: &Export) -> Result<u8> {
     let options = BackupOptions { instance_only: args.instance_only, is_copy: false };
-    match args.file.as_deref().filter(|file| *file != Path::new("-")) {
-        None => {
-            engine.export_backup(&args.container, options, output::binary("a file's name")?)?;
-        }
-        Some(path) => output::file(path, |file| Ok(engine.export_backup(&args.container, options, file)?))?,
-    }
+    let path = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    written(path, args.compression.as_deref(), |to| {
+        Ok(engine.export_backup(&args.container, options, to)?)
+    })?;
     Ok(0)
+}
+
+/// Writes an archive to a file, or without one to standard output, compressed as the flag or the file's name says.
+pub fn written(
+    path: Option<&Path>,
+    compression: Option<&str>,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let by_name = path.map_or(PackedWith::Nothing, PackedWith::of_file);
+    let packing = compression.map_or(by_name, PackedWith::named);
+    match path {
+        None => packed(output::binary("a file's name")?, packing, write),
+        Some(path) => output::file(path, |file| packed(file, packing, write)),
+    }
 }
 
 pub fn import(engine: &Engine, args: &Import) -> Result<u8> {

@@ -198,3 +198,65 @@ fn a_change_that_fails_leaves_the_size_of_the_root() {
     t.ok(&["storage", "delete", "d"]);
     no_loops(&t);
 }
+
+#[test]
+fn a_full_pool_is_named() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    create(&t, &["x", "image", "size=320MiB"]);
+    let file = t.path("large");
+    fs::write(&file, vec![7; 300 << 20]).unwrap();
+    let tar = t.path("large.tar");
+    let packed = std::process::Command::new("tar")
+        .args(["-C", t.path("").to_str().unwrap(), "-cf"])
+        .args([&tar])
+        .arg("large")
+        .status();
+    assert!(packed.unwrap().success());
+    let refused = t.hull(&["storage", "volume", "import", "x", tar.to_str().unwrap(), "data"]);
+    assert!(refused.stderr.contains("the storage pool x is full"), "{refused}");
+    assert!(refused.stderr.contains("hull storage info x"), "{refused}");
+    assert_eq!(t.ok(&["storage", "volume", "list", "x", "--format", "{{.Name}}"]), "");
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(&tar).unwrap();
+    t.ok(&["storage", "delete", "x"]);
+    no_loops(&t);
+}
+
+#[test]
+fn a_source_exists_and_names_may_have_one_letter() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    let missing = t.path("missing");
+    let source = format!("source={}", missing.display());
+    let refused = t.hull(&["storage", "create", "d", "dir", &source]);
+    assert!(refused.stderr.contains("there is no directory") && !missing.exists(), "{refused}");
+    fs::create_dir(&missing).unwrap();
+    t.ok(&["storage", "create", "d", "dir", &source]);
+    t.ok(&["storage", "volume", "create", "d", "v"]);
+    t.ok(&["storage", "volume", "rename", "d", "v", "w"]);
+    t.ok(&["storage", "volume", "delete", "d", "w"]);
+    t.ok(&["storage", "delete", "d"]);
+    assert!(names(&missing).is_empty());
+    // LXD's rule for its containers, and docker's for its own.
+    t.ok(&["create", "--system", "--name", "c", "--network", "none", "busybox", "sleep", "1000"]);
+    t.ok(&["copy", "c", "b"]);
+    t.ok(&["rename", "c", "a"]);
+    assert!(!t.hull(&["create", "--name", "c", "busybox"]).success());
+    assert!(!t.hull(&["volume", "create", "v"]).success());
+    t.ok(&["network", "create", "n"]);
+    t.ok(&["network", "rm", "n"]);
+    // The name of the file says how it is compressed.
+    for (name, flags, start) in [
+        ("one.tar.gz", &[][..], &[0x1f, 0x8b][..]),
+        ("two.tar", &[], b"backup"),
+        ("three.tar", &["--compression", "zstd"], &[0x28, 0xb5, 0x2f, 0xfd]),
+    ] {
+        let file = t.path(name);
+        let path = file.to_str().unwrap();
+        t.ok(&[&["backup", "export"], flags, &["a", path]].concat());
+        assert!(fs::read(&file).unwrap().starts_with(start), "{name}");
+        t.ok(&["backup", "import", path, "imported"]);
+        t.ok(&["rm", "imported"]);
+        fs::remove_file(&file).unwrap();
+    }
+    t.ok(&["rm", "a", "b"]);
+}

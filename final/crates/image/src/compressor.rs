@@ -1,6 +1,7 @@
 //! Compresses what is written.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,24 @@ pub enum PackedWith {
 }
 
 impl PackedWith {
+    /// By the word of a flag: `gzip`, `zstd` or `none`.
+    pub fn named(word: &str) -> Self {
+        match word {
+            "gzip" => Self::Gzip,
+            "zstd" => Self::Zstd,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// What the name of a file says. A name that says nothing stands for a plain tar.
+    pub fn of_file(path: &Path) -> Self {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("gz" | "tgz") => Self::Gzip,
+            Some("zst" | "tzst") => Self::Zstd,
+            _ => Self::Nothing,
+        }
+    }
+
     /// What follows `.tar` in the name of such a file.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -63,4 +82,14 @@ impl<W: Write> Write for Packing<W> {
             Self::Zstd(encoder) => encoder.flush(),
         }
     }
+}
+
+#[test]
+fn the_name_of_a_file_says_how_it_is_compressed() {
+    let of = |name: &str| PackedWith::of_file(Path::new(name));
+    assert_eq!((of("a.tar.gz"), of("/x/a.tgz")), (PackedWith::Gzip, PackedWith::Gzip));
+    assert_eq!(
+        (of("a.tar.zst"), of("a.tar"), of("gz")),
+        (PackedWith::Zstd, PackedWith::Nothing, PackedWith::Nothing)
+    );
 }

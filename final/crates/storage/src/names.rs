@@ -34,8 +34,8 @@ pub fn is_valid(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
-/// [`is_valid`] for storage pools, whose names may have only one character, as in LXD.
-pub fn is_valid_pool(name: &str) -> bool {
+/// [`is_valid`], or a single letter or digit: LXD's names may have only one character, and docker's those of networks.
+pub fn is_valid_short(name: &str) -> bool {
     is_valid(name) || matches!(name.as_bytes(), [byte] if byte.is_ascii_alphanumeric())
 }
 
@@ -78,7 +78,7 @@ pub fn release(root: &Root, name: &str, id: &str) -> Result<()> {
 pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
     let mut names = crate::directory::names_in(&root.names_dir())?;
     names.retain(|name| {
-        is_valid(name) && matches!(read(root, name), Ok(Found::Claim(claim)) if claim.id == id)
+        is_valid_short(name) && matches!(read(root, name), Ok(Found::Claim(claim)) if claim.id == id)
     });
     Ok(names)
 }
@@ -87,7 +87,7 @@ pub fn of_container(root: &Root, id: &str) -> Result<Vec<String>> {
 /// passed over: the caller has seen their containers.
 pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
     let dir = root.names_dir();
-    for name in crate::directory::names_in(&dir)?.iter().filter(|name| is_valid(name) && !known(name)) {
+    for name in crate::directory::names_in(&dir)?.iter().filter(|name| is_valid_short(name) && !known(name)) {
         let _lock = Lock::exclusive(&dir.join(".lock"))?;
         let is_free = match read(root, name)? {
             Found::Claim(held) => !is_live(root, name, &held)?,
@@ -104,7 +104,7 @@ pub fn collect(root: &Root, known: impl Fn(&str) -> bool) -> Result<()> {
 /// The id of the container that has exactly this name.
 pub fn resolve(root: &Root, name: &str) -> Result<Option<String>> {
     // A text that cannot be a name may still be an id or the beginning of one. The caller tries that.
-    if !is_valid(name) {
+    if !is_valid_short(name) {
         return Ok(None);
     }
     let Found::Claim(held) = read(root, name)? else { return Ok(None) };
@@ -135,7 +135,7 @@ pub fn rename<E: From<Error>>(
 }
 
 fn path(root: &Root, name: &str) -> Result<PathBuf> {
-    if !is_valid(name) {
+    if !is_valid_short(name) {
         return Err(Error::InvalidName { what: "container", name: name.to_owned() });
     }
     Ok(root.names_dir().join(name))

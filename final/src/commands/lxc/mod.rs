@@ -23,10 +23,10 @@ mod watched;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{CommandFactory, Parser};
 use hull_engine::{BackupOptions, Engine};
-use hull_image::{PackedWith, Packing};
+use hull_image::PackedWith;
 
 use super::instances::{self, Request};
 use super::{
@@ -110,18 +110,12 @@ fn dispatch(lxc: &Lxc) -> Result<u8> {
 
 /// As in LXD, the file is compressed with gzip and called backup.tar.gz, unless the user says otherwise.
 fn export(engine: &Engine, args: &Export) -> Result<u8> {
-    let packing = match args.compression.as_str() {
-        "none" => PackedWith::Nothing,
-        "zstd" => PackedWith::Zstd,
-        _ => PackedWith::Gzip,
-    };
+    let packing = PackedWith::named(&args.compression);
     let options = BackupOptions { instance_only: args.instance_only, is_copy: false };
     let usual = || format!("backup.tar{}", packing.suffix()).into();
     let file = args.file.clone().unwrap_or_else(usual);
-    output::file(&file, |to| {
-        let mut to = Packing::new(to, packing).context("cannot compress the archive")?;
-        engine.export_backup(&args.name, options, &mut to)?;
-        to.finish().context("cannot write the archive")
+    transfer::written(Some(&file), Some(&args.compression), |to| {
+        Ok(engine.export_backup(&args.name, options, to)?)
     })?;
     output::lxds("Backup exported successfully!")?;
     Ok(0)

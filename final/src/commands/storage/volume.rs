@@ -14,7 +14,7 @@ use crate::cli::storage_volume::{
     StorageVolume, VolumeAttach, VolumeCopy, VolumeExport, VolumeImport, VolumeKey, VolumeList, VolumeName,
     VolumeRename,
 };
-use crate::commands::device;
+use crate::commands::{device, transfer};
 use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
 use crate::ui::output;
@@ -113,13 +113,10 @@ fn rename(engine: &Engine, args: &VolumeRename) -> Result<()> {
 
 fn export(engine: &Engine, args: &VolumeExport) -> Result<()> {
     let volume = name(&args.name);
-    match &args.file {
-        None => Ok(engine.export_pool_volume(&args.pool, volume, output::binary("a file name")?)?),
-        Some(path) => {
-            engine.pool_volume(&args.pool, volume)?;
-            output::file(path, |file| Ok(engine.export_pool_volume(&args.pool, volume, file)?))
-        }
-    }
+    engine.pool_volume(&args.pool, volume)?;
+    transfer::written(args.file.as_deref(), args.compression.as_deref(), |to| {
+        Ok(engine.export_pool_volume(&args.pool, volume, to)?)
+    })
 }
 
 fn import(engine: &Engine, args: &VolumeImport) -> Result<()> {

@@ -154,11 +154,6 @@ pub const FLAGS: Flags = &[
     ),
     (
         "storage volume export",
-        "--compression",
-        "gzip(1) or zstd(1) compresses what `hull storage volume export` writes",
-    ),
-    (
-        "storage volume export",
         "--optimized-storage --volume-only",
         "`hull storage volume export` writes the files of a volume as a tar, and no snapshots",
     ),

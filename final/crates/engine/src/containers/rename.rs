@@ -16,6 +16,9 @@ impl Engine {
             let why = "Renaming a container with the same name as its current name".into();
             return Err(Error::Invalid { what: "name".into(), why });
         }
+        if !record.options.system && !hull_storage::names::is_valid(new) {
+            return Err(hull_storage::Error::InvalidName { what: "container", name: new.into() }.into());
+        }
         let old = std::mem::replace(&mut record.name, new.into());
         crate::init::identity::rename(self.root(), &mut record)?;
         templates::note(&self.root().container_dir(&id), &record, templates::Event::Rename)?;

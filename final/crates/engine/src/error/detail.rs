@@ -189,6 +189,9 @@ impl Detail {
             Error::NoSuchPoolVolume { pool, .. } => Self::NoSuchPoolVolume { pool: pool.clone() },
             Error::PoolUnavailable { pool, .. } => Self::PoolUnavailable { pool: pool.clone() },
             Error::InContainer { source, .. } => return Self::of(source),
+            Error::PoolFull { pool, .. } => Self::Advice(format!(
+                "hull storage info {pool} says what uses it; hull storage set {pool} size=SIZE enlarges an image"
+            )),
             Error::NoSuchProfile(_) => Self::NoSuchProfile,
             Error::ProfileInUse { name, .. } => Self::ProfileInUse { name: name.clone() },
             Error::Protected(name) => Self::ProtectedContainer { container: name.clone() },

@@ -159,6 +159,8 @@ pub enum Error {
     /// A change of several containers has failed in one of them.
     #[error("container {name}: {source}")]
     InContainer { name: String, source: Box<Error> },
+    #[error("the storage pool {pool} is full: {source}")]
+    PoolFull { pool: String, source: Box<Error> },
     /// The key `security.protection.delete` is set.
     #[error("cannot remove container {0}: it is protected")]
     Protected(String),
@@ -214,7 +216,7 @@ impl Error {
             Self::Image(error) => error.kind(),
             Self::Lxd(error) if error.is_unsupported() => Kind::Unsupported,
             Self::Lxd(_) => Kind::Invalid,
-            Self::InContainer { source, .. } => source.kind(),
+            Self::InContainer { source, .. } | Self::PoolFull { source, .. } => source.kind(),
             Self::NoSuchProfile(_) => Kind::NotFound,
             Self::ProfileExists(_) | Self::Protected(_) => Kind::Conflict,
             Self::ProfileInUse { .. } => Kind::InUse,

@@ -71,7 +71,7 @@ fn checked(options: &NetworkOptions) -> Result<DriverConfig> {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    if !hull_storage::names::is_valid(name) {
+    if !hull_storage::names::is_valid_short(name) {
         return Err(hull_storage::Error::InvalidName { what: "network", name: name.to_owned() }.into());
     }
     match RESERVED.contains(&name) {

@@ -24,7 +24,7 @@ use crate::records::find::directories;
 
 /// Loads a network by its name. `None` if there is none, and for a default network that nobody has used yet.
 pub(super) fn load(root: &Root, name: &str) -> Result<Option<NetworkRecord>> {
-    if !hull_storage::names::is_valid(name) {
+    if !hull_storage::names::is_valid_short(name) {
         return Ok(None);
     }
     let path = record_file(root, name);
@@ -63,7 +63,7 @@ pub(super) fn records(root: &Root) -> Result<BTreeMap<String, Result<NetworkReco
         // Other files in the directory are temporary files of commands that are writing a record.
         Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned())
     });
-    let names = names.filter(|name| hull_storage::names::is_valid(name) && name != DEFAULT);
+    let names = names.filter(|name| hull_storage::names::is_valid_short(name) && name != DEFAULT);
     let record = |name: String| Some((name.clone(), load(root, &name).transpose()?));
     Ok(names.chain([DEFAULT.to_owned()]).filter_map(record).collect())
 }

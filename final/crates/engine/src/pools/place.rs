@@ -161,8 +161,7 @@ fn key(record: &Record) -> String {
 
 /// The subvolume with the image's files. The root of a container with a subvolume is a snapshot of it.
 pub(crate) fn base(engine: &Engine, record: &Record) -> Result<PathBuf> {
-    let pool = record.writable.pool.as_ref().map_or(DEFAULT, |place| &place.name);
-    write_image(engine, record, &mount::open(engine.root(), pool)?)
+    write_image(engine, record, &mount::open(engine.root(), record.writable.pool_name())?)
 }
 
 /// Gives a subvolume the limit of its container.
@@ -193,8 +192,7 @@ pub(crate) fn adopt_size(engine: &Engine, record: &mut Record, original: &Record
         return Ok(());
     }
     let size = new.map(parse_size).transpose()?;
-    let pool = record.writable.pool.as_ref().map_or(DEFAULT, |place| &place.name);
-    record.writable = plan_in(engine, &record.id, pool, size)?;
+    record.writable = plan_in(engine, &record.id, record.writable.pool_name(), size)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use hull_storage::process_id::ProcessId;
 use hull_storage::root::Root;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Detail, Error, Result};
 use crate::records::time::Timestamp;
 
 const FORMAT: u32 = 1;
@@ -139,7 +139,7 @@ pub(super) fn remove(root: &Root, name: &str) -> Result<()> {
 
 /// The pool of this name, whatever its state is.
 pub(super) fn load(root: &Root, name: &str) -> Result<Option<Pool>> {
-    if !hull_storage::names::is_valid_pool(name) {
+    if !hull_storage::names::is_valid_short(name) {
         return Ok(None);
     }
     if name == DEFAULT {
@@ -167,4 +167,21 @@ pub(super) fn names(root: &Root) -> Result<Vec<String>> {
     }
     let files = hull_storage::directory::names_in(&directory(root))?;
     Ok(files.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect())
+}
+
+impl Error {
+    /// The error of a command that has written to a storage pool. If there was no room, it names the pool: what is in the
+    /// way is there, and not in hull's root.
+    pub(crate) fn in_pool(self, pool: &str) -> Self {
+        let is_full = match &self {
+            Self::Io { source, .. } => {
+                matches!(hull_sys::errno_of(source), Some(libc::ENOSPC | libc::EDQUOT))
+            }
+            error => error.detail() == Some(Detail::DiskFull),
+        };
+        match is_full && pool != DEFAULT {
+            true => Self::PoolFull { pool: pool.to_owned(), source: Box::new(self) },
+            false => self,
+        }
+    }
 }

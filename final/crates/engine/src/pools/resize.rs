@@ -3,7 +3,6 @@
 use hull_storage::pools::subvolume;
 
 use super::keys::{invalid, parse_size};
-use super::record::DEFAULT;
 use super::root_disk::key;
 use super::{mount, place};
 use crate::engine::Engine;
@@ -20,7 +19,7 @@ impl Engine {
     /// refused. `None`: the size stays.
     pub(crate) fn plan_root_disk(&self, before: &Record, record: &mut Record) -> Result<Option<Resize>> {
         let (old, new) = (&before.instance.expanded, &record.instance.expanded);
-        let own = record.writable.pool.as_ref().map_or(DEFAULT, |place| place.name.as_str());
+        let own = record.writable.pool_name();
         let pool = key(new, "pool");
         if let Some(pool) = pool.filter(|pool| *pool != own && key(old, "pool") != Some(*pool)) {
             let name = &record.name;

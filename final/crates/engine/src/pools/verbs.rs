@@ -59,7 +59,7 @@ impl Engine {
         config: &BTreeMap<String, String>,
         description: &str,
     ) -> Result<Pool> {
-        if !hull_storage::names::is_valid_pool(name) {
+        if !hull_storage::names::is_valid_short(name) {
             return Err(hull_storage::Error::InvalidName { what: "pool", name: name.to_owned() }.into());
         }
         let driver = Driver::parse(driver)?;
@@ -91,6 +91,11 @@ impl Engine {
             && !source.is_absolute()
         {
             return Err(invalid("source", "it is an absolute path"));
+        }
+        if let Some(source) = source.as_ref().filter(|source| driver != Driver::Image && !source.is_dir()) {
+            // LXD's rule: a misspelt path, or a disk that is not mounted, must not become a new directory.
+            let why = format!("there is no directory {}; without a source hull makes one", source.display());
+            return Err(invalid("source", &why));
         }
         // LXD's rule: a pool of the driver btrfs without a source is kept in an image file.
         let usual = if driver == Driver::Btrfs { FileSystem::Btrfs } else { FileSystem::Xfs };

@@ -83,6 +83,11 @@ impl Writable {
         *self == Self::default()
     }
 
+    /// The name of the storage pool. That of the data root is `default`, as in LXD.
+    pub(crate) fn pool_name(&self) -> &str {
+        self.pool.as_ref().map_or("default", |pool| &pool.name)
+    }
+
     /// The directory with the files of the container `id`.
     pub(crate) fn home(&self, root: &Root, id: &str) -> PathBuf {
         match &self.pool {

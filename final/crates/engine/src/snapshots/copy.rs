@@ -83,7 +83,7 @@ impl Engine {
             }
             Err(error) => {
                 let removed = remove_files(self, Remains::of(&record, true).without_event());
-                Err(error.with_undo(removed))
+                Err(error.in_pool(record.writable.pool_name()).with_undo(removed))
             }
         }
     }

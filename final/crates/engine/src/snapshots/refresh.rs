@@ -52,7 +52,7 @@ impl Engine {
         let collected = self.collect_layers(&now);
         match refreshed {
             Ok(()) => collected?,
-            Err(error) => return Err(error.with_undo(collected)),
+            Err(error) => return Err(error.in_pool(now.writable.pool_name()).with_undo(collected)),
         }
         Event::container(&now, "update").emit(self);
         Ok(now)

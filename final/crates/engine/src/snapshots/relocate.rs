@@ -50,6 +50,7 @@ impl Engine {
             return stored.map_err(|error| error.with_undo(volumes.undo(self)));
         }
         let carried = made.and_then(|()| self.carry_over(&before, record));
+        let carried = carried.map_err(|error| error.in_pool(pool));
         let now = Record::load(self.root(), &id)?;
         let settled = moved::settle(self.root(), &now);
         match carried {

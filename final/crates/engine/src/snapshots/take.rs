@@ -51,7 +51,8 @@ impl Engine {
         let record = Record::load(self.root(), &id).map_err(|error| error.for_container(name))?;
         let name = self.free_name(&record, options)?;
         let runs = Snapshot::take(self.root(), &id)?.status.is_active();
-        let files = if runs { self.keep_running(&record)? } else { self.keep_stopped(&record)? };
+        let files = if runs { self.keep_running(&record) } else { self.keep_stopped(&record) };
+        let files = files.map_err(|error| error.in_pool(record.writable.pool_name()))?;
         let kept = Record { writable: Writable { files, ..record.writable.clone() }, ..record.clone() };
         let created = Timestamp::now();
         let expires = expires(&options.expiry, &record, created)?;

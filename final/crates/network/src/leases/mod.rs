@@ -93,7 +93,7 @@ enum State {
 impl Leases {
     /// `run` is the run directory. The network's directories in it are created if they are missing.
     pub fn open(run: &Path, network: &str) -> Result<Self> {
-        if !hull_storage::names::is_valid(network) {
+        if !hull_storage::names::is_valid_short(network) {
             let name = network.to_owned();
             return Err(hull_storage::Error::InvalidName { what: "network", name }.into());
         }

@@ -89,6 +89,10 @@ impl Engine {
 
     fn claim_name(&self, record: &mut Record, asked: Option<&str>) -> Result<()> {
         if let Some(name) = asked {
+            // A name of one character is LXD's, for its containers.
+            if !record.options.system && !names::is_valid(name) {
+                return Err(hull_storage::Error::InvalidName { what: "container", name: name.into() }.into());
+            }
             names::claim(self.root(), name, &record.id)?;
             record.name = name.into();
             return Ok(());
@@ -129,7 +133,8 @@ impl Engine {
         record.store(directory)?;
         match staged.publish(&self.root().container_dir(&record.id))? {
             // The record, which is in place now, says where the files are to be.
-            true => crate::pools::place::make(self, record),
+            true => crate::pools::place::make(self, record)
+                .map_err(|error| error.in_pool(record.writable.pool_name())),
             false => Err(Error::Unsupported(format!("container {} exists", record.id))),
         }
     }

@@ -139,7 +139,8 @@ impl Engine {
                 make_dirs(&directory, 0o711)?;
             }
             kept.iter().try_for_each(|(name, files)| snapshots::keep(place, files, &directory.join(name)))
-        })?;
+        });
+        let published = published.map_err(|error| error.in_pool(&place.pool.name))?;
         match published {
             true => {
                 Event::volume(name, "create").emit(self);

@@ -32,7 +32,7 @@ pub(super) fn names(place: &Place, volume: &str) -> Result<Vec<String>> {
         std::fs::metadata(directory.join(name).join("made")).and_then(|meta| meta.modified()).ok()
     };
     let mut names: Vec<String> =
-        names_in(&directory)?.into_iter().filter(|name| hull_storage::names::is_valid_pool(name)).collect();
+        names_in(&directory)?.into_iter().filter(|name| hull_storage::names::is_valid_short(name)).collect();
     names.sort_by_key(|name| (made(name), name.clone()));
     Ok(names)
 }
@@ -40,7 +40,7 @@ pub(super) fn names(place: &Place, volume: &str) -> Result<Vec<String>> {
 /// The files of a snapshot.
 pub(super) fn files(place: &Place, volume: &str, snapshot: &str) -> Result<PathBuf> {
     let files = path(place, volume, snapshot).join("files");
-    match hull_storage::names::is_valid_pool(snapshot) && files.is_dir() {
+    match hull_storage::names::is_valid_short(snapshot) && files.is_dir() {
         true => Ok(files),
         false => {
             let (pool, volume) = (place.pool.name.clone(), format!("{volume}/{snapshot}"));
@@ -76,7 +76,7 @@ impl Engine {
             Some(name) => name.to_owned(),
             None => free().unwrap_or_default(),
         };
-        if !hull_storage::names::is_valid_pool(&name) {
+        if !hull_storage::names::is_valid_short(&name) {
             return Err(hull_storage::Error::InvalidName { what: "snapshot", name }.into());
         }
         if taken.contains(&name) {
@@ -86,7 +86,7 @@ impl Engine {
         make_dirs(&directory(&place, volume), 0o711)?;
         // Beside the volumes, where a listing collects what a killed command has left.
         let staged = Staging::new(&place.directory)?;
-        keep(&place, &files, staged.path())?;
+        keep(&place, &files, staged.path()).map_err(|error| error.in_pool(pool))?;
         staged.publish(&path(&place, volume, &name))?;
         Ok(name)
     }
@@ -109,7 +109,9 @@ impl Engine {
                 subvolume::snapshot(&files, &new)?;
                 limited(&new, found.config.get("size").map(|size| parse_size(size)).transpose()?)?;
             }
-            Data::Directory(_) | Data::Image { .. } => copy_tree(&files, &new)?,
+            Data::Directory(_) | Data::Image { .. } => {
+                copy_tree(&files, &new).map_err(|error| Error::from(error).in_pool(pool))?;
+            }
         }
         // One call exchanges both, so at any moment the volume has its old files or the new ones.
         let flags = rustix::fs::RenameFlags::EXCHANGE;

@@ -80,7 +80,7 @@ impl Engine {
         let (place, _lock) = Place::locked(self, pool)?;
         let mut volume = place.find(name)?;
         self.refuse_used(&place, name)?;
-        if !hull_storage::names::is_valid(new) {
+        if !hull_storage::names::is_valid_short(new) {
             return Err(hull_storage::Error::InvalidName { what: "volume", name: new.to_owned() }.into());
         }
         if place.volumes.find(new)?.is_some() {
@@ -98,7 +98,7 @@ impl Engine {
         let (place, _lock) = Place::locked(self, pool)?;
         snapshots::files(&place, volume, names.0)?;
         let new = snapshots::path(&place, volume, names.1);
-        if !hull_storage::names::is_valid_pool(names.1) {
+        if !hull_storage::names::is_valid_short(names.1) {
             return Err(
                 hull_storage::Error::InvalidName { what: "snapshot", name: names.1.to_owned() }.into()
             );
