@@ -3,13 +3,14 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, major, makedev, minor, stat, statx};
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, major, makedev, minor, stat, statx};
 
-/// The numbers of the disk that has this file's data. The kernel's limits are for whole disks and not for partitions.
+/// The numbers of the disk that has this file's data, or that of a block device. The kernel's limits are for whole disks and not for partitions.
 pub fn disk_of(path: &Path) -> io::Result<(u32, u32)> {
     let found = stat(path)?;
     // On btrfs and some other file systems the number of a file's device is that of no block device.
     let device = match major(found.st_dev) {
+        _ if FileType::from_raw_mode(found.st_mode).is_block_device() => found.st_rdev,
         0 => mounted_device(path)?,
         _ => found.st_dev,
     };

@@ -55,6 +55,9 @@ pub struct MountExtras {
     /// A missing source is no error: the container starts without the mount.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// The source is a block device, whose file system is mounted with these options.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<Vec<String>>,
     /// The mount is a device node, which is made at each start. The source only tells which device the node is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Node>,
@@ -105,6 +108,7 @@ impl MountExtras {
             || self.subpath.is_some()
             || self.overlay
             || self.handed.is_some()
+            || self.block.is_some()
             || !self.layers.is_empty()
     }
 }

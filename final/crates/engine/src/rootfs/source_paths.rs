@@ -54,7 +54,7 @@ pub(crate) fn path(engine: &Engine, record: &Record, index: usize) -> PathBuf {
         {
             directory(engine, record).join(name(mount, index))
         }
-        extras if extras.has_driver_mount => driver_path(engine, record, index),
+        extras if extras.has_driver_mount || extras.block.is_some() => driver_path(engine, record, index),
         _ => mount.source.clone(),
     }
 }

@@ -20,6 +20,7 @@ use hull_storage::volumes::{MountedBy, fill_directory};
 use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use super::block;
 use super::source_paths::{directory, driver_path, is_directory, is_mount, make_directory};
 pub(crate) use super::source_paths::{node_path, path};
 use crate::engine::Engine;
@@ -67,12 +68,21 @@ pub(crate) fn prepare_again(engine: &Engine, record: &Record) -> Result<()> {
     super::nodes::prepare(engine, record)?;
     for (index, mount) in record.mounts.iter().enumerate() {
         let extras = &mount.extras;
-        if extras.device.is_some() && extras.need_source() && !path(engine, record, index).exists() {
+        let path = path(engine, record, index);
+        let is_there = if extras.block.is_some() { is_mount(&path) } else { path.exists() };
+        if extras.device.is_some() && extras.need_source() && !is_there {
             mount_directory(engine, record)?;
             Source { engine, record, index, mount }.prepare(None)?;
         }
     }
     Ok(())
+}
+
+/// Mounts the file system of a block device for a container that runs already. The calling process has a mount namespace
+/// of its own for this.
+pub(crate) fn prepare_block(engine: &Engine, record: &Record, index: usize) -> Result<()> {
+    mount_directory(engine, record)?;
+    Source { engine, record, index, mount: &record.mounts[index] }.prepare(None)
 }
 
 /// Mounts the small file system for sources, unless it is mounted.
@@ -89,6 +99,15 @@ fn mount_directory(engine: &Engine, record: &Record) -> Result<()> {
     let handed = record.handed.as_ref().map_or(0, |handed| handed.content_size());
     let size = format!("size={},nr_inodes=1024,mode=700", SIZE + handed);
     nix::mount::mount(Some("tmpfs"), &directory, Some("tmpfs"), flags, Some(size.as_str())).context(context)
+}
+
+/// Unmounts the file system of a block device that a monitor has mounted for its container. The calling process has
+/// entered the monitor's mount namespace.
+pub(crate) fn release_block(engine: &Engine, record: &Record, mount: &MountRecord) {
+    if let Some(index) = record.mounts.iter().position(|one| one == mount) {
+        // Nothing is mounted there if the device was added while the container ran.
+        let _ = nix::mount::umount2(&driver_path(engine, record, index), MntFlags::MNT_DETACH);
+    }
 }
 
 /// Detaches them all. Ignores errors: the end of the mount namespace unmounts what could not be unmounted here.
@@ -108,6 +127,13 @@ struct Source<'a> {
 impl Source<'_> {
     fn prepare(&self, fill_from: Option<&Path>) -> Result<()> {
         let extras = &self.mount.extras;
+        if let Some(options) = &extras.block {
+            if extras.optional && !self.mount.source.exists() {
+                return Ok(());
+            }
+            let target = driver_path(self.engine, self.record, self.index);
+            return block::mount(&self.mount.source, &target, options, self.mount.read_only);
+        }
         let base = match extras.has_driver_mount {
             true => {
                 let path = driver_path(self.engine, self.record, self.index);

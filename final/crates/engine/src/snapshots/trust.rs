@@ -164,6 +164,7 @@ fn mount(mount: &MountRecord) -> Option<String> {
         && extras.handed.is_none()
         && extras.layers.is_empty()
         && extras.device.is_none()
+        && extras.block.is_none()
         && extras.node.is_none();
     match mount.kind {
         MountKind::Tmpfs if is_plain => None,

@@ -75,7 +75,7 @@ impl<'a> Search<'a> {
                     numbers: numbers.map(|(major, minor)| rustix::fs::makedev(major, minor)),
                 }
             }
-            None => of_file(&table, &mount.source)?,
+            None => of_mount(&table, mount)?,
         };
         let mut others = Vec::new();
         for (destination, source) in crate::spec::binds(engine, record)? {
@@ -83,6 +83,12 @@ impl<'a> Search<'a> {
                 && let Ok(source) = of_file(&table, &source)
             {
                 others.push((destination, source));
+            }
+        }
+        // Two devices may show the file system of one block device, which only their monitor sees at a path.
+        for other in record.mounts.iter().filter(|other| other.extras.block.is_some()) {
+            if other.destination != mount.destination {
+                others.push((other.destination.clone(), of_mount(&table, other)?));
             }
         }
         let of_init = PathBuf::from(format!("/proc/{}", init.pid));
@@ -244,6 +250,18 @@ fn plain(root: &Path) -> PathBuf {
     match root.to_str().and_then(|text| text.strip_suffix("//deleted")) {
         Some(text) => PathBuf::from(text),
         None => root.to_owned(),
+    }
+}
+
+fn of_mount(table: &[Mounted], mount: &MountRecord) -> Result<Source> {
+    let numbers = mount.extras.block.as_ref().and_then(|_| rustix::fs::stat(&mount.source).ok());
+    match numbers.map(|stat| stat.st_rdev) {
+        // Most file systems have the numbers of their block device. btrfs has others: then its place counts.
+        Some(device) => Ok(Source::File {
+            device: format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device)),
+            root: "/".into(),
+        }),
+        None => of_file(table, &mount.source),
     }
 }
 

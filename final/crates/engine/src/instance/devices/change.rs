@@ -110,6 +110,7 @@ impl Running {
         gone_first.sort_by_key(|mount| std::cmp::Reverse(depth(mount)));
         for mount in gone_first {
             mounts::detach(engine, mount, before, &self.init)?;
+            mounts::release(engine, mount, before, &self.state.monitor)?;
         }
         self.change_rules(engine, (&gone, &added), after)?;
         let mut in_order: Vec<&&MountRecord> = added.iter().collect();

@@ -1,5 +1,6 @@
 //! `disk`: a directory or a file of the host, or a volume.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 use hull_docker::flags::local_driver;
@@ -9,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::records::mount_extras::{MountExtras, Recursion};
 use crate::records::record::{MountKind, MountRecord};
+use crate::rootfs::block;
 
 /// The pool whose volumes are docker's volumes.
 const DEFAULT_POOL: &str = "default";
@@ -26,11 +28,6 @@ pub(super) fn plan(engine: &Engine, device: &Named<'_>) -> Result<Option<MountRe
         return Err(device.unsupported(
             "only the root has size=; that of a volume is a key of its own (hull storage volume set), and a directory of the \
              host has none",
-        ));
-    }
-    if device.get("raw.mount.options").is_some() {
-        return Err(device.unsupported(
-            "raw.mount.options= are those of a file system, and hull mounts a directory of one that is mounted already",
         ));
     }
     check_destination(device, &destination)?;
@@ -53,6 +50,9 @@ pub(super) fn plan(engine: &Engine, device: &Named<'_>) -> Result<Option<MountRe
     };
     let source = device.need("source")?;
     match device.get("pool") {
+        Some(_) if device.get("raw.mount.options").is_some() => {
+            Err(device.unsupported("a volume has no raw.mount.options=: it is mounted already"))
+        }
         Some(pool) => volume(engine, device, (pool, source), mount).map(Some),
         None => host_path(device, Path::new(source), mount).map(Some),
     }
@@ -88,20 +88,18 @@ fn propagation(device: &Named<'_>) -> Result<Option<String>> {
 }
 
 fn host_path(device: &Named<'_>, source: &Path, mount: MountRecord) -> Result<MountRecord> {
-    use std::os::unix::fs::FileTypeExt;
     if !source.is_absolute() {
         return Err(device.wrong("source", "it is an absolute path of this machine"));
     }
-    match std::fs::metadata(source) {
-        Ok(found) if found.file_type().is_block_device() => {
-            return Err(
-                device.wrong("source", "a block device is mounted on the host first, or is a unix-block")
-            );
-        }
-        Ok(_) => {}
-        Err(_) if mount.extras.optional => {}
+    let found = match std::fs::metadata(source) {
+        Ok(found) => Some(found),
+        Err(_) if mount.extras.optional => None,
         Err(error) => return Err(device.wrong("source", &format!("{error}; required=false allows that"))),
-    }
+    };
+    // What is missing now, and is named like a device, will be one.
+    let is_block =
+        found.map_or(source.starts_with("/dev"), |found| FileTypeExt::is_block_device(&found.file_type()));
+    let block = file_system(device, is_block)?;
     let shift = device.flag("shift", false)?;
     if shift && hull_sys::id_map::in_user_namespace() {
         return Err(
@@ -109,8 +107,24 @@ fn host_path(device: &Named<'_>, source: &Path, mount: MountRecord) -> Result<Mo
         );
     }
     // A container without ids of its own has those of the host, and needs no mapping.
-    let extras = MountExtras { idmap: shift, ..mount.extras };
+    let extras = MountExtras { idmap: shift, block, ..mount.extras };
     Ok(MountRecord { source: source.into(), extras, ..mount })
+}
+
+/// The options with which the file system of a block device is mounted. `None` for a directory or a file.
+fn file_system(device: &Named<'_>, is_block: bool) -> Result<Option<Vec<String>>> {
+    let options = device.parsed("raw.mount.options", block::options)?;
+    match is_block {
+        true if hull_sys::id_map::in_user_namespace() => {
+            Err(device.wrong("source", "it is a block device, and only root mounts its file system"))
+        }
+        true => Ok(Some(options.unwrap_or_default())),
+        false if options.is_some() => Err(device.unsupported(
+            "raw.mount.options= are those of the file system of a block device, and a directory is on one that is mounted \
+             already",
+        )),
+        false => Ok(None),
+    }
 }
 
 fn volume(

@@ -26,7 +26,7 @@ use crate::rootfs::{nodes, sources};
 
 /// Whether the mount can be attached without the monitor. Some sources exist only in the monitor's mount namespace.
 pub(super) fn is_live(mount: &MountRecord) -> bool {
-    !mount.extras.need_source()
+    !mount.extras.need_source() || mount.extras.block.is_some()
 }
 
 /// Attaches the mount of a device, unless it is attached already.
@@ -65,6 +65,28 @@ pub(super) fn detach(engine: &Engine, mount: &MountRecord, record: &Record, init
         let point = Point::of(engine, record, mount)?;
         entered(engine, mount, record, init)?.detach()?;
         point.remove(&open_root()?)
+    })
+}
+
+/// Lets the monitor's mount of a block device go, so that the device is free after its removal.
+pub(super) fn release(
+    engine: &Engine,
+    mount: &MountRecord,
+    record: &Record,
+    monitor: &ProcessId,
+) -> Result<()> {
+    if mount.extras.block.is_none() {
+        return Ok(());
+    }
+    run("release a block device", || {
+        let context = || "enter the monitor's mount namespace".to_owned();
+        let namespace = File::open(format!("/proc/{}/ns/mnt", monitor.pid)).context(context)?;
+        // Checked after it is open: another process may have got the pid before.
+        if monitor.is_alive() {
+            hull_sys::process::setns(namespace.as_fd(), libc::CLONE_NEWNS).context(context)?;
+            sources::release_block(engine, record, mount);
+        }
+        Ok(())
     })
 }
 
@@ -165,6 +187,11 @@ fn open_source(engine: &Engine, record: &Record, index: usize, container: &Names
         // The node is made on a file system that only this process sees. The device's mount keeps this file system.
         hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
         nodes::make(engine, record, mount, node)?;
+    }
+    if mount.extras.block.is_some() {
+        // Only this process sees where the file system is mounted first.
+        hull_sys::mount::enter_slave_namespace().context(|| "create a mount namespace".into())?;
+        sources::prepare_block(engine, record, index)?;
     }
     let path = sources::path(engine, record, index);
     let context = || format!("open {}", path.display());
