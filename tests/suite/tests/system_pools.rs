@@ -180,10 +180,12 @@ fn a_change_that_fails_leaves_the_size_of_the_root() {
              'tcp:127.0.0.1:81'}}\n",
             l = "listen: 'tcp:127.0.0.1:7077'"
         );
-        let changed = t.hull_with_input(&["container", "config", "edit", "box"], document.as_bytes());
+        let nesting = format!("config:\n  security.nesting: \"true\"\n{document}");
+        let changed = t.hull_with_input(&["container", "config", "edit", "box"], nesting.as_bytes());
         assert!(!changed.success() && changed.stderr.contains("7077"), "{changed}");
         let shown = t.ok(&["container", "config", "show", "-e", "box"]);
         assert!(shown.contains(small) && !shown.contains(large) && !shown.contains("two:"), "{shown}");
+        assert_eq!(t.ok(&["volume", "ls", "-q"]), "", "the volumes of security.nesting");
         let fill = if pool == "b" { "head -c 100m" } else { "head -c 300m" };
         let filled = t.hull(&["exec", "box", "sh", "-c", &format!("{fill} /dev/zero > /full; sync")]);
         let size: u64 = t.ok(&["exec", "box", "stat", "-c", "%s", "/full"]).parse().unwrap();
@@ -259,4 +261,30 @@ fn a_source_exists_and_names_may_have_one_letter() {
         fs::remove_file(&file).unwrap();
     }
     t.ok(&["rm", "a", "b"]);
+}
+
+#[test]
+fn commands_on_a_pool_at_once_lose_nothing() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    create(&t, &["d", "dir"]);
+    let keys: Vec<String> = (0..40).map(|number| format!("user.k{number}=v")).collect();
+    let running: Vec<_> = keys.iter().map(|key| t.spawn(&["storage", "set", "d", key])).collect();
+    running.into_iter().for_each(|one| drop(one.wait().ok().to_owned()));
+    let shown = t.ok(&["storage", "show", "d"]);
+    assert!(keys.iter().all(|key| shown.contains(key.split('=').next().unwrap())), "{shown}");
+    t.ok(&["storage", "delete", "d"]);
+    for round in 0..12 {
+        create(&t, &["d", "dir"]);
+        let make = t.spawn(&["storage", "volume", "create", "d", "data"]);
+        std::thread::sleep(std::time::Duration::from_micros(round * 700));
+        let remove = t.spawn(&["storage", "delete", "d"]);
+        let (made, removed) = (make.wait().success(), remove.wait().success());
+        assert_ne!(made, removed, "round {round}: a volume in a pool that is gone, or neither of both");
+        let directory = t.data_root().join("pools/d");
+        assert_eq!(directory.exists(), made, "round {round}");
+        if made {
+            t.ok(&["storage", "volume", "delete", "d", "data"]);
+            t.ok(&["storage", "delete", "d"]);
+        }
+    }
 }
