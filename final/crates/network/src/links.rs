@@ -198,6 +198,11 @@ pub fn set_up(socket: &mut Socket, index: u32) -> Result<()> {
     Ok(socket.request(message, || format!("bring link {index} up"))?)
 }
 
+pub fn set_down(socket: &mut Socket, index: u32) -> Result<()> {
+    let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
+    Ok(socket.request(message, || format!("bring link {index} down"))?)
+}
+
 /// How long to wait until the kernel has destroyed a network namespace: usually a few hundred milliseconds, longer when
 /// many are destroyed at once.
 const NAMESPACE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -283,9 +288,8 @@ pub fn delete(socket: &mut Socket, index: u32) -> Result<()> {
 pub fn move_to(socket: &mut Socket, index: u32, name: &str, namespace: BorrowedFd<'_>) -> Result<()> {
     check_name(name)?;
     // A link is renamed only while it is down.
-    let down = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
+    set_down(socket, index)?;
     let action = || format!("move link {index} to another network namespace as {name}");
-    socket.request(down, action)?;
     let put = |message: &mut Message| {
         message.put_text(IFLA_IFNAME, name);
         message.put_u32(IFLA_NET_NS_FD, namespace.as_raw_fd() as u32);

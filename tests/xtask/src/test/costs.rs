@@ -25,6 +25,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "system_snapshots_killed", 75),
     ("tests/suite", "system_boot", 60),
     ("tests/suite", "system_devices", 12),
+    ("tests/suite", "system_nics", 30),
     ("tests/suite", "system_images", 12),
     ("tests/suite", "system_isolation", 5),
     ("tests/suite", "system_config", 13),

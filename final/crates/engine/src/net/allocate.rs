@@ -58,6 +58,7 @@ pub(super) fn allocate(
         sysctls: option.driver_opts.get(SYSCTLS).cloned().unwrap_or_default(),
         gw_priority: option.gw_priority,
         limits: option.limits,
+        mtu: option.mtu,
         network,
     })
 }

@@ -28,7 +28,7 @@ use super::succession::Succession;
 use super::{allocate, events, expose, stale};
 use crate::error::{Errors, Result};
 use crate::events::Event;
-use crate::records::options::{NetworkMode, NetworkOption, RestartPolicy};
+use crate::records::options::{CreateOptions, NetworkMode, NetworkOption, RestartPolicy};
 use crate::records::record::Record;
 
 /// The resources that a monitor holds for its container's networks. The endpoints themselves are in `network.json`,
@@ -69,9 +69,12 @@ struct Running {
 }
 
 /// The names of the interfaces: those that were asked for, and `eth0` and so on for the others.
-fn interfaces(networks: &[NetworkOption]) -> Vec<String> {
+fn interfaces(options: &CreateOptions) -> Vec<String> {
+    let networks = &options.networks;
     let mut free = (0..).map(|number| format!("eth{number}"));
-    let is_free = |name: &String| !networks.iter().any(|other| other.interface() == Some(name));
+    let is_free = |name: &String| {
+        !networks.iter().any(|other| other.interface() == Some(name)) && !options.plugged.has_link(name)
+    };
     let name = |option: &NetworkOption| match option.interface() {
         Some(name) => name.to_owned(),
         None => free.by_ref().find(is_free).unwrap_or_default(),
@@ -120,7 +123,7 @@ impl Attachment {
         state: &mut NetworkState,
     ) -> Result<Self> {
         let mut sockets = Sockets::open()?;
-        for (option, interface) in record.options.networks.iter().zip(interfaces(&record.options.networks)) {
+        for (option, interface) in record.options.networks.iter().zip(interfaces(&record.options)) {
             let nameless = succession.as_ref().map(|_| NetworkOption { aliases: vec![], ..option.clone() });
             let option = nameless.as_ref().unwrap_or(option);
             let endpoint = allocate::allocate(context, record, option, interface, monitor, &mut sockets)?;
@@ -185,7 +188,7 @@ impl Attachment {
         }
         self.borrowed = Borrowed::of(nics, &inside)?;
         for nic in nics {
-            nics::add(nic, &inside, &mut self.sockets()?.route)?;
+            nics::add(root, &record.id, nic, &inside, &mut self.sockets()?.route)?;
         }
         if has_resolver(&endpoints) {
             let (resolver, socket) = ContainerResolver::open(root, record, &endpoints, &inside)?;
@@ -322,7 +325,7 @@ impl Attachment {
 
     fn detach(&mut self, root: &Root, id: &str) -> Result<()> {
         self.proxies.end();
-        let returned = self.borrowed.give_back();
+        let returned = self.borrowed.give_back(root, id);
         // The resolver's sockets would keep the network namespace.
         (self.resolver, self.inside, self.running, self.user_mode) = (None, None, None, None);
         let detached = self.detach_endpoints(root, id);

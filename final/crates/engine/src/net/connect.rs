@@ -124,17 +124,25 @@ pub(crate) fn unplug(root: &Root, record: &Record, network: &str, init: &Process
 
 /// Allocates an endpoint for a running container, records it and attaches the container. Nothing stays when it fails.
 fn add_endpoint(context: Context<'_>, record: &Record, option: &NetworkOption, state: &State) -> Result<()> {
-    let before = NetworkState::load(context.root, &record.id)?;
+    let mut before = NetworkState::load(context.root, &record.id)?;
     let mut sockets = Sockets::open()?;
+    // A command that was killed has recorded the endpoint, and may not have made all of it.
+    if let Some(left) = before.remove(&option.network) {
+        remove_endpoint(context.root, record, &left, &before, &mut sockets)?;
+    }
+    let is_taken = |name: &str| {
+        before.endpoints.iter().any(|endpoint| endpoint.interface == name)
+            || record.options.plugged.has_link(name)
+    };
     let interface = match option.interface() {
-        Some(name) if before.endpoints.iter().any(|endpoint| endpoint.interface == name) => {
+        Some(name) if is_taken(name) => {
             return Err(Error::Invalid {
                 what: format!("interface {name}"),
                 why: "the container has one".into(),
             });
         }
         Some(name) => name.to_owned(),
-        None => free_interface(&before.endpoints),
+        None => free_interface(is_taken),
     };
     let new = allocate::allocate(context, record, option, interface, &state.monitor, &mut sockets)?;
     let mut after = before.clone();
@@ -213,8 +221,7 @@ fn check_mode(record: &Record, verb: &str) -> Result<()> {
     Err(Error::Unsupported(format!("cannot {verb} container {}: {why}", record.name)))
 }
 
-fn free_interface(endpoints: &[Endpoint]) -> String {
-    let is_taken = |name: &String| endpoints.iter().any(|endpoint| endpoint.interface == *name);
+fn free_interface(is_taken: impl Fn(&str) -> bool) -> String {
     let mut number = 0;
     loop {
         let name = format!("eth{number}");

@@ -39,6 +39,9 @@ pub(crate) struct Endpoint {
     pub gw_priority: i64,
     #[serde(default, skip_serializing_if = "TrafficLimits::is_default")]
     pub limits: TrafficLimits,
+    /// The MTU that its LXD device asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
 }
 
 fn is_zero(number: &i64) -> bool {

@@ -5,13 +5,14 @@ use hull_storage::root::Root;
 
 use super::context::{Sockets, table};
 use super::drivers::delete_if_present;
-use super::{Endpoint, allocate, endpoint, expose, interfaces, reload, stale};
+use super::{Endpoint, allocate, endpoint, expose, interfaces, nics, reload, stale};
 use crate::error::{Errors, Result};
 
 /// Removes it all, after the container's processes are dead, and under the container's lock.
 pub(crate) fn clear(root: &Root, id: &str) -> Result<()> {
     let mut errors = Errors::default();
     errors.note(expose::remove(root, id));
+    errors.note(nics::lent::restore(root, id));
     errors.note(match endpoint::endpoints(root, id) {
         Err(error) if error.is_damage() => clear_unknown(root, id),
         Ok(endpoints) if endpoints.is_empty() => Ok(()),

@@ -367,6 +367,9 @@ pub struct NetworkOption {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "TrafficLimits::is_default")]
     pub limits: TrafficLimits,
+    /// The MTU of the device's link. Without it, the network's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
 }
 
 fn is_zero(number: &i64) -> bool {

@@ -23,6 +23,13 @@ pub struct Plugged {
     pub cdi: Vec<(String, String)>,
 }
 
+impl Plugged {
+    /// Whether a link is called so in the container.
+    pub(crate) fn has_link(&self, name: &str) -> bool {
+        self.nics.iter().any(|nic| nic.name == name)
+    }
+}
+
 /// A link that is made, or taken from the host, for one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nic {

@@ -107,6 +107,7 @@ pub fn option(asked: Attachment) -> Result<NetworkOption> {
     Ok(NetworkOption {
         device: None,
         limits: TrafficLimits::default(),
+        mtu: None,
         network: network_name(&asked.network),
         ip: asked.ip,
         ip6: asked.ip6,

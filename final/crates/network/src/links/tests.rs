@@ -17,12 +17,6 @@ fn bridge(socket: &mut Socket) -> Link {
     get(socket, "hull0").unwrap()
 }
 
-/// The kernel removes the link's routes and its IPv6 addresses.
-fn set_down(socket: &mut Socket, index: u32) {
-    let message = Message::new(RTM_SETLINK, 0, &ifinfomsg(AF_UNSPEC, index, 0, IFF_UP));
-    socket.request(message, || format!("bring link {index} down")).unwrap();
-}
-
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
@@ -99,7 +93,7 @@ fn a_link_is_renamed_while_it_is_down() {
     in_own_namespace("a_link_is_renamed_while_it_is_down", || {
         let mut socket = route_socket();
         let index = bridge(&mut socket).index;
-        set_down(&mut socket, index);
+        set_down(&mut socket, index).unwrap();
         rename(&mut socket, index, "other").unwrap();
         let link = get(&mut socket, "other").unwrap();
         assert_eq!((link.index, link.up, link.mac), (index, false, Some(MAC)));
@@ -271,7 +265,7 @@ fn a_veth_pair_that_was_awaited_carries_the_first_packet() {
             drop(inner);
         }
         // Waiting for a link that stays down is limited, and waiting for a missing link returns at once.
-        set_down(&mut socket, index);
+        set_down(&mut socket, index).unwrap();
         await_operational(&mut socket, "hull0").unwrap();
         await_operational(&mut socket, "nosuch").unwrap();
     });

@@ -1,14 +1,16 @@
 //! Changing a container, which may run, from one set of effects to another.
 //!
 //! Called under the container's lock. The record is written before the container is changed, and the run directory has
-//! the old effects until the change is complete. Each step first looks whether it has been done. So the same steps
-//! finish a change that was killed, and undo one that has failed.
+//! the effects before and after until the change is complete. Each step first looks whether it has been done. So the
+//! same steps undo a change that has failed, and finish a change or an undoing that was killed. A link takes several
+//! requests to the kernel, so after a kill those that were being made are removed first.
 
 use std::path::PathBuf;
 
 use hull_storage::file;
 use hull_storage::process_id::ProcessId;
 use hull_sys::Kind;
+use serde::{Deserialize, Serialize};
 
 use super::effects::Effects;
 use super::mounts;
@@ -20,6 +22,13 @@ use crate::records::state::{State, Status};
 
 /// The devices that take effect at the container's next start.
 pub(crate) type NeedRestart = Vec<String>;
+
+/// Content of the file that exists while a container is changed.
+#[derive(Serialize, Deserialize)]
+struct Journal {
+    before: Effects,
+    after: Effects,
+}
 
 fn journal(engine: &Engine, id: &str) -> PathBuf {
     engine.root().container_run_dir(id).join("devices.json")
@@ -49,7 +58,7 @@ pub(crate) fn apply(
     let _ = crate::pools::volumes::ensure_sources(engine, before);
     mounts::check_removal(engine, &gone, before, &container.init)?;
     let journal = journal(engine, &record.id);
-    file::write_json_atomic(&journal, &old)?;
+    file::write_json_atomic(&journal, &Journal { before: old.clone(), after: effects.clone() })?;
     let changed =
         record.store(&directory).and_then(|()| container.change(engine, (before, &old), (record, effects)));
     let settled = changed.map_err(|error| {
@@ -66,14 +75,18 @@ pub(crate) fn apply(
     settled
 }
 
-/// Finishes a change of a running container that was killed.
+/// Finishes a change of a running container, or the undoing of one, that was killed.
 pub(crate) fn settle(engine: &Engine, record: &Record) -> Result<()> {
     let journal = journal(engine, &record.id);
-    let Some(old) = file::read_json::<Effects>(&journal)? else { return Ok(()) };
+    let Some(Journal { before, after }) = file::read_json(&journal)? else { return Ok(()) };
     if let Some(container) = Running::of(engine, &record.id)? {
-        let mut before = record.clone();
-        old.put(&mut before);
-        container.change(engine, (&before, &old), (record, &Effects::of(record)))?;
+        let wanted = Effects::of(record);
+        // The record is written first, so it tells which of the two was being put in force.
+        let other = if wanted == before { after } else { before };
+        let mut from = record.clone();
+        other.put(&mut from);
+        container.remove_unfinished(engine, record, &other, &wanted)?;
+        container.change(engine, (&from, &other), (record, &wanted))?;
     }
     Ok(file::remove(&journal)?)
 }
@@ -145,7 +158,7 @@ impl Running {
     ) -> Result<()> {
         let context = engine.network_context();
         for nic in old.plugged.nics.iter().filter(|one| !new.plugged.nics.contains(one)) {
-            crate::net::remove_nic(nic, self.init.pid)?;
+            crate::net::remove_nic(engine.root(), &after.id, nic, self.init.pid)?;
         }
         let mut has_changed = false;
         for network in old.networks.iter().filter(|one| !new.networks.contains(one)) {
@@ -159,7 +172,24 @@ impl Running {
             engine.notify_monitor(after)?;
         }
         for nic in new.plugged.nics.iter().filter(|one| !old.plugged.nics.contains(one)) {
-            crate::net::add_nic(nic, self.init.pid)?;
+            crate::net::add_nic(engine.root(), &after.id, nic, self.init.pid)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the links that a killed change was adding.
+    fn remove_unfinished(
+        &self,
+        engine: &Engine,
+        record: &Record,
+        old: &Effects,
+        new: &Effects,
+    ) -> Result<()> {
+        for nic in new.plugged.nics.iter().filter(|one| !old.plugged.nics.contains(one)) {
+            crate::net::remove_nic(engine.root(), &record.id, nic, self.init.pid)?;
+        }
+        for network in new.networks.iter().filter(|one| !old.networks.contains(one)) {
+            crate::net::unplug(engine.root(), record, &network.network, &self.init)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A device is recorded before anything is made for it. While a running container is changed, its run directory has the
-//! old effects (`devices.json`). After a kill the next change first finishes the one that was killed
+//! effects before and after (`devices.json`). After a kill the next change first finishes the one that was killed
 //! ([`change::settle`]).
 
 mod attached;

@@ -45,14 +45,15 @@ pub(super) fn plan(engine: &Engine, record: &Record, device: &Named<'_>) -> Resu
     }
     let name = device.get("name").unwrap_or(device.name);
     links::check_name(name).map_err(|error| device.wrong("name", &error.to_string()))?;
+    if name == "lo" {
+        return Err(device.wrong("name", "each container has a link called lo already"));
+    }
     let mac: Option<Mac> = device.parsed("hwaddr", |text| {
         text.parse().map_err(|_| "a hardware address is six bytes such as 00:16:3e:01:02:03".to_owned())
     })?;
     let limits = limits(device)?;
+    let mtu = mtu(device)?;
     if let Some(network) = network(engine, device)? {
-        if device.get("mtu").is_some() {
-            return Err(device.unsupported("the mtu is that of the network"));
-        }
         return Ok(Connection::Network(NetworkOption {
             network,
             ip: address::<Ipv4Addr>(device, "ipv4.address")?,
@@ -61,6 +62,7 @@ pub(super) fn plan(engine: &Engine, record: &Record, device: &Named<'_>) -> Resu
             driver_opts: BTreeMap::from([(INTERFACE_NAME.to_owned(), name.to_owned())]),
             device: Some(device.name.to_owned()),
             limits,
+            mtu,
             ..NetworkOption::default()
         }));
     }
@@ -89,13 +91,17 @@ pub(super) fn plan(engine: &Engine, record: &Record, device: &Named<'_>) -> Resu
             (None, _, Some(before)) if before.mac.is_some() => before.mac,
             (None, ..) => Some(random_mac()?),
         },
-        mtu: device.number("mtu")?.map_or(Ok(None), |mtu| match MTUS.contains(&mtu) {
-            true => Ok(Some(mtu)),
-            false => Err(device.wrong("mtu", "it is a number from 68 to 65535")),
-        })?,
+        mtu,
         addresses,
         limits,
     }))
+}
+
+fn mtu(device: &Named<'_>) -> Result<Option<u32>> {
+    match device.number("mtu")? {
+        Some(mtu) if !MTUS.contains(&mtu) => Err(device.wrong("mtu", "it is a number from 68 to 65535")),
+        mtu => Ok(mtu),
+    }
 }
 
 fn check_mode(record: &Record, device: &Named<'_>) -> Result<()> {

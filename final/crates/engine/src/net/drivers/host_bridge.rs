@@ -152,7 +152,8 @@ impl<T: BridgeDriver> Driver for T {
         container: &mut ContainerNamespace<'_>,
         host: &mut Socket,
     ) -> Result<()> {
-        veth::create(endpoint, link, self.veth_mtu(&endpoint.network), container.fd, host)?;
+        let mtu = endpoint.mtu.or(self.veth_mtu(&endpoint.network));
+        veth::create(endpoint, link, mtu, container.fd, host)?;
         let interface = super::assign_addresses(endpoint, &mut container.route)?;
         links::set_up(&mut container.route, interface)?;
         // The veth pair first: a bridge has a carrier when one of its ports has one.

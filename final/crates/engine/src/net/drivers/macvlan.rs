@@ -71,10 +71,16 @@ impl Macvlan {
         }
     }
 
-    /// The network's MTU, which is the parent's at most.
-    fn mtu(&self, network: &NetworkRecord, parent: u32, route: &mut Socket) -> Result<u32> {
+    /// The MTU of the network, or the one that a link on it asks for, which is the parent's at most.
+    fn mtu(
+        &self,
+        network: &NetworkRecord,
+        asked: Option<u32>,
+        parent: u32,
+        route: &mut Socket,
+    ) -> Result<u32> {
         let limit = links::find_by_index(route, parent)?.map_or(u32::MAX, |parent| parent.mtu);
-        match network.mtu {
+        match asked.or(network.mtu) {
             Some(mtu) if mtu > limit => Err(Error::Invalid {
                 what: format!("MTU {mtu} of network {}", network.name),
                 why: format!("its parent {} has {limit}", self.parent),
@@ -107,7 +113,7 @@ impl Driver for Macvlan {
 
     fn validate(&self, network: &NetworkRecord, _: &[NetworkRecord], route: &mut Socket) -> Result<()> {
         let parent = self.find_parent(route)?;
-        self.mtu(network, parent, route).map(drop)
+        self.mtu(network, None, parent, route).map(drop)
     }
 
     fn find(&self, _: &NetworkRecord, route: &mut Socket) -> Result<Option<u32>> {
@@ -130,7 +136,7 @@ impl Driver for Macvlan {
         container: &mut ContainerNamespace<'_>,
         host: &mut Socket,
     ) -> Result<()> {
-        let mtu = self.mtu(&endpoint.network, link, host)?;
+        let mtu = self.mtu(&endpoint.network, endpoint.mtu, link, host)?;
         let peer = Peer {
             name: &endpoint.interface,
             mac: Some(endpoint.mac),

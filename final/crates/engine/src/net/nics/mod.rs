@@ -7,7 +7,9 @@
 //! ```
 //!
 //! The kernel destroys these links with the container's network namespace, except physical ones. The monitor moves
-//! those back to the host.
+//! those back to the host ([`lent`]).
+
+pub(super) mod lent;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +20,7 @@ use hull_network::netlink::{Protocol, Socket};
 use hull_network::routes::{self, Route};
 use hull_network::subnet::Subnet;
 use hull_network::{namespace, sysctl, traffic};
+use hull_storage::root::Root;
 
 use crate::error::{Error, ParentProblem, Result};
 use crate::records::plugged::{Nic, NicKind};
@@ -27,42 +30,82 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 const GATEWAY_6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 /// Gives a running container the link, unless it has it.
-pub(crate) fn add_nic(nic: &Nic, pid: i32) -> Result<()> {
-    add(nic, &namespace::of_process(pid)?, &mut Socket::open(Protocol::Route)?)
+pub(crate) fn add_nic(root: &Root, id: &str, nic: &Nic, pid: i32) -> Result<()> {
+    let inside = namespace::of_process(pid)?;
+    let mut host = Socket::open(Protocol::Route)?;
+    let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
+    match find(root, id, nic, (&mut inner, &mut host))? {
+        Some(_) => Ok(()),
+        None => add(root, id, nic, &inside, &mut host),
+    }
 }
 
-/// Takes the link from a running container, if it has it.
-pub(crate) fn remove_nic(nic: &Nic, pid: i32) -> Result<()> {
+/// Takes the link from a running container, if it has it, whatever the container calls it and whether or not it is
+/// complete.
+pub(crate) fn remove_nic(root: &Root, id: &str, nic: &Nic, pid: i32) -> Result<()> {
     let inside = namespace::of_process(pid)?;
     let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
-    let Some(link) = links::find(&mut inner, &nic.name)? else { return Ok(()) };
     match nic.kind {
-        NicKind::Physical => give_back(nic, &link, &mut inner),
-        _ => Ok(links::delete(&mut inner, link.index)?),
+        NicKind::Physical => lent::give_back(root, id, &mut inner, |device| device == nic.device),
+        NicKind::Macvlan => match find_macvlan(nic, &mut inner, &mut Socket::open(Protocol::Route)?)? {
+            Some(link) => Ok(links::delete(&mut inner, link.index)?),
+            None => Ok(()),
+        },
+        NicKind::Bridged | NicKind::P2p | NicKind::Routed => {
+            delete_pair(nic, &mut Socket::open(Protocol::Route)?)
+        }
     }
 }
 
-pub(super) fn add(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> {
+/// The container's link of this device. The container may have renamed it.
+fn find(root: &Root, id: &str, nic: &Nic, (inner, host): (&mut Socket, &mut Socket)) -> Result<Option<Link>> {
+    match nic.kind {
+        NicKind::Physical => lent::find(root, id, &nic.device, inner),
+        NicKind::Macvlan => find_macvlan(nic, inner, host),
+        NicKind::Bridged | NicKind::P2p | NicKind::Routed => {
+            let is_veth = |link: &Link| link.kind.as_deref() == Some("veth");
+            let Some(outer) = links::find(host, &nic.host_name)?.filter(is_veth) else { return Ok(None) };
+            let peer = outer.link.map_or(Ok(None), |index| links::find_by_index(inner, index))?;
+            Ok(peer.filter(|link| is_veth(link) && link.link == Some(outer.index)))
+        }
+    }
+}
+
+fn find_macvlan(nic: &Nic, inner: &mut Socket, host: &mut Socket) -> Result<Option<Link>> {
+    // Without its parent the kernel has destroyed the macvlan, too.
+    let Some(parent) = links::find(host, nic.parent.as_deref().unwrap_or_default())? else { return Ok(None) };
+    let is_its = |link: &Link| {
+        link.kind.as_deref() == Some("macvlan")
+            && link.link == Some(parent.index)
+            && (link.name == nic.name || (link.mac.is_some() && link.mac == nic.mac))
+    };
+    Ok(links::list(inner)?.into_iter().find(is_its))
+}
+
+pub(super) fn add(root: &Root, id: &str, nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> {
     let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
     if links::find(&mut inner, &nic.name)?.is_some() {
-        return Ok(());
+        return Err(Error::Invalid {
+            what: format!("device {}", nic.device),
+            why: format!("the container has another link called {}", nic.name),
+        });
     }
-    match nic.kind {
-        NicKind::Bridged | NicKind::P2p | NicKind::Routed => add_pair(nic, inside, host)?,
+    let link = match nic.kind {
+        NicKind::Bridged | NicKind::P2p | NicKind::Routed => {
+            add_pair(nic, inside, host)?;
+            links::get(&mut inner, &nic.name)?
+        }
         NicKind::Macvlan => {
             let parent = parent(nic, host)?;
             let mtu = nic.mtu.unwrap_or(parent.mtu);
             links::create_macvlan(host, parent.index, MacvlanMode::Bridge, mtu, &peer(nic, inside))?;
+            links::get(&mut inner, &nic.name)?
         }
         NicKind::Physical => {
             let parent = parent(nic, host)?;
-            links::move_to(host, parent.index, &nic.name, inside.as_fd())?;
+            lent::lend((root, id), nic, &parent, inside.as_fd(), (&mut inner, host))?
         }
-    }
-    let link = links::get(&mut inner, &nic.name)?;
-    if nic.kind == NicKind::Physical {
-        links::change_ethernet(&mut inner, link.index, nic.mac, nic.mtu)?;
-    }
+    };
     for address in &nic.addresses {
         let prefix = if address.is_ipv6() { 128 } else { 32 };
         addresses::add(&mut inner, Address { link: link.index, ip: *address, prefix })?;
@@ -75,6 +118,17 @@ pub(super) fn add(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> 
         route(nic, &link, &mut inner, host)?;
     }
     Ok(())
+}
+
+/// Deletes the pair, by its end on the host. The name of that end may be the user's choice, so another kind of link that
+/// has it was not made by hull.
+fn delete_pair(nic: &Nic, host: &mut Socket) -> Result<()> {
+    match links::find(host, &nic.host_name)? {
+        Some(link) if link.kind.as_deref() == Some("veth") => {
+            super::drivers::delete_if_present(host, &nic.host_name)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn add_pair(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> {
@@ -91,12 +145,12 @@ fn add_pair(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> {
     let mtu = nic.mtu.or(bridge.as_ref().map(|bridge| bridge.mtu)).unwrap_or(super::drivers::DEFAULT_MTU);
     let master = bridge.map(|bridge| bridge.index);
     // The pair of an earlier run may still exist, if the kernel has not destroyed that run's namespace yet.
-    super::drivers::delete_if_present(host, &nic.host_name)?;
+    delete_pair(nic, host)?;
     let veth = Veth { name: &nic.host_name, master, mtu, peer: peer(nic, inside) };
     links::create_veth(host, &veth)?;
     let limited = limit(nic, host);
     if limited.is_err() {
-        let _ = super::drivers::delete_if_present(host, &nic.host_name);
+        let _ = delete_pair(nic, host);
     }
     limited
 }
@@ -168,21 +222,23 @@ impl Borrowed {
         })
     }
 
-    pub(super) fn give_back(&mut self) -> Result<()> {
+    pub(super) fn give_back(&mut self, root: &Root, id: &str) -> Result<()> {
         let Some(inside) = self.inside.take() else { return Ok(()) };
         let mut inner = Socket::inside(inside.as_fd(), Protocol::Route)?;
-        for nic in self.nics.drain(..) {
-            if let Some(link) = links::find(&mut inner, &nic.name)? {
-                give_back(&nic, &link, &mut inner)?;
+        let nics = std::mem::take(&mut self.nics);
+        match lent::load(root, id) {
+            Ok(Some(_)) => lent::give_back(root, id, &mut inner, |_| true),
+            // Somebody has emptied the run root: at least the names on the host are known.
+            Ok(None) => nics.iter().try_for_each(|nic| give_back_unrecorded(nic, &mut inner)),
+            Err(error) => {
+                Err(error.with_undo(nics.iter().try_for_each(|nic| give_back_unrecorded(nic, &mut inner))))
             }
         }
-        Ok(())
     }
 }
 
-/// Moves a link from the container back to the host, and gives it its old name.
-fn give_back(nic: &Nic, link: &Link, inner: &mut Socket) -> Result<()> {
-    let host = namespace::current()?;
+fn give_back_unrecorded(nic: &Nic, inner: &mut Socket) -> Result<()> {
+    let Some(link) = links::find(inner, &nic.name)? else { return Ok(()) };
     let name = nic.parent.as_deref().unwrap_or(&nic.name);
-    Ok(links::move_to(inner, link.index, name, host.as_fd())?)
+    Ok(links::move_to(inner, link.index, name, namespace::current()?.as_fd())?)
 }
