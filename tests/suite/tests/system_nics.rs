@@ -1,9 +1,13 @@
 //! Network devices of containers: whole after a killed command, as they were after their end, and whatever the container
 //! makes of them.
 
+use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use hull_test_support::outcome::wrapped;
+use hull_test_support::outcome::{eventually, wrapped};
 use hull_test_support::{Scenario, skip};
 
 fn ip(args: &[&str]) -> String {
@@ -249,4 +253,78 @@ fn a_link_has_the_mtu_of_its_device() {
     }
     t.ok(&["rm", "-f", "box"]);
     t.ok(&["network", "rm", "lan"]);
+}
+
+#[test]
+fn a_proxy_outlives_a_shortage_of_threads() {
+    let Some(t) = container() else { return };
+    let server = TcpListener::bind(("127.0.0.1", 7071)).unwrap();
+    std::thread::spawn(move || {
+        server.incoming().flatten().for_each(|mut one| {
+            let _ = one.write_all(b"here\n");
+        });
+    });
+    echo(t.pid_of("box"));
+    let add = |device: &str, keys: &[&str]| {
+        let before = children(t.monitor_of("box"));
+        t.ok(&[&["device", "add", "box", device, "proxy"][..], keys].concat());
+        let after = children(t.monitor_of("box"));
+        *after.iter().find(|pid| !before.contains(pid)).expect("a proxy has a process")
+    };
+    let tcp = add("t", &["listen=tcp:127.0.0.1:99", "connect=tcp:127.0.0.1:7071", "bind=instance"]);
+    let udp = add("u", &["listen=udp:127.0.0.1:7053", "connect=udp:127.0.0.1:53"]);
+    let ask = |count: usize| {
+        let script = format!("for i in $(seq {count}); do nc -w 5 127.0.0.1 99 </dev/null; done");
+        t.hull(&["exec", "box", "sh", "-c", &script]).stdout
+    };
+    // There is room for the stack of one thread, and a connection has two.
+    [tcp, udp].iter().for_each(|process| limit_memory(*process, Some(3 << 20)));
+    ask(20);
+    for _ in 0..20 {
+        let client = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        client.send_to(b"question", ("127.0.0.1", 7053)).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    [tcp, udp].iter().for_each(|process| limit_memory(*process, None));
+    eventually("connections are copied again", || ask(1).trim() == "here");
+    let client = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.send_to(b"answer me", ("127.0.0.1", 7053)).unwrap();
+    assert_eq!(client.recv(&mut [0; 64]).expect("an answer comes back"), 9);
+    let now = children(t.monitor_of("box"));
+    assert!(now.contains(&tcp) && now.contains(&udp), "a proxy has ended");
+    t.ok(&["rm", "-f", "box"]);
+}
+
+/// Answers packets in the network namespace of a process.
+fn echo(pid: i32) {
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    let (sender, bound) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        let socket = UdpSocket::bind(("127.0.0.1", 53)).unwrap();
+        sender.send(()).unwrap();
+        let mut packet = [0; 64];
+        while let Ok((length, client)) = socket.recv_from(&mut packet) {
+            let _ = socket.send_to(&packet[..length], client);
+        }
+    });
+    bound.recv().unwrap();
+}
+
+/// Limits how much more memory a process can map.
+fn limit_memory(process: i32, more: Option<u64>) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let size: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+    let limit = Rlimit { current: more.map(|more| size * 1024 + more), maximum: None };
+    prlimit(Pid::from_raw(process), Resource::As, limit).unwrap();
+}
+
+/// The children of a process.
+fn children(pid: i32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

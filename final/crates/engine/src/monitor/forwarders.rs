@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hull_sys::process::{self, Fork};
 use nix::libc::SIGKILL;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::forwarding;
 use crate::error::{Error, Errors, IoContext, Report, Result};
@@ -26,7 +27,7 @@ impl Forwarders {
     pub(super) fn renew(&mut self, record: &Record, pid: i32) -> Result<()> {
         let wanted = &record.options.plugged.proxies;
         let (kept, ended): (Vec<_>, Vec<_>) =
-            self.0.drain(..).partition(|forwarder| wanted.contains(&forwarder.proxy));
+            self.0.drain(..).partition(|one| wanted.contains(&one.proxy) && one.is_alive());
         self.0 = kept;
         // Processes are ended first, because a changed device may listen at the same address as before.
         ended.into_iter().for_each(Forwarder::end);
@@ -49,6 +50,11 @@ impl Forwarders {
 }
 
 impl Forwarder {
+    /// Somebody else may have killed the process.
+    fn is_alive(&self) -> bool {
+        hull_sys::wait::until_readable(self.process.as_fd(), Some(std::time::Duration::ZERO)) != Ok(true)
+    }
+
     fn end(self) {
         // A process that could not be killed dies with its parent, the monitor.
         let _ = process::pidfd_send_signal(self.process.as_fd(), SIGKILL);
@@ -92,7 +98,8 @@ fn run(record: &Record, proxy: &Proxy, pid: i32, ready: OwnedFd) -> ! {
         // An inherited descriptor would keep the monitor's locks and pipes.
         .and_then(|()| process::close_all_but(3, &[ready.as_fd()]))
         .and_then(|()| process::default_signals())
-        .context(|| format!("prepare the proxy of device {}", proxy.device));
+        .context(|| format!("prepare the proxy of device {}", proxy.device))
+        .and_then(|()| raise_descriptor_limit());
     let listening = prepared.and_then(|()| forwarding::Forwarding::open(record, proxy, pid));
     let said = listening.as_ref().map_or_else(Report::encode, |_| "ok".to_owned());
     let written = std::io::Write::write_all(&mut std::fs::File::from(ready), said.as_bytes());
@@ -100,4 +107,11 @@ fn run(record: &Record, proxy: &Proxy, pid: i32, ready: OwnedFd) -> ! {
         forwarding.serve();
     }
     process::exit_now(1)
+}
+
+/// Each connection has two descriptors.
+fn raise_descriptor_limit() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context(|| "raise the number of open files".into())
 }

@@ -7,7 +7,7 @@
 //! setup       config.json, cgroup, stdio, network, start
 //! prepare     streams and network, for every runtime
 //! external    the same with a runtime that is a program of its own
-//! forwarders  the processes of LXD's proxy devices        forwarding  the work of such a process
+//! forwarders  the processes of LXD's proxy devices        forwarding/ the work of such a process
 //! hooks       programs that run after the start and after the end
 //! share       /dev/shm of another container
 //! event_loop  the poll loop: its descriptors and its timers

@@ -106,7 +106,9 @@ fn copy_both_ways(one: &TcpStream, other: &TcpStream) {
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| copy(one, other));
-        copy(other, one);
+        // Without a thread for one direction the connection is closed.
+        if std::thread::Builder::new().spawn_scoped(scope, || copy(one, other)).is_ok() {
+            copy(other, one);
+        }
     });
 }
