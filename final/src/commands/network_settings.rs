@@ -1,23 +1,24 @@
 //! `network show`, `edit`, `get`, `set`, `unset`, `attach`, `detach` and `list-leases`: networks in LXD's words.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Read, Write};
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use hull_engine::{Engine, NetworkChange, NetworkRecord};
 use hull_lxd::network::{self, Setting};
 use hull_lxd::{document, yaml};
 use serde_json::{Value, json};
 
-use super::device;
-use super::draft::Draft;
+use super::{device, settings};
 use crate::cli::network::{Attach, Detach, ListLeases};
 use crate::ui::errors::Hint;
 use crate::ui::{grid, output};
 
 /// The label that holds the description.
 const DESCRIPTION: &str = "description";
+
+const HELP: &str = "The settings of a network. Lines that begin with # are ignored.
+Of these entries config and description can be changed.";
 
 type Config = BTreeMap<String, String>;
 
@@ -96,8 +97,16 @@ pub fn unset(engine: &Engine, name: &str, key: &str) -> Result<u8> {
 }
 
 fn change(engine: &Engine, name: &str, pairs: &[(&str, &str)]) -> Result<u8> {
+    let change = planned(&engine.network(name)?, pairs)?;
+    engine.change_network(name, &change)?;
+    Ok(0)
+}
+
+/// The change that sets these keys. An empty value unsets its key.
+fn planned(network: &NetworkRecord, pairs: &[(&str, &str)]) -> Result<NetworkChange> {
     let mut change = NetworkChange::default();
-    let mut labels = engine.network(name)?.labels;
+    let mut labels = network.labels.clone();
+    let mut masquerade = None;
     for (key, value) in pairs {
         match network::parse(key, value)? {
             Setting::Address { is_v6: false, gateway: None } => {
@@ -105,58 +114,54 @@ fn change(engine: &Engine, name: &str, pairs: &[(&str, &str)]) -> Result<u8> {
             }
             Setting::Address { is_v6: false, gateway } => change.ipv4 = gateway,
             Setting::Address { is_v6: true, gateway } => change.ipv6 = Some(gateway),
-            Setting::Nat(nat) if change.masquerade.is_some_and(|other| other != nat) => {
+            Setting::Nat(nat) if masquerade.is_some_and(|other| other != nat) => {
                 bail!("ipv4.nat and ipv6.nat are one setting of a network of hull: they cannot differ")
             }
-            Setting::Nat(nat) => change.masquerade = Some(nat),
+            Setting::Nat(nat) => masquerade = Some(nat),
             Setting::Mtu(mtu) => change.mtu = Some(mtu),
             Setting::User { key, value } if value.is_empty() => drop(labels.remove(&key)),
             Setting::User { key, value } => drop(labels.insert(key, value)),
         }
     }
+    change.masquerade = masquerade.filter(|nat| *nat != network.masquerade);
     change.labels = Some(labels);
-    engine.change_network(name, &change)?;
-    Ok(0)
+    Ok(change)
 }
 
 pub fn edit(engine: &Engine, name: &str) -> Result<u8> {
-    let before = shown(engine, name)?;
-    let mut text = String::new();
-    if io::stdin().is_terminal() {
-        let mut draft = Draft::new("network.yaml".as_ref())?;
-        draft.file.write_all(yaml::write(&before).as_bytes()).context("cannot write the draft")?;
-        let Some(mut changed) = draft.edit()? else { return Ok(0) };
-        changed.read_to_string(&mut text).context("cannot read the draft")?;
-    } else {
-        // As in LXD, what comes from a pipe is the new document.
-        io::stdin().read_to_string(&mut text).context("cannot read the settings")?;
-    }
+    settings::edit(&yaml::write(&shown(engine, name)?), HELP, |text| replace(engine, name, text))?;
+    Ok(0)
+}
+
+/// Gives a network what an edited document says. A key that the document does not have is unset.
+fn replace(engine: &Engine, name: &str, text: &str) -> Result<()> {
     let known = ["config", "description", "name", "type", "used_by", "managed", "status", "locations"];
-    let document = document::mapping(&text, &known)?;
+    let document = document::mapping(text, &known)?;
     let wanted = document::texts(document.get("config"), "config")?;
     let network = engine.network(name)?;
-    let present = config(&network);
-    let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for (key, value) in &wanted {
-        if present.get(key) != Some(value) {
-            pairs.push((key, value));
-        }
+    let mut change = planned(&network, &differing(&config(&network), &wanted))?;
+    let labels = change.labels.get_or_insert_with(|| network.labels.clone());
+    match document::text_of(&document, DESCRIPTION)? {
+        text if text.is_empty() => drop(labels.remove(DESCRIPTION)),
+        text => drop(labels.insert(DESCRIPTION.into(), text)),
     }
-    let gone = present.keys().filter(|key| !wanted.contains_key(*key));
-    pairs.extend(
-        gone.filter(|key| key.starts_with("user.") || key.ends_with(".nat")).map(|key| (key.as_str(), "")),
-    );
-    change(engine, name, &pairs)?;
-    let text = document.get("description").and_then(Value::as_str).unwrap_or_default();
-    if text != description(&network) {
-        let mut labels = engine.network(name)?.labels;
-        match text.is_empty() {
-            true => drop(labels.remove(DESCRIPTION)),
-            false => drop(labels.insert(DESCRIPTION.into(), text.into())),
-        }
-        engine.change_network(name, &NetworkChange { labels: Some(labels), ..NetworkChange::default() })?;
+    engine.change_network(name, &change)?;
+    Ok(())
+}
+
+/// The keys that differ, with the values that are wanted. Those that are to be unset have an empty value.
+fn differing<'a>(present: &'a Config, wanted: &'a Config) -> Vec<(&'a str, &'a str)> {
+    let changed = wanted.iter().filter(|(key, value)| present.get(*key) != Some(*value));
+    let mut pairs: Vec<(&str, &str)> = changed.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    // An address that is none is unset already.
+    let gone = present.iter().filter(|(key, value)| !wanted.contains_key(*key) && *value != "none");
+    pairs.extend(gone.map(|(key, _)| (key.as_str(), "")));
+    // These two are one setting, so the one that stays as it is may contradict the other.
+    if pairs.iter().any(|(key, _)| key.ends_with(".nat")) {
+        let both = ["ipv4.nat", "ipv6.nat"].iter().filter_map(|key| Some((*key, wanted.get(*key)?.as_str())));
+        pairs.extend(both);
     }
-    Ok(0)
+    pairs
 }
 
 /// Adds a device to the container, as `hull device add` does.
@@ -208,4 +213,30 @@ pub fn list_leases(engine: &Engine, args: &ListLeases) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_key_that_is_gone_is_unset() {
+        let present = config(&[
+            ("bridge.mtu", "1400"),
+            ("ipv4.address", "10.1.0.1/24"),
+            ("ipv6.address", "none"),
+            ("user.a", "1"),
+        ]);
+        let wanted = config(&[("ipv4.address", "10.1.0.1/24"), ("user.b", "2")]);
+        assert_eq!(differing(&present, &wanted), [("user.b", "2"), ("bridge.mtu", ""), ("user.a", "")]);
+        assert_eq!(differing(&present, &config(&[])).len(), 3, "the address, which cannot be unset, too");
+        assert!(differing(&present, &present).is_empty());
+        let present = config(&[("ipv4.nat", "true"), ("ipv6.nat", "true")]);
+        let wanted = config(&[("ipv4.nat", "false"), ("ipv6.nat", "true")]);
+        assert!(differing(&present, &wanted).contains(&("ipv6.nat", "true")), "they contradict each other");
+    }
 }

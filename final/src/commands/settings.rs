@@ -69,21 +69,42 @@ fn read(from: impl Read, name: &str) -> Result<String> {
 /// Lets the user change a document until `apply` accepts it or the user gives up. A document that comes from a pipe is applied
 /// as it is.
 pub fn edit(document: &str, help: &str, mut apply: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    let mut apply = |text: String| check_not_empty(&text).and_then(|()| apply(&text));
     if !std::io::stdin().is_terminal() {
-        return apply(&read_stdin()?);
+        return apply(read_stdin()?);
     }
     let mut draft = Draft::new(OsStr::new("hull.yaml"))?;
     let text: String = help.lines().map(|line| format!("# {line}\n")).collect();
     let written = draft.file.write_all((text + document).as_bytes());
     written.context("cannot write the document for the editor")?;
+    let mut is_refused = false;
     loop {
-        let Some(file) = draft.edit()? else { return Ok(()) };
-        let Err(error) = read(file, "the document").and_then(|text| apply(&text)) else { return Ok(()) };
+        let Some(file) = draft.edit()? else {
+            // The text is still the one that was refused.
+            return if is_refused { Err(nothing_changed()) } else { Ok(()) };
+        };
+        let Err(error) = read(file, "the document").and_then(&mut apply) else { return Ok(()) };
+        is_refused = true;
         errors::report(&error, crate::ui::hints::Code::Plain);
         eprint!("Press enter to edit it again, or Ctrl+C to leave everything as it is: ");
         if std::io::stdin().read_line(&mut String::new()).unwrap_or(0) == 0 {
-            bail!("nothing was changed");
+            return Err(nothing_changed());
         }
+    }
+}
+
+fn nothing_changed() -> anyhow::Error {
+    anyhow::anyhow!("nothing was changed")
+}
+
+/// An empty document would take back everything. It is more likely an editor or a pipe that failed.
+fn check_not_empty(text: &str) -> Result<()> {
+    match hull_lxd::document::is_empty(text) {
+        true => {
+            let error = anyhow::anyhow!("the document is empty, and nothing was changed");
+            Err(error.context(Hint("config: {} and devices: {} take everything back".into())))
+        }
+        false => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! LXD's list of containers, `top` without a name, and networks in LXD's words.
 
 use hull_test_support::Scenario;
+use hull_test_support::terminal::Terminal;
 use serde_json::Value;
 
 #[test]
@@ -119,4 +120,62 @@ fn a_network_is_shown_and_changed_in_lxds_words() {
         "a refused change changes nothing"
     );
     t.ok(&["network", "rm", "lab", "other"]);
+}
+
+#[test]
+fn a_key_that_an_edited_network_lacks_is_unset_or_refused() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["network", "create", "--subnet", "10.91.0.0/24", "lab"]);
+    t.ok(&["network", "set", "lab", "bridge.mtu=1400", "user.note=mine", "ipv4.nat=false"]);
+    let get = |key: &str| t.ok(&["network", "get", "lab", key]);
+    let edit = |document: &str| t.hull_with_input(&["network", "edit", "lab"], document.as_bytes());
+    let shown = t.ok(&["network", "show", "lab"]);
+    let without = |key: &str| -> String {
+        shown.lines().filter(|line| !line.contains(key)).map(|line| format!("{line}\n")).collect()
+    };
+    let said = edit(&without("ipv4.address")).fails(1).to_owned();
+    assert!(said.contains("keeps its addresses"), "{said}");
+    let said = edit(&shown.replace("ipv4.nat: \"false\"", "ipv4.nat: \"true\"\n  ipv6.nat: \"false\""))
+        .fails(1)
+        .to_owned();
+    assert!(said.contains("cannot differ"), "{said}");
+    assert!(edit("# nothing\n").fails(1).contains("empty"));
+    assert_eq!([get("bridge.mtu"), get("ipv4.nat"), get("user.note")], ["1400", "false", "mine"]);
+    edit(&without("bridge.mtu").replace("description: \"\"", "description: ours")).ok();
+    assert!(t.ok(&["network", "show", "lab"]).contains("description: ours"));
+    assert_eq!([get("bridge.mtu"), get("user.note")], ["", "mine"]);
+    edit(&without("user.note")).ok();
+    assert_eq!([get("bridge.mtu"), get("user.note")], ["1400", ""]);
+    t.ok(&["network", "unset", "lab", "bridge.mtu"]);
+    assert_eq!(get("bridge.mtu"), "");
+    t.ok(&["network", "rm", "lab"]);
+}
+
+#[test]
+fn an_edit_that_is_refused_and_given_up_is_an_error() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    t.ok(&["network", "create", "--subnet", "10.91.0.0/24", "lab"]);
+    t.ok(&["profile", "create", "made"]);
+    t.ok(&["create", "--name", "box", "--network", "none", "busybox", "true"]);
+    let editor = t.write("editor", "#!/bin/sh\ngrep -q nonsense \"$1\" || echo 'nonsense: 1' >> \"$1\"\n");
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for words in [
+        &["network", "edit", "lab"][..],
+        &["profile", "edit", "made"],
+        &["container", "config", "edit", "box"],
+        &["storage", "edit", "default"],
+        &["image", "edit", "busybox"],
+    ] {
+        let mut command = t.command(words);
+        command.env("VISUAL", &editor);
+        let mut terminal = Terminal::start(&command);
+        terminal.expect("nonsense");
+        terminal.expect("Press enter");
+        terminal.send("\n");
+        terminal.expect("nothing was changed");
+        assert_eq!(terminal.wait(), 1, "{words:?}");
+        command.env("VISUAL", "true");
+        assert_eq!(Terminal::start(&command).wait(), 0, "{words:?}: an unchanged document is no error");
+    }
+    t.ok(&["network", "rm", "lab"]);
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::expand::Settings;
+use crate::value::boolean;
 use crate::{Config, Devices, yaml};
 
 /// A container.
@@ -57,11 +58,14 @@ impl Instance {
     pub fn parse(text: &str) -> Result<Self> {
         let known = INSTANCE.iter().chain(&INSTANCE_SHOWN);
         let document = mapping(text, &known.copied().collect::<Vec<_>>())?;
+        if flag_of(&document, "stateful")? {
+            return Err(Error::invalid("stateful", "a container of hull is not: only its snapshots are"));
+        }
         Ok(Self {
             architecture: text_of(&document, "architecture")?,
             description: text_of(&document, "description")?,
             settings: settings(&document)?,
-            ephemeral: document.get("ephemeral").is_some_and(|value| value == &Value::Bool(true)),
+            ephemeral: flag_of(&document, "ephemeral")?,
             profiles: list(&document, "profiles")?,
         })
     }
@@ -89,10 +93,15 @@ impl Profile {
     }
 }
 
+/// Whether a text has nothing but comments and the marks of YAML's documents.
+pub fn is_empty(text: &str) -> bool {
+    let is_nothing = |line: &str| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "...");
+    text.lines().all(|line| is_nothing(line.trim()))
+}
+
 /// Reads a text as a mapping, and refuses keys that are not `known`. An empty text is an empty mapping.
 pub fn mapping(text: &str, known: &[&str]) -> Result<Map<String, Value>> {
-    let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if is_empty {
+    if is_empty(text) {
         return Ok(Map::new());
     }
     let value = hull_yaml::parse(text).map_err(|error| Error::invalid("document", error.to_string()))?;
@@ -143,7 +152,17 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn text_of(document: &Map<String, Value>, key: &str) -> Result<String> {
+/// True or false, with or without quotes. A flag that is not there is false.
+fn flag_of(document: &Map<String, Value>, key: &str) -> Result<bool> {
+    let text = text_of(document, key)?;
+    match &*text {
+        "" => Ok(false),
+        text => boolean(text).map_err(|why| Error::value(key, text, why)),
+    }
+}
+
+/// A text that is empty if the document does not have it.
+pub fn text_of(document: &Map<String, Value>, key: &str) -> Result<String> {
     let Some(value) = document.get(key) else { return Ok(String::new()) };
     scalar(value).ok_or_else(|| Error::invalid(key, "it has to be a text"))
 }

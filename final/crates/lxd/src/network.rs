@@ -15,8 +15,8 @@ pub enum Setting {
     Address { is_v6: bool, gateway: Option<Gateway> },
     /// `ipv4.nat` and `ipv6.nat`: packets to other networks have the host's address.
     Nat(bool),
-    /// `bridge.mtu`.
-    Mtu(u32),
+    /// `bridge.mtu`. `None` for the one that the network's links have by themselves.
+    Mtu(Option<u32>),
     /// `user.*`, which hull only keeps. An empty value removes the key.
     User { key: String, value: String },
 }
@@ -68,7 +68,7 @@ pub fn parse(key: &str, value: &str) -> Result<Setting> {
             let gateway = match value {
                 "none" => None,
                 "auto" | "" => {
-                    let why = "a network keeps its addresses unless others are named: hull network create chooses some";
+                    let why = "a network keeps its addresses unless others are named, and ipv6.address=none takes that one";
                     return Err(refused(why.into()));
                 }
                 _ => Some(gateway(value, is_v6).map_err(refused)?),
@@ -78,8 +78,9 @@ pub fn parse(key: &str, value: &str) -> Result<Setting> {
         // A network that LXD creates has NAT, so that is the value of an unset key.
         "ipv4.nat" | "ipv6.nat" if value.is_empty() => Ok(Setting::Nat(true)),
         "ipv4.nat" | "ipv6.nat" => boolean(value).map(Setting::Nat).map_err(refused),
+        "bridge.mtu" if value.is_empty() => Ok(Setting::Mtu(None)),
         "bridge.mtu" => match value.parse() {
-            Ok(mtu) if (68..=65535).contains(&mtu) => Ok(Setting::Mtu(mtu)),
+            Ok(mtu) if (68..=65535).contains(&mtu) => Ok(Setting::Mtu(Some(mtu))),
             _ => Err(refused("an MTU is 68 to 65535 bytes".into())),
         },
         _ if key.starts_with("user.") => Ok(Setting::User { key: key.into(), value: value.into() }),
@@ -115,7 +116,8 @@ mod tests {
         assert!(address("ipv6.address").is_err());
         assert_eq!(parse("ipv6.address", "none"), Ok(Setting::Address { is_v6: true, gateway: None }));
         assert_eq!(parse("ipv4.nat", "false"), Ok(Setting::Nat(false)));
-        assert_eq!(parse("bridge.mtu", "1400"), Ok(Setting::Mtu(1400)));
+        assert_eq!(parse("bridge.mtu", "1400"), Ok(Setting::Mtu(Some(1400))));
+        assert_eq!(parse("bridge.mtu", ""), Ok(Setting::Mtu(None)));
         for (key, value) in
             [("ipv4.address", "10.1.2.1"), ("ipv4.nat", "maybe"), ("bridge.mtu", "1"), ("x", "")]
         {

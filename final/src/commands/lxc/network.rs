@@ -81,7 +81,7 @@ fn apply(request: &mut wire::CreateRequest, key: &str, value: &str) -> Result<()
                 address(request, gateway)
             }
             Setting::Nat(nat) => put(request, "bridge.enable_ip_masquerade", &nat.to_string()),
-            Setting::Mtu(mtu) => put(request, "mtu", &mtu.to_string()),
+            Setting::Mtu(mtu) => mtu.map_or(Ok(()), |mtu| put(request, "mtu", &mtu.to_string())),
             Setting::User { key, value } => {
                 request.labels.insert(key, value);
                 Ok(())

@@ -44,7 +44,7 @@ pub(super) fn editable(pool: &Pool) -> String {
 /// The keys and the description in an edited text.
 pub(super) fn parse(text: &str) -> Result<(BTreeMap<String, String>, String)> {
     let document = document::mapping(text, &KNOWN)?;
-    let description = document.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let description = document::text_of(&document, "description")?;
     Ok((document::texts(document.get("config"), "config")?, description))
 }
 

@@ -10,19 +10,18 @@ mod settings;
 mod volume;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::{Read, Write};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hull_docker::size;
 use hull_engine::Engine;
 use serde::Serialize;
 
-use super::draft::Draft;
 use super::each;
 use crate::cli::storage::{PoolCreate, PoolInfo, PoolKey, PoolList, PoolName, PoolSet, Storage};
 use crate::ui::list::{self, Columns};
 use crate::ui::{errors, output};
+
+const HELP: &str = "The settings of a storage pool. Lines that begin with # are ignored.";
 
 pub fn run(engine: &Engine, verb: &Storage) -> Result<u8> {
     match verb {
@@ -123,24 +122,9 @@ fn set(engine: &Engine, args: &PoolSet) -> Result<u8> {
 /// Changes a pool's keys with an editor, or takes them from a pipe.
 fn edit(engine: &Engine, args: &PoolName) -> Result<u8> {
     let pool = engine.pool(&args.name)?;
-    let Some(text) = edited(&document::editable(&pool))? else { return Ok(0) };
-    let (config, description) = document::parse(&text)?;
-    engine.replace_pool(&args.name, config, Some(&description))?;
+    super::settings::edit(&document::editable(&pool), HELP, |text| {
+        let (config, description) = document::parse(text)?;
+        Ok(engine.replace_pool(&args.name, config, Some(&description))?)
+    })?;
     Ok(0)
-}
-
-/// Lets the user change a text with an editor. If stdin is no terminal, the new text comes from there, as in LXD. `None` if
-/// nothing has changed.
-fn edited(text: &str) -> Result<Option<String>> {
-    use std::io::IsTerminal;
-    let mut changed = String::new();
-    if !std::io::stdin().is_terminal() {
-        std::io::stdin().read_to_string(&mut changed).context("cannot read stdin")?;
-        return Ok(Some(changed));
-    }
-    let mut draft = Draft::new(OsStr::new("pool.yaml"))?;
-    draft.file.write_all(text.as_bytes()).context("cannot write the draft")?;
-    let Some(mut file) = draft.edit()? else { return Ok(None) };
-    file.read_to_string(&mut changed).context("cannot read the draft")?;
-    Ok(Some(changed))
 }

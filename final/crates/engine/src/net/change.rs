@@ -26,7 +26,8 @@ pub struct NetworkChange {
     /// The host's IPv6 address. `Some(None)`: the network is to have no IPv6.
     pub ipv6: Option<Option<(IpAddr, u8)>>,
     pub masquerade: Option<bool>,
-    pub mtu: Option<u32>,
+    /// `Some(None)`: the network's links are to have the MTU that they have by themselves.
+    pub mtu: Option<Option<u32>>,
     /// All labels that the network is to have.
     pub labels: Option<BTreeMap<String, String>>,
 }
@@ -136,7 +137,7 @@ fn changed(before: &NetworkRecord, change: &NetworkChange) -> Result<NetworkReco
         forget_options(&mut after, "enable_ip_masquerade");
     }
     if let Some(mtu) = change.mtu {
-        after.mtu = Some(mtu);
+        after.mtu = mtu;
         forget_options(&mut after, "mtu");
     }
     if let Some(labels) = &change.labels {
