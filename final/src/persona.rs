@@ -19,13 +19,13 @@ pub const COMPOSE_VERSION: &str = "2.40.3";
 /// The version of LXD, and of LXC, whose command lines hull follows.
 const LXD_VERSION: &str = "5.0.2";
 /// LXC's programs that hull answers for.
-pub const LXC_TOOLS: [&str; 14] = [
+pub const LXC_TOOLS: [&str; 15] = [
     "lxc-attach",
     "lxc-checkconfig",
+    "lxc-console",
     "lxc-copy",
     "lxc-create",
     "lxc-destroy",
-    "lxc-execute",
     "lxc-freeze",
     "lxc-info",
     "lxc-ls",
@@ -34,7 +34,40 @@ pub const LXC_TOOLS: [&str; 14] = [
     "lxc-stop",
     "lxc-top",
     "lxc-unfreeze",
+    "lxc-wait",
 ];
+
+/// LXC's programs that hull does not have, and what does the same. Of another program whose name begins like theirs, the
+/// last one is said.
+pub const LXC_LACKING: [(&str, &str); 13] = [
+    ("lxc-autostart", "hull boot start starts the containers that boot.autostart names"),
+    (
+        "lxc-cgroup",
+        "hull update and the keys limits.* change the limits of a container, and hull stats shows what it uses",
+    ),
+    ("lxc-checkpoint", "hull snapshot --stateful keeps the processes of a container"),
+    ("lxc-config", "hull has no configuration of LXC's, and hull info shows its own directories"),
+    ("lxc-device", "hull device add NAME DEVICE unix-char source=/dev/NODE gives a container a device"),
+    (
+        "lxc-execute",
+        "it makes a container without a root file system of its own, which hull has not: hull run IMAGE COMMAND runs a program of an image",
+    ),
+    ("lxc-monitor", "hull events shows what happens to containers"),
+    ("lxc-to-lxd", "hull reads no containers of LXC's: hull import and hull image import read archives"),
+    ("lxc-unshare", "unshare of util-linux runs a program in namespaces of its own"),
+    ("lxc-update-config", "hull has no configuration files of LXC's"),
+    ("lxc-usernsexec", "unshare --map-auto of util-linux runs a program in a user namespace"),
+    ("lxc-unpriv-start", "hull start needs no other program for an unprivileged user"),
+    ("lxc-", "hull --help shows what there is"),
+];
+
+/// What hull says instead of being this program of LXC's. `None` for a program that it is.
+pub fn lacking(tool: &str) -> Option<&'static str> {
+    if LXC_TOOLS.contains(&tool) {
+        return None;
+    }
+    LXC_LACKING.iter().find(|(name, _)| *name == tool || *name == "lxc-").map(|(_, instead)| *instead)
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persona {
@@ -46,7 +79,7 @@ pub enum Persona {
     PodmanCompose,
     /// LXD's client.
     Lxc,
-    /// One of [`LXC_TOOLS`].
+    /// One of [`LXC_TOOLS`], or another program whose name begins like theirs ([`lacking`]).
     LxcTool(&'static str),
 }
 
@@ -84,11 +117,9 @@ impl Persona {
                 Some("docker-compose") => Self::DockerCompose,
                 Some("podman-compose") => Self::PodmanCompose,
                 Some("lxc") => Self::Lxc,
-                Some(name) => {
-                    let tool = LXC_TOOLS.into_iter().find(|tool| *tool == name);
-                    tool.map_or(Self::Hull, Self::LxcTool)
-                }
-                None => Self::Hull,
+                // A process has one name, so at most one is kept.
+                Some(name) if name.starts_with("lxc-") => Self::LxcTool(Box::leak(name.into())),
+                _ => Self::Hull,
             }
         })
     }

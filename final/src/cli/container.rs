@@ -268,8 +268,7 @@ pub struct Ps {
     /// Show how much the containers have written
     #[arg(short, long)]
     pub size: bool,
-    /// LXD's list, with these columns: ns46tS shows name, state, addresses, type and the number of snapshots
-    #[arg(short, long, value_name = "COLUMNS")]
+    #[arg(short, long, value_name = "COLUMNS", help = super::values::LXD_COLUMNS)]
     pub columns: Option<String>,
     /// LXD's list, with columns that nothing has to be measured for
     #[arg(long, conflicts_with = "columns")]

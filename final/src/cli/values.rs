@@ -6,6 +6,11 @@ use hull_docker::size;
 use crate::ui::errors::{Exit, Hint};
 use crate::ui::hints::OWN_FAILURE;
 
+/// The help of the flag that chooses the columns of LXD's list.
+pub const LXD_COLUMNS: &str = "LXD's list, with these columns, such as ns46tS: 4 IPv4, 6 IPv6, a architecture, b storage pool, \
+    c created, d description, D disk usage, e project, f F image, l last used, L location, m M memory usage, n name, \
+    N processes, p PID, P profiles, s state, S snapshots, t type, u CPU usage, and KEY:TITLE for a key such as user.note";
+
 /// The error for a flag's value that clap has not read: the sentence, hint and exit code that clap's own errors get.
 pub(super) fn invalid_value(flag: &str, text: &str, why: &str) -> anyhow::Error {
     let words = crate::persona::words_as_text();

@@ -8,7 +8,7 @@ use hull_lxd::{Devices, document, yaml};
 use serde::Serialize;
 
 use super::each;
-use super::settings::{edit, pairs, put, read_stdin, say_what_needs_restart};
+use super::settings::{each_pair, edit, pairs, put, read_stdin, say_what_needs_restart};
 use crate::cli::profile::{Assign, Device, DeviceAdd, DeviceSet, OfContainer, Profile};
 use crate::persona::Persona;
 use crate::ui::list::{self, Columns};
@@ -51,7 +51,7 @@ pub fn run(engine: &Engine, verb: &Profile) -> Result<u8> {
             let text = if std::io::stdin().is_terminal() { String::new() } else { read_stdin()? };
             let mut profile = parse(&text)?;
             profile.description = args.description.clone().unwrap_or(profile.description);
-            put(self::pairs(&args.config)?, &mut profile.settings.config);
+            put(each_pair(&args.config)?, &mut profile.settings.config);
             engine.create_profile(&args.name, &profile)?;
             output::lxds(format!("Profile {} created", args.name))?;
         }
@@ -198,10 +198,7 @@ fn device(engine: &Engine, verb: &Device) -> Result<()> {
 
 fn add_device(engine: &Engine, args: &DeviceAdd) -> Result<()> {
     let mut device = hull_lxd::Device::from([("type".to_owned(), args.kind.clone())]);
-    put(
-        args.pairs.iter().map(|word| pairs(std::slice::from_ref(word))).collect::<Result<Vec<_>>>()?.concat(),
-        &mut device,
-    );
+    put(each_pair(&args.pairs)?, &mut device);
     change(engine, &args.profile, |profile| {
         match profile.settings.devices.insert(args.device.clone(), device) {
             None => Ok(()),

@@ -6,7 +6,7 @@ use hull_engine::{Engine, LOCAL, Remote, Remotes};
 use hull_image::lxd::{Described, Metadata};
 use hull_image::reference::Reference;
 use hull_image::registry::Access;
-use hull_image::simplestreams::Server;
+use hull_image::simplestreams::{Offered, Server};
 use serde::Serialize;
 
 use super::{daemon, registry};
@@ -181,18 +181,24 @@ struct ImageRow {
     size: String,
 }
 
-/// `image ls REMOTE:`: lists the images of a server. False if the word names no remote.
-pub fn list_images(engine: &Engine, word: &str, format: Option<&str>) -> Result<bool> {
+/// The images of a server that have names. `None` if the word names no remote.
+pub fn named_images(engine: &Engine, word: &str) -> Result<Option<Vec<Offered>>> {
     let remotes = engine.remotes()?;
     // `ubuntu:22.04` is docker's name of an image, so a word names a remote only if nothing follows the colon.
     let found = remotes.split(word);
     if let (None, Some(name)) = (&found, word.strip_suffix(':').filter(|name| *name != hull_engine::LOCAL)) {
         remotes.find(name)?;
     }
-    let Some((remote, "")) = found else { return Ok(false) };
+    let Some((remote, "")) = found else { return Ok(None) };
     let images = Server::new(&access()?, &remote.url)?.images()?;
-    let newest = images.iter().filter(|image| !image.aliases.is_empty());
-    let rows: Vec<_> = newest
+    Ok(Some(images.into_iter().filter(|image| !image.aliases.is_empty()).collect()))
+}
+
+/// `image ls REMOTE:`: lists the images of a server. False if the word names no remote.
+pub fn list_images(engine: &Engine, word: &str, format: Option<&str>) -> Result<bool> {
+    let Some(images) = named_images(engine, word)? else { return Ok(false) };
+    let rows: Vec<_> = images
+        .iter()
         .map(|image| ImageRow {
             alias: image.aliases[0].clone(),
             fingerprint: human::short_id(&image.fingerprint.to_string()).to_owned(),

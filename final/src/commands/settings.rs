@@ -20,6 +20,11 @@ pub fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {
     {
         return Ok(vec![(key.clone(), value_of(value)?)]);
     }
+    each_pair(words)
+}
+
+/// `KEY=VALUE …`, the values of a flag. Two of them are no key and its value.
+pub fn each_pair(words: &[String]) -> Result<Vec<(String, String)>> {
     words.iter().map(|word| pair(word)).collect()
 }
 

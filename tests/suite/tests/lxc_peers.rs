@@ -87,6 +87,11 @@ fn a_container_lives_as_it_does_in_lxc() {
     both.all("lxc-attach -n peer1 -u 5 -g 6 -- id -u");
     both.ends(127, "lxc-attach -n peer1 -- nothing");
     both.ends(0, "lxc-start -n peer1");
+    both.ends(0, "lxc-wait -n peer1 -s RUNNING|FROZEN -t 20");
+    both.ends(1, "lxc-wait -n peer1 -s STOPPED -t 1");
+    both.ends(1, "lxc-stop -n peer1 -k -r");
+    both.ends(1, "lxc-stop -n peer1 -k --nokill");
+    both.ends(1, "lxc-stop -n peer1 --nolock");
     both.ends(0, "lxc-freeze -n peer1");
     both.all("lxc-info -n peer1 -s");
     both.all("lxc-ls --frozen -1");
@@ -97,11 +102,17 @@ fn a_container_lives_as_it_does_in_lxc() {
     both.ends(0, "lxc-stop -n peer1");
     both.all("lxc-info -n peer1 -s");
     both.ends(2, "lxc-stop -n peer1");
+    both.ends(2, "lxc-stop -n peer1 -r");
+    both.ends(2, "lxc-stop -n peer1 -W");
     both.ends(1, "lxc-attach -n peer1 -- true");
     // What was written is kept over a stop and a start.
     both.ends(0, "lxc-start -n peer1 -d");
     both.until_inside("peer1");
     both.inside("peer1", "cat /kept");
+    both.ends(0, "lxc-stop -n peer1 -W");
+    both.ends(0, "lxc-wait -n peer1 -s STOPPED -t 30");
+    both.ends(0, "lxc-start -n peer1 -d");
+    both.until_inside("peer1");
     both.ends(0, "lxc-stop -n peer1 -k");
     both.all("lxc-info -n peer1 -s");
     both.ends(0, "lxc-destroy -n peer1");
@@ -162,6 +173,8 @@ fn what_is_wrong_ends_as_in_lxc() {
         "lxc-copy -n peer9 -N peer8",
         "lxc-snapshot -n peer9",
         "lxc-create -n peer9 -t nothing",
+        "lxc-wait -n peer9 -s RUNNING -t 1",
+        "lxc-wait -n peer9 -s FOO",
     ] {
         let (theirs, ours) = both.both(&words(line));
         assert!(!theirs.success() && theirs.code() == ours.code(), "{theirs}\n{ours}");

@@ -1,8 +1,10 @@
 //! Images of whole systems: LXD's archives, squashfs, properties and aliases, `publish`, and servers of images.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hull_test_support::outcome::run;
 use hull_test_support::server::{Reply, Server};
 use hull_test_support::{Scenario, System, skip};
 
@@ -423,6 +425,14 @@ fn images_come_from_a_server_of_simplestreams() {
         t.ok(&["image", "ls", "mine:", "--format", "{{.Alias}} {{.Description}}"]),
         "busybox/1 Busybox one x86_64 (20240101_00:00)"
     );
+    let lxc = |words: &[&str]| run(t.command(words).arg0("lxc"));
+    let listed = lxc(&["image", "list", "mine:", "-c", "Lapu", "--format", "csv"]);
+    let listed = listed.ok();
+    assert!(
+        listed.contains("x86_64") && listed.contains("yes") && listed.contains("Jan 1, 2024"),
+        "{listed}"
+    );
+    assert!(!listed.contains("Busybox one"), "the description is no column that was asked for: {listed}");
     assert!(t.hull(&["image", "copy", "mine:nothing"]).fails(1).contains("No such image"));
     // For a mistyped REMOTE:IMAGE, the hint is not to log in to a registry.
     let said = t.hull(&["launch", "-n", "none", &format!("{}/no:such", server.host), "box"]).stderr;

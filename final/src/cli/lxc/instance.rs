@@ -65,7 +65,7 @@ pub struct Export {
 
 #[derive(Debug, Args)]
 pub struct Info {
-    /// Show what this machine has
+    /// Not there: other programs list the hardware of this machine
     #[arg(long)]
     pub resources: bool,
     /// Show the last lines that the instance has printed on its console
@@ -80,8 +80,7 @@ pub struct List {
     /// Accepted: there is one project
     #[arg(long)]
     pub all_projects: bool,
-    /// Which columns: letters, and keys such as user.note:TITLE [default: ns46tS]
-    #[arg(short, long, value_name = "COLUMNS")]
+    #[arg(short, long, value_name = "COLUMNS", help = super::super::values::LXD_COLUMNS)]
     pub columns: Option<String>,
     /// Only what is known without asking the instance: the columns nsacPt
     #[arg(long)]
@@ -137,7 +136,7 @@ pub struct Stop {
     /// Kill instead of asking the init to end
     #[arg(short, long)]
     pub force: bool,
-    /// How many seconds the init has; -1 for no limit
-    #[arg(long, default_value_t = -1, allow_negative_numbers = true, value_name = "SECONDS")]
+    /// How many seconds the init has before it is killed; -1 for the instance's own timeout
+    #[arg(long, default_value_t = -1, hide_default_value = true, allow_negative_numbers = true, value_name = "SECONDS")]
     pub timeout: i64,
 }

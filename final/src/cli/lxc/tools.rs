@@ -43,6 +43,9 @@ pub enum Tool {
     /// Show what containers need of this machine, and what is there
     #[command(name = "lxc-checkconfig")]
     Checkconfig(Deferred<Checkconfig>),
+    /// Attach to a container's console
+    #[command(name = "lxc-console")]
+    Console(Deferred<Console>),
     /// Make a container of another one
     #[command(name = "lxc-copy")]
     Copy(Deferred<made::Copy>),
@@ -52,9 +55,6 @@ pub enum Tool {
     /// Remove a container
     #[command(name = "lxc-destroy")]
     Destroy(Deferred<Destroy>),
-    /// Run a program without an init, which hull run does
-    #[command(name = "lxc-execute")]
-    Execute(Deferred<Execute>),
     /// Freeze a container's processes
     #[command(name = "lxc-freeze")]
     Freeze(Deferred<One>),
@@ -79,6 +79,9 @@ pub enum Tool {
     /// Thaw a container's processes
     #[command(name = "lxc-unfreeze")]
     Unfreeze(Deferred<One>),
+    /// Wait until a container is in a state
+    #[command(name = "lxc-wait")]
+    Wait(Deferred<Wait>),
 }
 
 // A container, by an option or as an argument. A doc comment would become the help of the verbs that have this.
@@ -128,11 +131,28 @@ pub struct Attach {
 #[derive(Debug, Args)]
 pub struct Checkconfig {}
 
-// Whatever is typed: the answer is one sentence.
 #[derive(Debug, Args)]
-pub struct Execute {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
-    pub words: Vec<String>,
+pub struct Console {
+    #[command(flatten)]
+    pub one: One,
+    /// Which terminal: 0 is the console, and hull has no others
+    #[arg(short, long, value_name = "NUMBER", value_parser = ["0"])]
+    pub tty: Option<String>,
+    /// The key before q, which together end this command: a letter that is pressed with Ctrl
+    #[arg(short, long, value_name = "KEY", default_value = "a")]
+    pub escape: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Wait {
+    #[command(flatten)]
+    pub one: One,
+    /// STOPPED, RUNNING or FROZEN, or several with | between them
+    #[arg(short, long, value_name = "STATES")]
+    pub state: String,
+    /// How many seconds at most; -1 for no limit
+    #[arg(short, long, value_name = "SECONDS", default_value_t = -1, allow_negative_numbers = true)]
+    pub timeout: i64,
 }
 
 #[derive(Debug, Args)]
@@ -234,13 +254,16 @@ pub struct Stop {
     /// Do not wait for its end
     #[arg(short = 'W', long)]
     pub nowait: bool,
-    /// How many seconds its init has before it is killed
+    /// How many seconds its init has before it is killed [default: 60]
     #[arg(short, long, value_name = "SECONDS")]
     pub timeout: Option<u32>,
     /// Kill instead of asking the init to end
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with_all = ["reboot", "nokill", "timeout"])]
     pub kill: bool,
-    /// Accepted: no lock waits for a stop
+    /// Ask the init to end, and neither wait nor kill
     #[arg(long)]
+    pub nokill: bool,
+    /// Accepted: no lock waits for a stop
+    #[arg(long, requires = "kill")]
     pub nolock: bool,
 }

@@ -197,6 +197,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_letter_is_in_the_help() {
+        let help = crate::cli::values::LXD_COLUMNS;
+        let words: Vec<&str> = help.split_whitespace().collect();
+        for (letter, title) in LETTERS {
+            assert!(words.contains(&letter.to_string().as_str()), "{letter} {title}");
+        }
+    }
+
+    #[test]
     fn letters_and_keys_may_follow_one_another() {
         let column = |is_device, key: &str, title: &str, width| Column::Key {
             is_device,

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use hull_engine::Engine;
 use hull_image::lxd::Described;
+use hull_image::simplestreams::Offered;
 use serde_json::json;
 
 use super::tables::{self, Entry};
@@ -63,7 +64,7 @@ const COLUMNS: &[(char, &str)] = &[
 
 fn list(engine: &Engine, args: &List) -> Result<u8> {
     let mut titles = Vec::new();
-    for letter in args.columns.chars().filter(|letter| *letter != ',') {
+    for letter in letters(&args.columns) {
         let Some((_, title)) = COLUMNS.iter().find(|(known, _)| *known == letter) else {
             let known: Vec<String> =
                 COLUMNS.iter().map(|(letter, title)| format!("{letter} {title}")).collect();
@@ -82,10 +83,11 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
         if !rest.is_empty() {
             bail!("the images of a remote are listed without filters");
         }
-        match remotes::list_images(engine, first, Some(&args.format))? {
-            true => return Ok(0),
-            false => bail!("there is no remote {first:?}: lxc remote list shows those that there are"),
-        }
+        let Some(images) = remotes::named_images(engine, first)? else {
+            bail!("there is no remote {first:?}: lxc remote list shows those that there are");
+        };
+        let entries = images.iter().map(|image| offered_entry(&args.columns, image)).collect();
+        return tables::print(&args.format, &titles, sorted(entries));
     }
     let mut entries = Vec::new();
     for image in engine.images().list()?.into_iter().filter(|image| image.damaged.is_none()) {
@@ -94,14 +96,70 @@ fn list(engine: &Engine, args: &List) -> Result<u8> {
             continue;
         }
         let created = image.created.as_deref().unwrap_or_default();
-        let cells = args.columns.chars().filter(|letter| *letter != ',');
         entries.push(Entry {
-            cells: cells.map(|letter| cell(letter, &described, created)).collect(),
+            cells: letters(&args.columns).map(|letter| cell(letter, &described, created)).collect(),
             object: object(&described, created),
         });
     }
+    tables::print(&args.format, &titles, sorted(entries))
+}
+
+fn letters(columns: &str) -> impl Iterator<Item = char> {
+    columns.chars().filter(|letter| *letter != ',')
+}
+
+fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by(|one, other| one.cells.cmp(&other.cells));
-    tables::print(&args.format, &titles, entries)
+    entries
+}
+
+/// An image that a remote has.
+fn offered_entry(columns: &str, image: &Offered) -> Entry {
+    let fingerprint = image.fingerprint.to_string();
+    let hex = fingerprint.rsplit(':').next().unwrap_or_default();
+    // A version is the day on which it was made, and perhaps the time.
+    let day = image.serial.get(..8).filter(|day| day.bytes().all(|byte| byte.is_ascii_digit()));
+    let created = day.map(|day| format!("{}-{}-{}T00:00:00Z", &day[..4], &day[4..6], &day[6..]));
+    let created = created.unwrap_or_default();
+    let mut aliases: Vec<&str> = image.aliases.iter().map(String::as_str).collect();
+    aliases.sort_by_key(|alias| alias.len());
+    let cell = |letter| match letter {
+        'l' => shortest(&aliases),
+        'L' => aliases.join("\n"),
+        'f' => human::short_id(hex).to_owned(),
+        'F' => hex.to_owned(),
+        'p' => "yes".into(),
+        'd' => image.properties.get("description").cloned().unwrap_or_default(),
+        'a' => image.architecture.clone(),
+        't' => "CONTAINER".into(),
+        's' => size(image.size),
+        'u' => date(&created),
+        _ => String::new(),
+    };
+    let named = image.aliases.iter().map(|alias| json!({ "name": alias, "description": "" }));
+    let object = json!({
+        "aliases": named.collect::<Vec<_>>(),
+        "architecture": image.architecture,
+        "auto_update": false,
+        "cached": false,
+        "created_at": created,
+        "fingerprint": hex,
+        "properties": image.properties,
+        "public": true,
+        "size": image.size,
+        "type": "container",
+        "uploaded_at": created,
+    });
+    Entry { cells: letters(columns).map(cell).collect(), object }
+}
+
+/// The shortest name, and how many others there are.
+fn shortest(aliases: &[&str]) -> String {
+    match aliases {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [shortest, others @ ..] => format!("{shortest} ({} more)", others.len()),
+    }
 }
 
 /// Whether an image fits a filter: a property, the beginning of a fingerprint, or a part of a name.
@@ -118,11 +176,7 @@ fn cell(letter: char, image: &Described, created: &str) -> String {
     let mut aliases: Vec<&str> = image.aliases.iter().map(|alias| lxd_alias(alias)).collect();
     aliases.sort_by_key(|alias| alias.len());
     match letter {
-        'l' => match &aliases[..] {
-            [] => String::new(),
-            [only] => (*only).to_owned(),
-            [shortest, others @ ..] => format!("{shortest} ({} more)", others.len()),
-        },
+        'l' => shortest(&aliases),
         'L' => aliases.join("\n"),
         'f' => human::short_id(image.id.hex()).to_owned(),
         'F' => image.id.hex().to_owned(),

@@ -1,6 +1,6 @@
 //! `info` and `version`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use hull_engine::Engine;
 use serde_json::json;
 
@@ -17,7 +17,11 @@ pub fn version() -> Result<u8> {
 }
 
 pub fn info(engine: &Engine, args: &Info) -> Result<u8> {
+    if args.resources {
+        bail!("hull does not list the hardware of this machine: lscpu, lsblk, lspci and ip link do");
+    }
     match args.name.as_deref() {
+        None if args.show_log => bail!("--show-log is about an instance: lxc info --show-log INSTANCE"),
         Some(name) => instance(engine, name, args.show_log),
         None => machine(engine),
     }

@@ -7,14 +7,30 @@ use anyhow::{Result, anyhow, bail};
 use hull_engine::{Engine, SnapshotName, StartAttach, Status};
 
 use crate::cli::lxc::instance::{Delete, Many, Rename, Start, Stop};
+use crate::commands::console;
 use crate::commands::snapshot::rename_snapshot;
 use crate::ui::errors::{self, Hint};
 use crate::ui::hints::Code;
 use crate::ui::output;
 
+/// LXD's keys that leave a console.
+const DETACH_KEYS: &str = "ctrl-a,q";
+
 pub fn start(engine: &Engine, args: &Start) -> Result<u8> {
     let names = chosen(engine, &args.many, |status| status != Status::Running)?;
-    each(engine, &names, |name, status| match status {
+    if let Some(kind) = args.console.as_deref() {
+        if kind != "console" {
+            bail!("an instance of hull has no {kind:?}: --console is its text console");
+        }
+        let [name] = &names[..] else { bail!("--console is for one instance") };
+        let code = start_all(engine, &names)?;
+        return if code == 0 { console::of_running(engine, name, DETACH_KEYS) } else { Ok(code) };
+    }
+    start_all(engine, &names)
+}
+
+fn start_all(engine: &Engine, names: &[String]) -> Result<u8> {
+    each(engine, names, |name, status| match status {
         Status::Running | Status::Restarting => {
             bail!("{name} is running already")
         }

@@ -6,7 +6,7 @@
 //! launch     launch, init                                      image      image
 //! network    network                                           tables     lists with columns of their own
 //! tools      LXC's programs, such as lxc-start                 watched    what a container uses at present
-//! made       lxc-create, lxc-copy and lxc-snapshot
+//! made       lxc-create, lxc-copy and lxc-snapshot             states     lxc-stop, lxc-wait and lxc-console
 //! ```
 
 mod exec;
@@ -17,6 +17,7 @@ mod lifecycle;
 mod made;
 mod names;
 mod network;
+mod states;
 mod tables;
 mod tools;
 mod watched;

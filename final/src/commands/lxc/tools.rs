@@ -8,9 +8,9 @@ use clap::{CommandFactory, Parser};
 use hull_engine::{Engine, StartAttach, Status, Summary};
 
 use super::watched::{Watched, usage};
-use super::{exec, lifecycle, made};
+use super::{exec, lifecycle, made, states};
 use crate::cli::lxc::instance as lxd;
-use crate::cli::lxc::tools::{Attach, Common, Destroy, Info, Ls, Start, Stop, Tool, Tools, Top};
+use crate::cli::lxc::tools::{Attach, Common, Destroy, Info, Ls, Start, Tool, Tools, Top};
 use crate::cli::system::Doctor;
 use crate::commands::instances::{self, bytes};
 use crate::commands::usage::{self as watched_use, Watch};
@@ -21,6 +21,11 @@ use crate::ui::hints::Code;
 use crate::ui::{list, output};
 
 pub fn main() -> ExitCode {
+    let own = Persona::own().name();
+    if let Some(instead) = persona::lacking(own) {
+        let error = anyhow!("hull has no {own}: {instead}");
+        return ExitCode::from(errors::report(&error, Code::Exec));
+    }
     // Word 1 is the name of the program, which is the verb, and word 2 is the first one after it.
     if persona::words().get(2).is_some_and(|word| word == "--version") {
         return match output::text(&Persona::own().version_line()) {
@@ -46,20 +51,19 @@ fn dispatch(tools: &Tools) -> Result<u8> {
     match &tools.tool {
         Tool::Attach(args) => attach(engine, args),
         Tool::Checkconfig(_) => doctor::doctor(&tools.global, &Doctor { format: None }),
+        Tool::Console(args) => states::console(engine, args),
         Tool::Copy(args) => made::copy(engine, args),
         Tool::Create(args) => made::create(engine, args, tools.common.quiet),
         Tool::Destroy(args) => destroy(engine, args),
-        Tool::Execute(_) => bail!(
-            "lxc-execute makes a container without a root file system of its own, which hull has not: hull run IMAGE COMMAND runs a program of an image"
-        ),
         Tool::Freeze(args) => Ok(engine.pause(args.name()).map(|()| 0)?),
         Tool::Info(args) => info(engine, args),
         Tool::Ls(args) => ls(engine, args),
         Tool::Snapshot(args) => made::snapshot(engine, args),
         Tool::Start(args) => start(engine, args),
-        Tool::Stop(args) => stop(engine, args),
+        Tool::Stop(args) => states::stop(engine, args),
         Tool::Top(args) => top(engine, args),
         Tool::Unfreeze(args) => Ok(engine.unpause(args.name()).map(|()| 0)?),
+        Tool::Wait(args) => states::wait(engine, args),
     }
 }
 
@@ -141,33 +145,6 @@ fn start(engine: &Engine, args: &Start) -> Result<u8> {
         return Ok(0);
     }
     crate::commands::lifecycle::start_attached(engine, name, std::io::stdin().is_terminal(), None)
-}
-
-fn stop(engine: &Engine, args: &Stop) -> Result<u8> {
-    let names = [args.one.name().to_owned()];
-    if args.nowait {
-        let signal = match args.kill {
-            true => "KILL".to_owned(),
-            false => engine.record(&names[0])?.stop_signal.to_string(),
-        };
-        let mut code = 0;
-        engine.kill(&names, &signal, &mut |_, done| {
-            if let Err(error) = done {
-                code = errors::report(&error.into(), Code::Plain);
-            }
-        });
-        return Ok(code);
-    }
-    let stop = lxd::Stop {
-        many: lxd::Many { all: false, names: names.into() },
-        force: args.kill,
-        timeout: args.timeout.map_or(-1, i64::from),
-    };
-    match args.reboot {
-        true => lifecycle::restart(engine, &stop),
-        // LXC exits with 2 if the container does not run or does not exist.
-        false => Ok(if lifecycle::stop(engine, &stop)? == 0 { 0 } else { 2 }),
-    }
 }
 
 /// The lines of `lxc-info`: a name in a column, and the value.

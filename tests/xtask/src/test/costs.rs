@@ -26,6 +26,7 @@ const SECONDS: &[(&str, &str, u32)] = &[
     ("tests/suite", "system_boot", 60),
     ("tests/suite", "system_devices", 12),
     ("tests/suite", "system_nics", 30),
+    ("tests/suite", "lxc_tools", 12),
     ("tests/suite", "system_images", 12),
     ("tests/suite", "system_isolation", 5),
     ("tests/suite", "system_config", 13),

@@ -8,7 +8,7 @@ use crate::attach::{Message, StartAttach};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::handle::ending::{Done, EndOptions, Ended, Ending, end, end_all};
+use crate::handle::ending::{Done, EndOptions, Ended, Ending, ask, end, end_all};
 use crate::handle::running::{POLL_INTERVAL, RunningContainer, Stopped, readable};
 use crate::records::record::Record;
 use crate::records::signal;
@@ -118,6 +118,25 @@ impl Engine {
             });
             done(index, started);
         });
+    }
+
+    /// Sends a running container the stop signal, or tells its init to end the system, and does not wait for that.
+    pub fn ask_to_stop(&self, name: &str) -> Result<()> {
+        let record = self.find(name)?;
+        // Nothing follows the first signal, because nobody waits.
+        let ending = self.begin_stop(&record, None, Some(u32::MAX), false)?;
+        ending.map_or(Ok(()), ask)
+    }
+
+    /// Tells the init of a running container to reboot, as LXC does (lxc.container.conf(5), "REBOOT SIGNAL"), and does not
+    /// wait for that.
+    pub fn ask_to_reboot(&self, name: &str) -> Result<()> {
+        let record = self.find(name)?;
+        match self.running_or_begun(&record.id)? {
+            // An init that reboots is started again, because nobody has stopped the container.
+            Some(running) => self.interrupt(&record, running, libc::SIGINT, false),
+            None => Err(wrong_state("reboot", &record, Snapshot::take(self.root(), &record.id)?.status)),
+        }
     }
 
     /// Sends a signal to each. After SIGKILL it waits for their ends.

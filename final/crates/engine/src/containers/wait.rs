@@ -1,7 +1,7 @@
 //! `wait --condition`: podman's conditions, of which one has to hold.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -51,6 +51,17 @@ impl Engine {
     /// podman does. The end of the container is an error for a caller that waits for its health. Looks when the container's files
     /// change, and each `interval`: a killed monitor changes no file.
     pub fn wait_for(&self, name: &str, conditions: &[Condition], interval: Duration) -> Result<i32> {
+        Ok(self.wait_until(name, conditions, interval, None)?.unwrap_or(NO_CODE))
+    }
+
+    /// The same, but only until the deadline. `None` if no condition holds then.
+    pub fn wait_until(
+        &self,
+        name: &str,
+        conditions: &[Condition],
+        interval: Duration,
+        deadline: Option<Instant>,
+    ) -> Result<Option<i32>> {
         let record = self.find(name)?;
         let about_health =
             |condition: &Condition| matches!(condition, Condition::Healthy | Condition::Unhealthy);
@@ -64,7 +75,11 @@ impl Engine {
             // A container that was removed has no record, and nothing else tells it from one that was just created.
             Record::load(self.root(), &record.id).map_err(|error| error.for_container(name))?;
             if let Some(code) = self.holding(&record, &snapshot, conditions) {
-                return Ok(code);
+                return Ok(Some(code));
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
             }
             // Another run has a health of its own.
             if snapshot.status == Status::Exited && conditions.iter().any(about_health) {
@@ -72,7 +87,8 @@ impl Engine {
             }
             let mut fds: Vec<_> = changes.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
             // Only a signal or the lack of memory make it fail, and then this looks again.
-            let _ = poll(&mut fds, interval.try_into().ok().as_ref());
+            let pause = left.map_or(interval, |left| left.min(interval));
+            let _ = poll(&mut fds, pause.try_into().ok().as_ref());
         }
     }
 

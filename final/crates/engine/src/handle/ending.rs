@@ -233,6 +233,16 @@ impl<'a> Ending<'a> {
         Ok(())
     }
 
+    /// Whether the container has been told to end, so that it needs no more than time.
+    fn is_asked(&self) -> bool {
+        let is_by_command = matches!(self.running.state.halt, Some(Halt::Run(_)));
+        match self.stage {
+            Stage::Notified { .. } => false,
+            Stage::Signalled { .. } => self.ask_again.is_none() || is_by_command,
+            Stage::Killed { .. } | Stage::MonitorKilled { .. } => true,
+        }
+    }
+
     fn send(&self, signal: i32) -> Result<()> {
         self.emit_kill(signal);
         self.running.signal(signal)
@@ -410,4 +420,16 @@ pub(crate) fn end(ending: Ending<'_>) -> Result<()> {
     let mut outcome = Ok(());
     end_all(vec![Ok(Some(ending))], &mut |_, ended| outcome = ended.map(drop));
     outcome
+}
+
+/// Tells one to end, and does not wait until it has.
+pub(crate) fn ask(mut ending: Ending<'_>) -> Result<()> {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    while !ending.step(Instant::now())? && !ending.is_asked() {
+        if Instant::now() >= deadline {
+            return Err(ending.silent("does not listen yet"));
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    Ok(())
 }
