@@ -262,6 +262,54 @@ fn documents_are_edited_from_a_pipe_and_shown_as_they_were() {
 }
 
 #[test]
+fn a_sysctl_of_the_whole_machine_is_refused_when_it_is_named() {
+    let Some(t) = start() else { return };
+    t.busybox();
+    for name in ["vm.swappiness", "kernel.panic", "kernel.no_such_thing", "net...vm.swappiness", "net"] {
+        let key = format!("linux.sysctl.{name}=1");
+        let said = t.hull(&[&CONFIG[..], &["set", "box", &key]].concat()).fails(1).to_owned();
+        assert!(said.contains("whole machine"), "{name}: {said}");
+        let said = t.hull(&["profile", "set", "default", &key]).fails(1).to_owned();
+        assert!(said.contains("whole machine"), "{name}: {said}");
+        let flag = format!("{name}=1");
+        let created = ["create", "--network", "none", "--sysctl", &flag, "busybox", "true"];
+        assert!(t.hull(&created).stderr.contains("whole machine"), "{name}");
+    }
+    set(&t, "box", &["linux.sysctl.net.ipv4.ip_default_ttl=77", "linux.sysctl.kernel.shmmni=99"]);
+    t.ok(&["restart", "-t", "0", "box"]);
+    let read = "cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni";
+    assert_eq!(t.ok(&["exec", "box", "sh", "-c", read]), "77\n99");
+}
+
+#[test]
+fn an_isolated_container_has_ids_of_its_own() {
+    let Some(t) = start() else { return };
+    t.busybox();
+    t.ok(&["run", "-d", "--name", "plain", "--network", "none", "busybox", "sleep", "1000"]);
+    let maps = |name: &str| t.ok(&["exec", name, "cat", "/proc/self/uid_map"]);
+    let first = |name: &str| maps(name).split_whitespace().nth(1).unwrap_or_default().to_owned();
+    assert_eq!(first("plain"), "0");
+    let key = "security.idmap.isolated";
+    let said = t.hull(&[&CONFIG[..], &["set", "plain", &format!("{key}=true")]].concat());
+    assert!(said.stderr.contains(key) && said.success(), "it takes a restart: {said}");
+    t.ok(&["restart", "-t", "0", "plain"]);
+    let own = first("plain");
+    assert_ne!(own, "0");
+    t.ok(&["exec", "plain", "sh", "-c", "touch /file && stat -c %u /file /bin | grep -x 0"]);
+    // A system container has its own already, and keeps them.
+    let before = first("box");
+    let said = t.hull(&[&CONFIG[..], &["set", "box", &format!("{key}=true")]].concat());
+    assert!(said.success() && !said.stderr.contains(key), "{said}");
+    t.ok(&["restart", "-t", "0", "box"]);
+    assert_eq!(first("box"), before);
+    assert_ne!(before, own);
+    t.ok(&[&CONFIG[..], &["unset", "plain", key]].concat());
+    t.ok(&["restart", "-t", "0", "plain"]);
+    assert_eq!(first("plain"), "0");
+    t.ok(&["rm", "-f", "plain"]);
+}
+
+#[test]
 fn a_protected_container_stays() {
     let Some(t) = start() else { return };
     set(&t, "box", &["security.protection.delete=true"]);

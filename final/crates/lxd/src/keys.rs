@@ -97,7 +97,7 @@ pub const TABLE: &[Key] = &[
         "security.idmap.isolated",
         Value::Bool,
         Effect::Stored,
-        "Whether no other container has its ids; it always is so",
+        "Ids of its own, which a system container has without it, too",
     ),
     key("security.idmap.size", Value::Integer(1, u32::MAX as i64), Effect::Start, "How many ids it has"),
     key("security.nesting", Value::Bool, Effect::Start, "Containers within it: volumes for their images"),

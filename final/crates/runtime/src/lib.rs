@@ -62,6 +62,7 @@ mod stdio;
 pub mod systemd;
 mod working_directory;
 
+pub use config::namespace_of_sysctl;
 pub use container::{CreateOptions, Running};
 pub use create::{Created, create, spawn};
 pub use error::{Error, Result};

@@ -52,7 +52,11 @@ pub(super) fn apply(
     let change = Change { before: &before.instance.expanded.config, after: &record.instance.expanded.config };
     let mut need_restart = change.need_restart();
     keys::put(engine, Some(id), change.before, change.after, &mut record.options)?;
-    if identity::differs(change.before, change.after) {
+    let is_system = record.options.system;
+    if identity::isolates(change.before, change.after, is_system) {
+        need_restart.push(identity::ISOLATED.into());
+    }
+    if identity::differs(change.before, change.after, is_system) {
         // The container gets other ids at its next start. Until then it keeps its ids and the rights that go with them.
         identity::replace(change.after, &mut record.options.clone())?;
         record.instance.has_outdated_ids = true;

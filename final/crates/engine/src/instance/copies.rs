@@ -77,7 +77,8 @@ impl Engine {
         record.instance.expanded = profiles.expand(&record.instance)?;
         let after = record.instance.expanded.config.clone();
         keys::put(self, None, &before.config, &after, &mut record.options)?;
-        if record.instance.has_outdated_ids || identity::differs(&before.config, &after) {
+        let is_system = record.options.system;
+        if record.instance.has_outdated_ids || identity::differs(&before.config, &after, is_system) {
             identity::replace(&after, &mut record.options)?;
             record.instance.has_outdated_ids = false;
         }

@@ -12,24 +12,27 @@ use crate::records::userns::UsernsOptions;
 /// The number of ids of a container without `security.idmap.size`.
 const SIZE: u32 = 65536;
 
-const KEYS: [&str; 5] = [
-    "raw.idmap",
-    "security.idmap.base",
-    "security.idmap.isolated",
-    "security.idmap.size",
-    "security.privileged",
-];
+pub(super) const ISOLATED: &str = "security.idmap.isolated";
+
+const KEYS: [&str; 5] =
+    ["raw.idmap", "security.idmap.base", ISOLATED, "security.idmap.size", "security.privileged"];
 
 /// Whether a change of keys gives the container other ids.
-pub(crate) fn differs(before: &Config, after: &Config) -> bool {
-    // `security.idmap.isolated` makes no difference: two containers never share ids.
-    let keys = KEYS.into_iter().filter(|key| *key != "security.idmap.isolated");
-    Change { before, after }.of(&keys.collect::<Vec<_>>())
+pub(crate) fn differs(before: &Config, after: &Config, is_system: bool) -> bool {
+    let keys = KEYS.into_iter().filter(|key| *key != ISOLATED);
+    Change { before, after }.of(&keys.collect::<Vec<_>>()) || isolates(before, after, is_system)
+}
+
+/// Whether a change of the key `security.idmap.isolated` gives the container other ids. It gives a system container none,
+/// because each has ids of its own. Another container has the host's ids without it.
+pub(super) fn isolates(before: &Config, after: &Config, is_system: bool) -> bool {
+    let is_set = |config| Change { before: config, after: config }.flag(ISOLATED);
+    !is_system && is_set(before) != is_set(after)
 }
 
 /// Puts the keys into the options of a new container, which gets its ids from them.
 pub(super) fn put(after: &Config, options: &mut CreateOptions) -> Result<()> {
-    if differs(&Config::new(), after) {
+    if differs(&Config::new(), after, options.system) {
         options.userns = possible(after)?;
     }
     Ok(())
@@ -59,7 +62,8 @@ fn possible(after: &Config) -> Result<UsernsOptions> {
 }
 
 fn userns(keys: &Change<'_>) -> Result<UsernsOptions> {
-    let has_maps = KEYS.iter().any(|key| key.contains("idmap") && keys.get(key).is_some());
+    let is_mapped = |key: &&&str| **key != ISOLATED && key.contains("idmap");
+    let has_maps = keys.flag(ISOLATED) || KEYS.iter().filter(is_mapped).any(|key| keys.get(key).is_some());
     if keys.flag("security.privileged") {
         return match keys.get("raw.idmap").or(keys.get("security.idmap.base")) {
             Some(_) => Err(Error::Invalid {
@@ -143,6 +147,7 @@ mod tests {
     fn keys_become_a_user_namespace() {
         assert_eq!(of(&[]).unwrap().mode, "");
         assert_eq!(of(&[("security.idmap.isolated", "true")]).unwrap().mode, "auto");
+        assert_eq!(of(&[("security.idmap.isolated", "false")]).unwrap().mode, "");
         assert_eq!(of(&[("security.privileged", "true")]).unwrap().mode, "host");
         let auto = of(&[("raw.idmap", "both 1000 1000\nuid 5 6"), ("security.idmap.size", "10000")]).unwrap();
         assert_eq!(
@@ -151,6 +156,16 @@ mod tests {
         );
         assert!(hull_docker::flags::userns::parse(&auto.mode).is_ok());
         assert!(of(&[("security.privileged", "true"), ("raw.idmap", "both 1 1")]).is_err());
+    }
+
+    #[test]
+    fn isolation_gives_other_ids_to_a_container_that_has_the_hosts() {
+        let config = |value: &str| Config::from([(ISOLATED.to_owned(), value.to_owned())]);
+        assert!(
+            differs(&Config::new(), &config("true"), false) && differs(&config("1"), &config("false"), false)
+        );
+        assert!(!differs(&Config::new(), &config("false"), false), "unset is false");
+        assert!(!differs(&Config::new(), &config("true"), true), "a system container has ids of its own");
     }
 
     #[test]

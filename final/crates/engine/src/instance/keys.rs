@@ -6,13 +6,18 @@ use hull_lxd::expand::Settings;
 use super::difference::Change;
 use super::{limits, security};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::records::options::CreateOptions;
 
 /// Refuses keys and devices that do not exist, and values that they do not accept.
 pub(super) fn check(settings: &Settings) -> Result<()> {
     for (name, value) in &settings.config {
         hull_lxd::keys::check(name, value)?;
+        if let Some(sysctl) = name.strip_prefix("linux.sysctl.")
+            && hull_runtime::namespace_of_sysctl(sysctl).is_none()
+        {
+            return Err(Error::Invalid { what: format!("key {name}"), why: crate::spec::OF_MACHINE.into() });
+        }
     }
     Ok(hull_lxd::device::check_all(&settings.devices)?)
 }

@@ -70,7 +70,11 @@ impl Engine {
         // could be the host's. The next start gives the container the ids of its keys, and the options that go with them.
         let has_outdated_ids = present.instance.has_outdated_ids
             || kept.instance.has_outdated_ids
-            || needs_other_ids(&present.instance.expanded.config, &kept.instance.expanded.config);
+            || needs_other_ids(
+                &present.instance.expanded.config,
+                &kept.instance.expanded.config,
+                present.options.system,
+            );
         let restored = Record {
             name: present.name.clone(),
             created: present.created,

@@ -37,7 +37,7 @@ pub(crate) use mounts::{binds, one as one_mount};
 pub(crate) use namespaces::{Joined, init_of};
 pub(crate) use process::{console_size, exec_process, limit_descriptors, set_variables};
 pub(crate) use resources::{
-    LEAST_MEMORY, check as check_resources, check_sysctls, device_rules, has_limits, limits,
+    LEAST_MEMORY, OF_MACHINE, check as check_resources, check_sysctls, device_rules, has_limits, limits,
 };
 
 /// `rootfs` is the mounted root file system; `cgroup` is a path below the cgroup root.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use hull_runtime::security::defaults;
 use hull_runtime::spec::{
-    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Pids, Resources, ThrottleDevice, WeightDevice,
+    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, NamespaceKind, Pids, Resources, ThrottleDevice,
+    WeightDevice,
 };
 use rustix::fs::FileType;
 
@@ -54,13 +55,18 @@ pub(crate) fn check(asked: &ResourceOptions) -> Result<()> {
     block_io(asked).map(drop)
 }
 
-/// Refuses sysctls of namespaces that the container shares with the host.
+/// Why a sysctl without a namespace is refused.
+pub(crate) const OF_MACHINE: &str = "it belongs to no namespace of a container, and would be set for the whole machine; \
+    net.*, fs.mqueue.*, kernel.domainname and the kernel's limits of IPC do (namespaces(7))";
+
+/// Refuses sysctls of the whole machine, and those of namespaces that the container shares with the host.
 pub(crate) fn check_sysctls(options: &CreateOptions) -> Result<()> {
     for sysctl in options.sysctls.keys() {
-        let shared = match sysctl.split('.').next() {
-            Some("net") => options.network == NetworkMode::Host,
-            Some("kernel" | "fs") => options.ipc == NamespaceMode::Host,
-            _ => false,
+        let shared = match hull_runtime::namespace_of_sysctl(sysctl) {
+            Some(NamespaceKind::Network) => options.network == NetworkMode::Host,
+            Some(NamespaceKind::Uts) => options.uts == NamespaceMode::Host,
+            Some(_) => options.ipc == NamespaceMode::Host,
+            None => return Err(invalid(&format!("sysctl {sysctl}"), OF_MACHINE)),
         };
         if shared {
             let why = format!("--sysctl {sysctl} would change the host: its namespace is the host's");

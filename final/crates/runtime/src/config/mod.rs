@@ -262,19 +262,25 @@ pub(crate) fn check_sysctls(spec: &Spec) -> Result<()> {
     names.into_iter().try_for_each(|name| check_sysctl(spec, name))
 }
 
-/// A sysctl that belongs to no namespace, or to the host's, would change the whole machine.
-fn check_sysctl(spec: &Spec, name: &str) -> Result<()> {
+/// The kind of namespace that a sysctl belongs to. `None` for one of the whole machine.
+pub fn namespace_of_sysctl(name: &str) -> Option<NamespaceKind> {
     let dotted = name.replace('/', ".");
-    let needed = if IPC_SYSCTLS.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
+    // A part that is empty would name a directory, or lead out of one.
+    let is_file = !dotted.split('.').any(str::is_empty);
+    if IPC_SYSCTLS.contains(&dotted.as_str()) || (dotted.starts_with("fs.mqueue.") && is_file) {
         Some(NamespaceKind::Ipc)
-    } else if dotted.starts_with("net.") {
+    } else if dotted.starts_with("net.") && is_file {
         Some(NamespaceKind::Network)
     } else if dotted == "kernel.domainname" {
         Some(NamespaceKind::Uts)
     } else {
         None
-    };
-    match needed {
+    }
+}
+
+/// A sysctl that belongs to no namespace, or to the host's, would change the whole machine.
+fn check_sysctl(spec: &Spec, name: &str) -> Result<()> {
+    match namespace_of_sysctl(name) {
         Some(kind) if namespaces::differs_from_ours(spec, kind) => Ok(()),
         Some(kind) => Err(invalid(format!("sysctl {name:?} needs a namespace of its own: {kind:?}"))),
         None => Err(invalid(format!("sysctl {name:?} would be set for the whole machine"))),

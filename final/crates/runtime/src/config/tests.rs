@@ -140,3 +140,23 @@ fn nothing_is_set_in_a_namespace_of_the_hosts_that_is_joined() {
     // Anybody else's will do, of which there is none here but what is not one at all.
     check_sysctls(&spec("network", "/proc/self/ns/uts")).unwrap();
 }
+
+#[test]
+fn a_sysctl_belongs_to_a_namespace_or_to_the_machine() {
+    for (name, kind) in [
+        ("net.ipv4.ip_forward", Some(NamespaceKind::Network)),
+        ("net/ipv4/conf/eth0/forwarding", Some(NamespaceKind::Network)),
+        ("kernel.shmmax", Some(NamespaceKind::Ipc)),
+        ("fs.mqueue.msg_max", Some(NamespaceKind::Ipc)),
+        ("kernel.domainname", Some(NamespaceKind::Uts)),
+        ("kernel.panic", None),
+        ("vm.swappiness", None),
+        ("net", None),
+        ("net.", None),
+        ("net...vm.swappiness", None),
+        ("net/../vm/swappiness", None),
+        ("", None),
+    ] {
+        assert_eq!(namespace_of_sysctl(name), kind, "{name:?}");
+    }
+}
