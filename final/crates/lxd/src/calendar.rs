@@ -9,6 +9,9 @@ const DAY: i64 = 86_400;
 /// How far back [`due_since`] looks. The rarest schedules are those of 29 February, which are due every four years.
 const MOST_DAYS: i64 = 366 * 4 + 1;
 
+/// What expires later than this never does. The calculation is not made for numbers of any size.
+const LAST_YEAR: i64 = 1_000_000;
+
 /// A moment on a clock of some time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
@@ -32,8 +35,9 @@ pub fn expires(from: i64, expiry: &[(u64, char)]) -> Option<i64> {
     };
     // Months and years are added to the date first. A day beyond the end of its month runs into the next month.
     let (year, month, day) = date(from.div_euclid(DAY));
-    let months = month - 1 + sum('m').checked_add(sum('y').checked_mul(12)?)?;
-    let day_number = day_number(year.checked_add(months.div_euclid(12))?, months.rem_euclid(12) + 1, day);
+    let months = (month - 1).checked_add(sum('m'))?.checked_add(sum('y').checked_mul(12)?)?;
+    let year = year.checked_add(months.div_euclid(12)).filter(|year| *year <= LAST_YEAR)?;
+    let day_number = day_number(year, months.rem_euclid(12) + 1, day);
     let units = [('S', 1), ('M', MINUTE), ('H', HOUR), ('d', DAY), ('w', 7 * DAY)];
     units
         .iter()
@@ -58,14 +62,18 @@ pub fn due_since(text: &str, since: i64, now: i64, clock: impl Fn(i64) -> Clock)
         {
             return true;
         }
-        // Nothing in this day, or in this hour, is due: the loop goes on with the last minute of the one before.
-        at -= match () {
-            () if of_day.is_empty() => HOUR * local.hour as i64 + MINUTE * (local.minute as i64 + 1),
-            () if !of_day.iter().any(|cron| cron.hours.contains(&local.hour)) => {
-                MINUTE * (local.minute as i64 + 1)
-            }
-            () => MINUTE,
+        // If nothing in this day, or in this hour, is due, the loop goes on with the last minute of the one before.
+        let of_hour = MINUTE * (local.minute as i64 + 1);
+        let to_day = Some(of_hour + HOUR * local.hour as i64).filter(|_| of_day.is_empty());
+        let is_hour = of_day.iter().any(|cron| cron.hours.contains(&local.hour));
+        let to_hour = Some(of_hour).filter(|_| !is_hour);
+        // A clock that was changed meanwhile shows another time there. Then the step is a smaller one.
+        let is_last = |step: &i64, hour: Option<u64>| {
+            let there = clock(at - step);
+            there.minute == 59 && hour.is_none_or(|hour| there.hour == hour)
         };
+        let step = to_day.filter(|step| is_last(step, Some(23)));
+        at -= step.or(to_hour.filter(|step| is_last(step, None))).unwrap_or(MINUTE);
     }
     false
 }
@@ -177,6 +185,32 @@ mod tests {
         let (year, month, day) = date(expires(NOW, &[(1, 'y'), (3, 'm')]).unwrap() / DAY);
         // 30 February runs into March.
         assert_eq!((year, month, day), (2028, 3, 1));
+        for unit in ['S', 'M', 'H', 'd', 'w', 'm', 'y'] {
+            for number in [u64::MAX, i64::MAX as u64, 1 << 60, 1 << 40] {
+                // In a year that a calendar has, or never.
+                let at = expires(NOW, &[(number, unit)]);
+                assert!(at.is_none_or(|at| at > NOW), "{number} {unit}: {at:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_clock_hides_no_time() {
+        // From 02:00 on 30 November on the clock is an hour ahead: 01:59 is followed by 03:00. Before, it is UTC.
+        let change = NOW - NOW.rem_euclid(DAY) + 2 * HOUR;
+        let ahead = |at: i64| utc(if at >= change { at + HOUR } else { at });
+        let behind = |at: i64| utc(if at >= change { at - HOUR } else { at });
+        let noon = change + 10 * HOUR;
+        for (text, at) in [("30 23 29 11 *", change - 150 * MINUTE), ("59 23 29 11 *", change - 121 * MINUTE)]
+        {
+            for clock in [&ahead as &dyn Fn(i64) -> Clock, &behind] {
+                assert!(due_since(text, at - 1, noon, clock), "{text}");
+                assert!(!due_since(text, at, noon, clock), "{text}");
+            }
+        }
+        // Half an hour, as on Lord Howe Island.
+        let half = |at: i64| utc(if at >= change { at + HOUR / 2 } else { at });
+        assert!(due_since("45 1 30 11 *", change - HOUR, change + 20 * MINUTE, half));
     }
 
     #[test]

@@ -212,6 +212,13 @@ mod tests {
         assert!(error("config: [1]").to_string().contains("config"));
         assert!(error("config:\n  a: [1]").to_string().contains("a in config"));
         assert!(error("a: [").to_string().contains("line"));
+        let instance = |text: &str| Instance::parse(text);
+        assert!(instance("ephemeral: maybe").unwrap_err().to_string().contains("ephemeral"));
+        assert!(instance("ephemeral: [true]").is_err() && instance("stateful: true").is_err());
+        assert!(
+            instance("ephemeral: \"yes\"").unwrap().ephemeral && !instance("ephemeral:").unwrap().ephemeral
+        );
+        assert_eq!(instance("# nothing\n---\n"), Ok(Instance::default()));
         assert_eq!(Profile::parse("# nothing\n\n"), Ok(Profile::default()));
     }
 }

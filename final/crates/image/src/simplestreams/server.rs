@@ -38,7 +38,7 @@ impl<'a> Server<'a> {
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| invalid("it does not begin with https://"))?;
         let host = rest.split('/').next().unwrap_or_default();
-        if host.is_empty() || rest.contains(['?', '#', '@']) {
+        if host.is_empty() || rest.contains(['?', '#', '@', '\\', ' ']) {
             return Err(invalid("expected https://HOST/PATH"));
         }
         match scheme.to_ascii_lowercase().as_str() {
@@ -93,9 +93,7 @@ impl<'a> Server<'a> {
     }
 
     fn get(&self, path: &str) -> Result<impl Read + use<>> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/:+%@,=-".contains(&byte);
-        let climbs = path.split('/').any(|name| name == "..");
-        if path.is_empty() || path.starts_with('/') || climbs || !path.bytes().all(is_plain) {
+        if !is_below(path) {
             return Err(self.wrong(&format!("{path:?} is no path below its address")));
         }
         let url = format!("{}/{path}", self.url);
@@ -109,5 +107,41 @@ impl<'a> Server<'a> {
 
     fn wrong(&self, why: &str) -> Error {
         Error::Registry { registry: self.url.clone(), why: why.into(), problem: RegistryProblem::Wrong }
+    }
+}
+
+/// Whether a path from a list leads to something below the server's address. `%2e` is a dot in a URL, too (URL Standard,
+/// "double-dot path segment").
+fn is_below(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/:+%@,=-".contains(&byte);
+    let decoded = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    let climbs = decoded.split('/').any(|name| name == "..");
+    !path.is_empty() && !decoded.starts_with('/') && !climbs && path.bytes().all(is_plain)
+}
+
+#[test]
+fn no_path_leads_out_of_the_servers_address() {
+    for path in ["streams/v1/images.json", "images/a..b/20240101_07:42/lxd.tar.xz", "a/./b", "%41/x..", "..."]
+    {
+        assert!(is_below(path), "{path:?}");
+    }
+    for path in [
+        "",
+        "/a",
+        "../a",
+        "a/..",
+        "%2e%2e/a",
+        "a/%2E%2e/b",
+        "a/.%2e",
+        "a%2f..%2fb",
+        "%2Fa",
+        "a/%5c..%5c",
+        "a b",
+        "a?b",
+        "a#b",
+        "a\\b",
+        "a\0",
+    ] {
+        assert!(!is_below(path), "{path:?}");
     }
 }

@@ -153,7 +153,22 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        last.map_or(Ok(()), Err)
+        let left = self.round()?;
+        match (left.is_empty(), last) {
+            (true, _) => Ok(()),
+            (false, Some(error)) => Err(error),
+            // Each round has removed all that it found.
+            (false, None) => Err(self.still_attached(&left)),
+        }
+    }
+
+    fn still_attached(&self, left: &[Found]) -> Error {
+        let places: Vec<String> = left.iter().map(|(mounted, _)| mounted.at.display().to_string()).collect();
+        let device = self.mount.extras.device.as_deref().unwrap_or_default();
+        Error::Invalid {
+            what: format!("removal of device {device}"),
+            why: format!("the container keeps mounting it elsewhere: it is still at {}", places.join(", ")),
+        }
     }
 
     /// Called when no mount of the device was found. Then nothing else may be mounted at its place, because that would
