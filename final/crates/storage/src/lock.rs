@@ -131,7 +131,7 @@ pub fn hold(path: &Path) -> Result<Option<File>> {
         };
         let locked = rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockShared));
         locked.context(context)?;
-        // Whoever had the lock before may have removed it, and somebody may have made another one.
+        // The process that had the lock before may have removed it, and another may have made it again.
         if leads_to(path, &file).context(context)? {
             return Ok(Some(file));
         }

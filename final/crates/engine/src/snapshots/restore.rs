@@ -5,7 +5,7 @@ use super::files;
 use super::store::InstanceSnapshot;
 use crate::attach::StartAttach;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::handle::ending::{EndOptions, Ending, end};
 use crate::instance::needs_other_ids;
