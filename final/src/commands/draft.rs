@@ -14,12 +14,14 @@ use crate::ui::errors::Hint;
 /// The editor where neither VISUAL nor EDITOR is set. POSIX requires it on every system.
 const USUAL: &str = "vi";
 
-/// The file that is being edited, in a directory that only this user sees. Both are removed when this value is dropped.
+/// The file that is being edited, in a directory that only this user sees. Both are removed when this value is dropped,
+/// unless the text is kept.
 #[derive(Debug)]
 pub struct Draft {
     directory: PathBuf,
     path: PathBuf,
     pub file: File,
+    is_kept: bool,
 }
 
 impl Draft {
@@ -30,7 +32,7 @@ impl Draft {
         let directory = directory.with_context(|| format!("cannot create {}", template.display()))?;
         let path = directory.join(if name.is_empty() { OsStr::new("text") } else { name });
         match File::create_new(&path) {
-            Ok(file) => Ok(Self { directory, path, file }),
+            Ok(file) => Ok(Self { directory, path, file, is_kept: false }),
             Err(error) => {
                 let _ = std::fs::remove_dir(&directory);
                 Err(error).with_context(|| format!("cannot create {}", path.display()))
@@ -57,6 +59,12 @@ impl Draft {
         }
     }
 
+    /// Leaves the text to the user, because nothing else has it. Returns its path.
+    pub fn keep(mut self) -> PathBuf {
+        self.is_kept = true;
+        self.path.clone()
+    }
+
     /// Opens the file anew, because editors may replace it.
     fn open(&self) -> Result<File> {
         File::open(&self.path).with_context(|| format!("cannot open {}", self.path.display()))
@@ -72,7 +80,9 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // The editor may have left other files in the directory.
-        let _ = std::fs::remove_dir_all(&self.directory);
+        if !self.is_kept {
+            // The editor may have left other files in the directory.
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
     }
 }

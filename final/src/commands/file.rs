@@ -135,10 +135,14 @@ fn edit(engine: &Engine, args: &Edit) -> Result<u8> {
         Ok(String::new())
     })?
     .map_err(hull_engine::Error::from)?;
-    if let Some(changed) = draft.edit()? {
-        engine.push_files(&[PushSource::Stream(&changed)], name, &path, options)?;
+    let Some(changed) = draft.edit()? else { return Ok(0) };
+    match engine.push_files(&[PushSource::Stream(&changed)], name, &path, options) {
+        Ok(_) => Ok(0),
+        Err(error) => {
+            let hint = format!("the changed text is in {}", draft.keep().display());
+            Err(anyhow::Error::from(error).context(Hint(hint)))
+        }
     }
-    Ok(0)
 }
 
 /// Mounts a directory, and stays in the foreground until the mount is no longer needed.

@@ -226,6 +226,27 @@ fn an_edit_changes_the_content_alone() {
 }
 
 #[test]
+fn a_text_that_cannot_be_stored_is_left_to_the_user() {
+    let Some(t) = Scenario::with_busybox() else { return };
+    containers(&t);
+    t.ok(&["exec", "plain", "sh", "-c", "echo old > /file"]);
+    let hull = hull_test_support::program::hull().display();
+    let script = format!("#!/bin/sh\necho more >> \"$1\"\n{hull} exec plain rm /file\n");
+    let editor = t.write("editor", script);
+    fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let temporary = t.path("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = t.command(&["file", "edit", "plain/file"]);
+    command.env("VISUAL", &editor).env("TMPDIR", &temporary);
+    let mut terminal = hull_test_support::terminal::Terminal::start(&command);
+    terminal.expect("the changed text is in");
+    assert_eq!(terminal.wait(), 1);
+    let kept = fs::read_dir(&temporary).unwrap().next().expect("the draft is there").unwrap().path();
+    assert_eq!(fs::read_to_string(kept.join("file")).unwrap(), "old\nmore\n");
+    t.ok(&["rm", "-f", "own", "plain"]);
+}
+
+#[test]
 fn a_mount_shows_the_ids_of_the_container_and_goes_with_its_command() {
     let Some(t) = Scenario::with_busybox() else { return };
     containers(&t);
