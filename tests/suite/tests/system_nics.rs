@@ -223,9 +223,16 @@ fn a_renamed_link_is_removed_and_no_other_one() {
         .to_owned();
     assert!(said.contains("br-own"), "{said}");
     ip(&["link", "show", "br-own"]);
+    let p2p = |name: &str| t.hull(&["device", "add", name, "eth6", "nic", "nictype=p2p", "host_name=end"]);
+    t.ok(&["run", "-d", "--name", "other", "--network", "none", "busybox", "sleep", "1000"]);
+    p2p("box").ok();
+    let said = p2p("other").fails(1).to_owned();
+    assert!(said.contains("a link of container box"), "{said}");
+    assert!(inside(&t, &["link"]).contains("eth6"), "the other container's link stays");
+    t.ok(&["restart", "-t", "0", "box"]);
     let said = t.hull(&["device", "add", "box", "lo", "nic", "nictype=p2p"]).fails(1).to_owned();
     assert!(said.contains("called lo"), "{said}");
-    t.ok(&["rm", "-f", "box"]);
+    t.ok(&["rm", "-f", "box", "other"]);
     ip(&["link", "del", "br-own"]);
 }
 

@@ -23,7 +23,10 @@ use hull_network::{namespace, sysctl, traffic};
 use hull_storage::root::Root;
 
 use crate::error::{Error, ParentProblem, Result};
+use crate::records::find::directories;
 use crate::records::plugged::{Nic, NicKind};
+use crate::records::record::Record;
+use crate::records::snapshot::Snapshot;
 
 /// The gateway of routed containers: the host's end of each routed link has these addresses.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
@@ -52,7 +55,13 @@ pub(crate) fn remove_nic(root: &Root, id: &str, nic: &Nic, pid: i32) -> Result<(
             None => Ok(()),
         },
         NicKind::Bridged | NicKind::P2p | NicKind::Routed => {
-            delete_pair(nic, &mut Socket::open(Protocol::Route)?)
+            let mut host = Socket::open(Protocol::Route)?;
+            match find(root, id, nic, (&mut inner, &mut host))? {
+                Some(link) => Ok(links::delete(&mut inner, link.index)?),
+                None if user_of_name(root, id, nic)?.is_some() => Ok(()),
+                // The container has moved its end to a namespace of its own.
+                None => delete_pair(nic, &mut host),
+            }
         }
     }
 }
@@ -92,6 +101,7 @@ pub(super) fn add(root: &Root, id: &str, nic: &Nic, inside: &OwnedFd, host: &mut
     }
     let link = match nic.kind {
         NicKind::Bridged | NicKind::P2p | NicKind::Routed => {
+            refuse_taken(root, id, nic, host)?;
             add_pair(nic, inside, host)?;
             links::get(&mut inner, &nic.name)?
         }
@@ -129,6 +139,33 @@ fn delete_pair(nic: &Nic, host: &mut Socket) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a name on the host that a link of another running container has.
+fn refuse_taken(root: &Root, id: &str, nic: &Nic, host: &mut Socket) -> Result<()> {
+    if links::find(host, &nic.host_name)?.is_none() {
+        return Ok(());
+    }
+    match user_of_name(root, id, nic)? {
+        None => Ok(()),
+        Some(user) => Err(Error::Invalid {
+            what: format!("device {}", nic.device),
+            why: format!("{} is the name of a link of container {user}", nic.host_name),
+        }),
+    }
+}
+
+/// Another running container with a link that is called so on the host. The user may choose the name for both.
+fn user_of_name(root: &Root, id: &str, nic: &Nic) -> Result<Option<String>> {
+    for other in directories(&root.containers_dir())?.into_iter().filter(|other| other != id) {
+        // A container that is being removed has no link.
+        let Ok(record) = Record::load(root, &other) else { continue };
+        let has_it = record.options.plugged.nics.iter().any(|one| one.host_name == nic.host_name);
+        if has_it && Snapshot::take(root, &other)?.init_pid().is_some() {
+            return Ok(Some(record.name));
+        }
+    }
+    Ok(None)
 }
 
 fn add_pair(nic: &Nic, inside: &OwnedFd, host: &mut Socket) -> Result<()> {
