@@ -91,7 +91,8 @@ pub fn edit(document: &str, help: &str, mut apply: impl FnMut(&str) -> Result<()
         let Err(error) = read(file, "the document").and_then(&mut apply) else { return Ok(()) };
         is_refused = true;
         errors::report(&error, crate::ui::hints::Code::Plain);
-        eprint!("Press enter to edit it again, or Ctrl+C to leave everything as it is: ");
+        let question = b"Press enter to edit it again, or Ctrl+C to leave everything as it is: ";
+        let _ = std::io::stderr().write_all(question);
         if std::io::stdin().read_line(&mut String::new()).unwrap_or(0) == 0 {
             return Err(nothing_changed());
         }
