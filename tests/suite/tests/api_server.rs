@@ -152,14 +152,20 @@ fn a_dead_servers_socket_is_replaced_and_a_living_servers_is_not() {
     eventually("idle workers end with their parent", || !workers.iter().any(|pid| exists(*pid)));
     // A worker that the processor had no time for still has the socket when the next server begins.
     let mut server = serve(&t, &["-H", &url], &socket);
+    // Those that have answered end.
+    std::thread::sleep(Duration::from_millis(200));
     let worker = Pid::from_raw(children(server.pid())[0]);
     kill(worker, Signal::SIGSTOP).unwrap();
     server.kill();
-    server.wait();
-    let next = t.spawn(&["serve", "-H", &url]);
+    // Without its output, which the worker has, too.
+    eventually("the server has ended", || server.has_ended());
+    let old = fs::metadata(&socket).unwrap().ino();
+    let mut next = t.spawn(&["serve", "-H", &url]);
     std::thread::sleep(Duration::from_millis(300));
     kill(worker, Signal::SIGCONT).unwrap();
-    eventually("the next server answers", || answers(&socket));
+    let is_new = || fs::metadata(&socket).is_ok_and(|new| new.ino() != old);
+    eventually("the next server listens, or has ended", || is_new() || next.has_ended());
+    eventually("it answers", || answers(&socket));
     end(next).ok();
     assert!(!socket.exists());
     // Another program's.

@@ -56,7 +56,7 @@ pub struct Record {
     /// Settings in LXD's words.
     #[serde(default, skip_serializing_if = "Instance::is_default")]
     pub instance: Instance,
-    /// Of a system from an image of LXD's: the templates of its files, by path ([`crate::init::templates`]).
+    /// Of a system from an image of LXD's: the templates of its files, by path (`init/templates.rs`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<String, Template>,
     /// Where the container's own files are.
