@@ -175,7 +175,7 @@ fn logs_keep_both_streams_and_follow() {
             .filter_map(|one| std::fs::read_link(one.path()).ok())
             .any(|link| link.ends_with("anon_inode:inotify"))
     });
-    t.ok(&["exec", "box", "touch", "/go"]);
+    t.let_end("box");
     let followed = followed.wait();
     assert!(followed.ok().ends_with("last"), "{followed}");
     let stamped = t.ok(&["logs", "-t", "--tail", "1", "box"]);
@@ -203,7 +203,7 @@ fn attach_and_wait_end_with_the_container() {
     t.ok(&["run", "-d", "--name", "box", "busybox", "sh", "-c", script]);
     let (attached, waited) = (t.spawn(&["attach", "--no-stdin", "box"]), t.spawn(&["wait", "box"]));
     t.until_connected("box", 2);
-    t.ok(&["exec", "box", "touch", "/go"]);
+    t.let_end("box");
     let attached = attached.wait();
     assert_eq!((attached.code(), attached.stdout.as_str()), (5, "done\n"), "{attached}");
     assert_eq!(waited.wait().ok(), "5");

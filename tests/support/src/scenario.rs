@@ -194,6 +194,14 @@ impl Scenario {
         NAME
     }
 
+    /// Makes the file `/go`, for which the container's program waits before it ends. The kernel kills what is still in a
+    /// container whose first process has ended (pid_namespaces(7)), and that may be touch(1).
+    #[track_caller]
+    pub fn let_end(&self, name: &str) {
+        let outcome = self.hull(&["exec", name, "touch", "/go"]);
+        assert!([0, 137].contains(&outcome.code()), "{outcome}");
+    }
+
     /// One field of `inspect`, by a Go template.
     #[track_caller]
     pub fn inspect(&self, name: &str, template: &str) -> String {
