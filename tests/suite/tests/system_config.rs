@@ -272,8 +272,8 @@ fn a_sysctl_of_the_whole_machine_is_refused_when_it_is_named() {
         let said = t.hull(&["profile", "set", "default", &key]).fails(1).to_owned();
         assert!(said.contains("whole machine"), "{name}: {said}");
         let flag = format!("{name}=1");
-        let created = ["create", "--network", "none", "--sysctl", &flag, "busybox", "true"];
-        assert!(t.hull(&created).stderr.contains("whole machine"), "{name}");
+        let run = ["run", "--rm", "--network", "none", "--sysctl", &flag, "busybox", "true"];
+        assert!(t.hull(&run).stderr.contains("whole machine"), "{name}");
     }
     set(&t, "box", &["linux.sysctl.net.ipv4.ip_default_ttl=77", "linux.sysctl.kernel.shmmni=99"]);
     t.ok(&["restart", "-t", "0", "box"]);
