@@ -2,26 +2,12 @@
 //!
 //! Loop devices are the machine's own, not the test's: each test looks for those of its directory.
 
+mod storage;
+
 use std::fs;
 
 use hull_test_support::Scenario;
-
-/// The files of the scenario that have loop devices.
-fn loops(t: &Scenario) -> Vec<String> {
-    let here = t.path("").display().to_string();
-    let blocks = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
-    let file = |block: std::path::PathBuf| fs::read_to_string(block.join("loop/backing_file")).ok();
-    blocks.filter_map(file).filter(|file| file.starts_with(here.trim_end_matches('/'))).collect()
-}
-
-#[track_caller]
-fn no_loops(t: &Scenario) {
-    hull_test_support::outcome::eventually("the loop devices are freed", || loops(t).is_empty());
-}
-
-fn create(t: &Scenario, args: &[&str]) {
-    t.ok(&[&["storage", "create"], args].concat());
-}
+use storage::{create, no_loops};
 
 /// The size of a container's root, in MiB. xfs keeps some of it for its log.
 fn size(t: &Scenario, name: &str) -> u64 {

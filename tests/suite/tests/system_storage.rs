@@ -2,11 +2,14 @@
 //!
 //! Loop devices are the machine's own, not the test's: each test looks for those of its directory.
 
+mod storage;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use hull_test_support::{Scenario, System};
+use storage::{create, loops, no_loops};
 
 /// Runs a script in a new container with these options.
 #[track_caller]
@@ -25,23 +28,6 @@ fn refused(t: &Scenario, args: &[&str], words: &[&str]) {
     for word in words {
         assert!(outcome.stderr.contains(word), "{args:?}: no {word:?} in {}", outcome.stderr);
     }
-}
-
-/// The files of the scenario that have loop devices.
-fn loops(t: &Scenario) -> Vec<String> {
-    let here = t.path("").display().to_string();
-    let blocks = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().path());
-    let file = |block: std::path::PathBuf| fs::read_to_string(block.join("loop/backing_file")).ok();
-    blocks.filter_map(file).filter(|file| file.starts_with(here.trim_end_matches('/'))).collect()
-}
-
-#[track_caller]
-fn no_loops(t: &Scenario) {
-    hull_test_support::outcome::eventually("the loop devices are freed", || loops(t).is_empty());
-}
-
-fn create(t: &Scenario, args: &[&str]) {
-    t.ok(&[&["storage", "create"], args].concat());
 }
 
 #[test]
